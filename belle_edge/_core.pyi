@@ -1,0 +1,210 @@
+"""Type stubs of the C++ extension `belle_edge._core` (sources in csrc/)."""
+
+from collections.abc import Mapping, Sequence as PySequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+class CpuInfo(TypedDict):
+    architecture: str
+    brand: str
+    features: list[str]
+    usable_threads: int  # processors this process may use: affinity mask and cgroup quota considered
+
+class IsaTierInfo(TypedDict):
+    name: str
+    supported: bool
+    missing_features: list[str]
+    compiled: bool
+
+def cpu_info() -> CpuInfo: ...
+def isa_tiers() -> list[IsaTierInfo]:
+    """Every tier this build knows, best first."""
+
+def default_isa() -> str:
+    """The tier a new model uses: `BELLE_ISA` if set (ValueError when unsupported), else the best supported one."""
+
+class WeightTypeInfo(TypedDict):
+    ggml_id: int
+    block_size: int  # weights per block, 1 for the float types
+    block_bytes: int
+    quantized: bool
+
+def weight_types() -> dict[str, WeightTypeInfo]:
+    """Tensor types this build reads and writes: f32, f16, bf16, q4_0, q4_1, q8_0."""
+
+def quantize(
+    rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],
+    type: str,
+    *,
+    threads: int = 0,
+) -> NDArray[np.uint8]:
+    """Quantize `rows` [n_rows, n_cols] (float32, float16, or bfloat16 bits as uint16) to GGUF bytes [n_rows, row_bytes].
+
+    Bit-equal to the `gguf` package's reference. Raises ValueError for an unknown type, a row length that is not a
+    multiple of the block size, or a value that is not finite (names the row).
+    """
+
+def dequantize(data: NDArray[np.uint8], type: str, *, threads: int = 0) -> NDArray[np.float32]:
+    """GGUF bytes [n_rows, row_bytes] -> float32 [n_rows, n_cols]."""
+
+def linear(
+    weights: NDArray[np.uint8],
+    type: str,
+    x: NDArray[np.float32],
+    *,
+    isa: str = "",
+    threads: int = 0,
+) -> NDArray[np.float32]:
+    """x [n_tokens, k] times the transpose of GGUF weight rows [n_rows, row_bytes] -> [n_tokens, n_rows]: one layer, for tests."""
+
+class TensorInfo:
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str:
+        """Lower-case GGML type name; "type_<id>" for one this build cannot read."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """NumPy order: [n_rows, n_cols] (GGUF stores it reversed)."""
+    @property
+    def offset(self) -> int:
+        """From the start of the file, in bytes."""
+    @property
+    def n_bytes(self) -> int: ...
+
+class GgufFile:
+    """A memory-mapped, bounds-checked GGUF v2/v3 file. Raises OSError or belle_edge.errors.ModelFormatError."""
+
+    def __init__(self, path: str) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def alignment(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    def keys(self) -> list[str]:
+        """Metadata keys in file order."""
+    def __contains__(self, key: str) -> bool: ...
+    def __getitem__(self, key: str) -> Any:
+        """One metadata value: int, float, bool, str, list[str], or a NumPy array for arrays of numbers. KeyError if absent."""
+    def get(self, key: str, default: Any = None) -> Any: ...
+    def array_length(self, key: str) -> int:
+        """Elements of an array value without converting it; 0 for a scalar."""
+    def tensors(self) -> list[TensorInfo]: ...
+    def tensor_bytes(self, name: str) -> NDArray[np.uint8]:
+        """Read-only view of a tensor's bytes in the mapped file. KeyError if absent."""
+
+class Sampler:
+    """Picks the next token from logits over the whole vocabulary; holds the penalties' history and the random state.
+
+    Order (Hugging Face's): repetition penalty, presence and frequency penalty, logit bias, banned tokens, temperature,
+    top-k, top-p, min-p, then one draw. temperature 0 takes the argmax (lowest id on ties) after penalties, bias and bans.
+    """
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        presence_penalty: float = 0.0,
+        frequency_penalty: float = 0.0,
+        seed: int = 0,
+        logit_bias: Mapping[int, float] = ...,
+        banned: PySequence[int] = ...,
+    ) -> None: ...
+    def accept(self, ids: PySequence[int] | NDArray[np.int32]) -> None:
+        """Add tokens to the history that the penalties look at (the prompt, or tokens chosen elsewhere)."""
+    def sample(self, logits: NDArray[np.float32]) -> int:
+        """Choose from `logits` [n_vocab] and accept the choice."""
+    def copy(self) -> Sampler: ...
+
+class Sequence:
+    """One token sequence with its KV cache. Belongs to the Model that made it."""
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache."""
+    def tokens(self) -> NDArray[np.int32]:
+        """The ids in the cache, in order."""
+    def fork(self) -> Sequence:
+        """A second sequence with the same content; full KV pages are shared until one of them writes."""
+    def truncate(self, length: int) -> None:
+        """Drop everything from position `length` on. ValueError if length exceeds the current one."""
+    def save(self) -> bytes:
+        """The whole state, to be given to Model.restore of the same model."""
+
+class ModelConfig(TypedDict):
+    architecture: str  # "bloom" | "llama"
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    hidden_size: int
+    feed_forward_size: int
+    vocab_size: int  # rows of the output matrix
+    context_length: int  # the file's training context
+
+class Model:
+    """Weights packed for one ISA tier, a thread pool and a pool of KV pages. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        threads: int = 0,
+        isa: str = "",
+        kv_type: str = "auto",
+    ) -> None:
+        """Map `path`, check it, pack its weights.
+
+        threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16" or "auto" (f32 for files whose
+        matrices are all float, else f16). Raises OSError, ModelFormatError (broken file) or
+        UnsupportedModelError (well-formed, but something this engine does not implement; names it).
+        """
+    @property
+    def config(self) -> ModelConfig: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def kv_type(self) -> str: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def kv_bytes_per_token(self) -> int: ...
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes of KV pages allocated now."""
+    def new_sequence(self) -> Sequence: ...
+    def restore(self, data: bytes) -> Sequence:
+        """Inverse of Sequence.save; ValueError if the bytes are damaged or come from another model or KV type."""
+    def forward(
+        self,
+        batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32]]],
+        *,
+        logits: str = "last",
+    ) -> list[NDArray[np.float32]]:
+        """Append tokens to one or more sequences (prefill and decode mixed) in one pass.
+
+        logits "last": [1, n_vocab] per entry, "all": [n_tokens, n_vocab], "none": empty arrays. On an error or Ctrl-C
+        (KeyboardInterrupt) every sequence keeps the length it had. ValueError for ids out of range, empty entries, the
+        same sequence twice, or a sequence of another model; RuntimeError in a forked child process.
+        """
+    def forward_sample(
+        self,
+        batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
+    ) -> list[int]:
+        """As forward, then each sampler chooses (and accepts) the next token of its sequence: logits never reach Python.
+
+        The samplers do not see the fed tokens: call Sampler.accept for a prompt that penalties shall count.
+        """

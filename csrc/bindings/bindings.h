@@ -1,0 +1,29 @@
+// Shared by the binding files; pybind11 appears nowhere outside this folder.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "core/span.h"
+
+namespace belle {
+
+namespace py = pybind11;
+
+using TokenArray = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
+
+void bind_errors(py::module_& module);
+void bind_cpu(py::module_& module);
+void bind_quant(py::module_& module);
+void bind_gguf(py::module_& module);
+void bind_sampler(py::module_& module);
+void bind_engine(py::module_& module);
+
+/// Token ids from any integer sequence or array, one-dimensional. Throws ValueError otherwise.
+TokenArray to_token_array(const py::handle& ids);
+
+/// Reacquires the GIL and runs pending signal handlers; throws Interrupted after Ctrl-C.
+void check_signals();
+
+}  // namespace belle

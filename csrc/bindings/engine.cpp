@@ -1,0 +1,145 @@
+// Model and Sequence. The GIL is released during compute; Ctrl-C is checked between layers.
+#include "engine/engine.h"
+
+#include <memory>
+#include <string>
+
+#include "bindings/bindings.h"
+
+namespace belle {
+namespace {
+
+using SequencePtr = std::shared_ptr<Sequence>;
+using SamplerPtr = std::shared_ptr<Sampler>;
+
+// The arrays and objects of a batch, kept alive while the GIL is away.
+struct Batch {
+  std::vector<TokenArray> arrays;
+  std::vector<SequencePtr> sequences;
+  std::vector<BatchEntry> entries;
+
+  void add(const SequencePtr& sequence, const py::handle& ids) {
+    arrays.push_back(to_token_array(ids));
+    sequences.push_back(sequence);
+    const TokenArray& array = arrays.back();
+    entries.push_back({sequence.get(), {array.data(), static_cast<size_t>(array.size())}});
+  }
+};
+
+LogitsMode mode_from(const std::string& name) {
+  if (name == "last") return LogitsMode::kLast;
+  if (name == "all") return LogitsMode::kAll;
+  if (name == "none") return LogitsMode::kNone;
+  throw py::value_error("logits: expected 'last', 'all' or 'none', got '" + name + "'");
+}
+
+py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::object>>& pairs, const std::string& logits) {
+  const LogitsMode mode = mode_from(logits);
+  Batch batch;
+  for (const auto& [sequence, ids] : pairs) batch.add(sequence, ids);
+  const size_t n_rows = Engine::logit_row_count(batch.entries, mode);
+  py::array_t<float> all({n_rows, engine.vocab_size()});
+  float* out = all.mutable_data();
+  {
+    const py::gil_scoped_release no_gil;
+    engine.forward(batch.entries, mode, check_signals, out);
+  }
+  py::list result;
+  size_t first = 0;
+  for (const BatchEntry& entry : batch.entries) {
+    const size_t count = mode == LogitsMode::kAll ? entry.tokens.size() : (mode == LogitsMode::kLast ? 1 : 0);
+    result.append(all[py::slice(static_cast<py::ssize_t>(first), static_cast<py::ssize_t>(first + count), 1)]);
+    first += count;
+  }
+  return result;
+}
+
+std::vector<int32_t> forward_sample(Engine& engine,
+                                    const std::vector<std::tuple<SequencePtr, py::object, SamplerPtr>>& triples) {
+  Batch batch;
+  std::vector<Sampler*> samplers;
+  for (const auto& [sequence, ids, sampler] : triples) {
+    batch.add(sequence, ids);
+    samplers.push_back(sampler.get());
+  }
+  const py::gil_scoped_release no_gil;
+  return engine.forward_sample(batch.entries, Span<Sampler* const>(samplers.data(), samplers.size()), check_signals);
+}
+
+py::dict config_of(const Engine& engine) {
+  const ModelConfig& config = engine.config();
+  py::dict result;
+  result["architecture"] = config.architecture;
+  result["n_layers"] = config.n_layers;
+  result["n_heads"] = config.n_heads;
+  result["n_kv_heads"] = config.n_kv_heads;
+  result["head_dim"] = config.head_dim;
+  result["hidden_size"] = config.hidden_size;
+  result["feed_forward_size"] = config.feed_forward_size;
+  result["vocab_size"] = engine.vocab_size();
+  result["context_length"] = config.context_length;
+  return result;
+}
+
+py::bytes save(const Sequence& sequence) {
+  std::vector<uint8_t> state;
+  {
+    const py::gil_scoped_release no_gil;
+    state = sequence.save();
+  }
+  return py::bytes(reinterpret_cast<const char*>(state.data()), state.size());
+}
+
+SequencePtr restore(Engine& engine, const py::bytes& data) {
+  char* bytes = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(data.ptr(), &bytes, &size) != 0) throw py::error_already_set();
+  const py::gil_scoped_release no_gil;
+  return engine.restore({reinterpret_cast<const uint8_t*>(bytes), static_cast<size_t>(size)});
+}
+
+TokenArray tokens_of(const Sequence& sequence) {
+  std::vector<int32_t> tokens;
+  {
+    const py::gil_scoped_release no_gil;
+    tokens = sequence.tokens();
+  }
+  TokenArray array(static_cast<py::ssize_t>(tokens.size()));
+  std::copy(tokens.begin(), tokens.end(), array.mutable_data());
+  return array;
+}
+
+}  // namespace
+
+void bind_engine(py::module_& module) {
+  using no_gil = py::call_guard<py::gil_scoped_release>;
+
+  py::class_<Sequence, SequencePtr>(module, "Sequence")
+      .def_property_readonly("length", py::cpp_function(&Sequence::length, no_gil()))
+      .def("tokens", tokens_of)
+      .def("fork", &Sequence::fork, no_gil())
+      .def("truncate", &Sequence::truncate, py::arg("length"), no_gil())
+      .def("save", save);
+
+  py::class_<Engine, std::shared_ptr<Engine>>(module, "Model")
+      .def(py::init([](const std::string& path, size_t threads, const std::string& isa, const std::string& kv_type) {
+             const py::gil_scoped_release released;
+             return Engine::open(path, EngineOptions{threads, isa, kv_type});
+           }),
+           py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("isa") = "", py::arg("kv_type") = "auto")
+      .def_property_readonly("config", config_of)
+      .def_property_readonly("isa", [](const Engine& engine) { return std::string(engine.isa()); })
+      .def_property_readonly("threads", &Engine::threads)
+      .def_property_readonly("kv_type",
+                             [](const Engine& engine) { return engine.kv_shape().type == KvType::kF32 ? "f32" : "f16"; })
+      .def_property_readonly("weight_bytes", &Engine::weight_bytes)
+      .def_property_readonly("kv_bytes_per_token",
+                             [](const Engine& engine) { return engine.kv_shape().page_bytes() / kPageTokens; })
+      .def_property_readonly("kv_bytes", &Engine::kv_bytes)
+      .def("new_sequence", &Engine::new_sequence)
+      .def("restore", restore, py::arg("data"))
+      .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last")
+      .def("forward_sample", forward_sample, py::arg("batch"));
+}
+
+}  // namespace belle

@@ -1,0 +1,56 @@
+// Maps the core's exceptions to Python's. std::invalid_argument is already ValueError in pybind11.
+#include "core/error.h"
+
+#include "bindings/bindings.h"
+
+namespace belle {
+namespace {
+
+void raise(const char* class_name, const char* message) {
+  const py::object type = py::module_::import("belle_edge.errors").attr(class_name);
+  PyErr_SetString(type.ptr(), message);
+}
+
+void translate(std::exception_ptr error) {
+  try {
+    if (error) std::rethrow_exception(error);
+  } catch (const ModelFormatError& e) {
+    raise("ModelFormatError", e.what());
+  } catch (const UnsupportedModelError& e) {
+    raise("UnsupportedModelError", e.what());
+  } catch (const SystemError& e) {
+    PyErr_SetObject(PyExc_OSError, py::make_tuple(e.error_number(), e.what()).ptr());
+  } catch (const Interrupted&) {
+    if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
+  }
+}
+
+}  // namespace
+
+void bind_errors(py::module_&) { py::register_local_exception_translator(translate); }
+
+TokenArray to_token_array(const py::handle& ids) {
+  const py::array array = py::array::ensure(ids);
+  if (!array || array.ndim() != 1 || (array.size() > 0 && array.dtype().kind() != 'i' && array.dtype().kind() != 'u')) {
+    PyErr_Clear();
+    throw py::value_error("token ids: expected a one-dimensional sequence of integers");
+  }
+  // int32 would wrap larger ids silently into valid ones.
+  const auto wide = py::array_t<int64_t, py::array::c_style | py::array::forcecast>(array);
+  for (py::ssize_t i = 0; i < wide.size(); ++i) {
+    if (wide.at(i) < 0 || wide.at(i) > INT32_MAX) {
+      throw py::value_error("token id " + std::to_string(wide.at(i)) + " is outside the vocabulary");
+    }
+  }
+  return TokenArray(array);
+}
+
+void check_signals() {
+  const py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals() != 0) {
+    PyErr_Clear();
+    throw Interrupted();
+  }
+}
+
+}  // namespace belle

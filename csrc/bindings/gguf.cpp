@@ -1,0 +1,135 @@
+// GgufFile: metadata values are converted to Python one at a time, when they are asked for.
+#include "gguf/reader.h"
+
+#include <cstring>
+#include <memory>
+
+#include "bindings/bindings.h"
+#include "gguf/ggml_types.h"
+
+namespace belle {
+namespace {
+
+template <typename T>
+T load(const uint8_t* data) noexcept {
+  T value;
+  std::memcpy(&value, data, sizeof value);
+  return value;
+}
+
+// Text that is not UTF-8 (a vocabulary may hold such pieces) keeps its bytes as surrogates.
+py::object to_str(const uint8_t* data, size_t size) {
+  PyObject* text =
+      PyUnicode_DecodeUTF8(reinterpret_cast<const char*>(data), static_cast<Py_ssize_t>(size), "surrogateescape");
+  if (text == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(text);
+}
+
+py::list to_str_list(const MetadataValue& value) {
+  py::list list(value.count);
+  const uint8_t* next = value.payload;
+  for (uint64_t i = 0; i < value.count; ++i) {
+    const size_t size = static_cast<size_t>(load<uint64_t>(next));
+    list[i] = to_str(next + sizeof(uint64_t), size);
+    next += sizeof(uint64_t) + size;
+  }
+  return list;
+}
+
+py::object to_array(const MetadataValue& value) {
+  static const char* const kDtypes[] = {"u1", "i1", "<u2", "<i2", "<u4", "<i4", "<f4", "?", "", "", "<u8", "<i8", "<f8"};
+  const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(value.count)};
+  py::array array(py::dtype(kDtypes[static_cast<size_t>(value.type)]), shape);
+  std::memcpy(array.mutable_data(), value.payload, static_cast<size_t>(value.count) * metadata_type_bytes(value.type));
+  return std::move(array);
+}
+
+py::object to_python(const MetadataValue& value) {
+  const uint8_t* data = value.payload;
+  if (value.is_array) return value.type == MetadataType::kString ? py::object(to_str_list(value)) : to_array(value);
+  switch (value.type) {
+    case MetadataType::kString: return to_str(data + sizeof(uint64_t), static_cast<size_t>(load<uint64_t>(data)));
+    case MetadataType::kBool: return py::bool_(*data != 0);
+    case MetadataType::kFloat32: return py::float_(static_cast<double>(load<float>(data)));
+    case MetadataType::kFloat64: return py::float_(load<double>(data));
+    case MetadataType::kUint8: return py::int_(load<uint8_t>(data));
+    case MetadataType::kInt8: return py::int_(load<int8_t>(data));
+    case MetadataType::kUint16: return py::int_(load<uint16_t>(data));
+    case MetadataType::kInt16: return py::int_(load<int16_t>(data));
+    case MetadataType::kUint32: return py::int_(load<uint32_t>(data));
+    case MetadataType::kInt32: return py::int_(load<int32_t>(data));
+    case MetadataType::kUint64: return py::int_(load<uint64_t>(data));
+    default: return py::int_(load<int64_t>(data));
+  }
+}
+
+const GgufTensor& require_tensor(const GgufFile& file, const std::string& name) {
+  const GgufTensor* tensor = file.find_tensor(name);
+  if (tensor == nullptr) throw py::key_error(name);
+  return *tensor;
+}
+
+std::string type_name(const GgufTensor& tensor) {
+  const GgmlType* type = find_ggml_type(tensor.ggml_type);
+  return type != nullptr ? type->name : "type_" + std::to_string(tensor.ggml_type);
+}
+
+py::tuple shape_of(const GgufTensor& tensor) {
+  py::tuple shape(tensor.dimensions.size());
+  for (size_t i = 0; i < tensor.dimensions.size(); ++i) {
+    shape[i] = py::int_(tensor.dimensions[tensor.dimensions.size() - 1 - i]);
+  }
+  return shape;
+}
+
+py::array tensor_bytes(const std::shared_ptr<GgufFile>& file, const std::string& name) {
+  const GgufTensor& tensor = require_tensor(*file, name);
+  const py::capsule owner(new std::shared_ptr<GgufFile>(file),
+                          [](void* pointer) { delete static_cast<std::shared_ptr<GgufFile>*>(pointer); });
+  const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(tensor.n_bytes)};
+  py::array bytes(py::dtype("u1"), shape, file->tensor_data(tensor), owner);
+  bytes.attr("flags").attr("writeable") = false;
+  return bytes;
+}
+
+}  // namespace
+
+void bind_gguf(py::module_& module) {
+  py::class_<GgufTensor>(module, "TensorInfo")
+      .def_readonly("name", &GgufTensor::name)
+      .def_property_readonly("type", type_name)
+      .def_property_readonly("shape", shape_of)
+      .def_readonly("offset", &GgufTensor::offset_bytes)
+      .def_readonly("n_bytes", &GgufTensor::n_bytes);
+
+  py::class_<GgufFile, std::shared_ptr<GgufFile>>(module, "GgufFile")
+      .def(py::init<const std::string&>(), py::arg("path"))
+      .def_property_readonly("path", &GgufFile::path)
+      .def_property_readonly("version", &GgufFile::version)
+      .def_property_readonly("alignment", &GgufFile::alignment)
+      .def_property_readonly("size_bytes", [](const GgufFile& file) { return file.mapping().size(); })
+      .def("keys", &GgufFile::keys)
+      .def("__contains__", [](const GgufFile& file, const std::string& key) { return file.find(key) != nullptr; })
+      .def("__getitem__",
+           [](const GgufFile& file, const std::string& key) {
+             const MetadataValue* value = file.find(key);
+             if (value == nullptr) throw py::key_error(key);
+             return to_python(*value);
+           })
+      .def("get",
+           [](const GgufFile& file, const std::string& key, py::object fallback) {
+             const MetadataValue* value = file.find(key);
+             return value == nullptr ? fallback : to_python(*value);
+           },
+           py::arg("key"), py::arg("default") = py::none())
+      .def("array_length",
+           [](const GgufFile& file, const std::string& key) -> uint64_t {
+             const MetadataValue* value = file.find(key);
+             if (value == nullptr) throw py::key_error(key);
+             return value->is_array ? value->count : 0;
+           })
+      .def("tensors", &GgufFile::tensors)
+      .def("tensor_bytes", tensor_bytes);
+}
+
+}  // namespace belle

@@ -1,0 +1,38 @@
+// Exceptions of the C++ core; bindings/ maps each to its Python class.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace belle {
+
+/// A file is damaged or inconsistent -> belle_edge.errors.ModelFormatError.
+class ModelFormatError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A sound file needs something this engine lacks -> belle_edge.errors.UnsupportedModelError.
+class UnsupportedModelError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The operating system refused -> OSError(error_number, message).
+class SystemError : public std::runtime_error {
+ public:
+  SystemError(int error_number, const std::string& message)
+      : std::runtime_error(message), error_number_(error_number) {}
+  int error_number() const noexcept { return error_number_; }
+
+ private:
+  int error_number_;
+};
+
+/// The caller asked to stop (Ctrl-C); nothing was committed.
+class Interrupted : public std::exception {
+ public:
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
+}  // namespace belle

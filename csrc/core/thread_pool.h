@@ -1,0 +1,49 @@
+// Fork-join workers with a static split: which thread computes an item never changes what is computed.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace belle {
+
+/// One caller at a time (the owner serializes). Workers spin briefly after each job, then park.
+class ThreadPool {
+ public:
+  /// n_threads counts the calling thread; 0 = usable_processors().
+  explicit ThreadPool(size_t n_threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  size_t size() const noexcept { return n_threads_; }
+
+  /// Calls body(begin, end) on contiguous shares of [0, n_items), one per thread, and waits for all.
+  /// The body must not throw. Throws std::runtime_error in a process forked after construction.
+  template <typename Body>
+  void parallel_for(size_t n_items, const Body& body) {
+    if (n_items == 0) return;
+    require_same_process();
+    run(n_items, [](const void* context, size_t begin, size_t end) { (*static_cast<const Body*>(context))(begin, end); },
+        &body);
+  }
+
+  /// Throws std::runtime_error when called in a child of fork(): worker threads do not exist there.
+  void require_same_process() const;
+
+ private:
+  using Job = void (*)(const void* context, size_t begin, size_t end);
+  struct Workers;  // threads and their meeting point; leaked in a forked child, where joining would hang
+
+  void run(size_t n_items, Job job, const void* context);
+
+  size_t n_threads_;
+  long process_id_;
+  Workers* workers_;
+};
+
+}  // namespace belle

@@ -1,0 +1,177 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "engine/state.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kMaxPassRows = 512;  // bounds the activation buffers; longer prompts take several passes
+constexpr size_t kMaxPositions = size_t{1} << 24;  // every position is exact as a float
+
+KvType choose_kv_type(const std::string& name, bool all_float) {
+  if (name == "f32") return KvType::kF32;
+  if (name == "f16") return KvType::kF16;
+  if (name == "auto") return all_float ? KvType::kF32 : KvType::kF16;
+  throw std::invalid_argument("KV type '" + name + "' is unknown: expected auto, f32 or f16");
+}
+
+}  // namespace
+
+// ---- sequences
+
+size_t Sequence::length() const {
+  const std::lock_guard<std::mutex> lock(engine_->mutex_);
+  return tokens_.size();
+}
+
+std::vector<int32_t> Sequence::tokens() const {
+  const std::lock_guard<std::mutex> lock(engine_->mutex_);
+  return tokens_;
+}
+
+std::shared_ptr<Sequence> Sequence::fork() const {
+  const std::lock_guard<std::mutex> lock(engine_->mutex_);
+  auto copy = std::make_shared<Sequence>(engine_, kv_.fork());
+  copy->tokens_ = tokens_;
+  return copy;
+}
+
+void Sequence::truncate(size_t length) {
+  const std::lock_guard<std::mutex> lock(engine_->mutex_);
+  if (length > tokens_.size()) {
+    throw std::invalid_argument("cannot truncate a sequence of " + std::to_string(tokens_.size()) + " tokens to " +
+                                std::to_string(length));
+  }
+  tokens_.resize(length);
+  kv_.truncate(length);
+}
+
+std::vector<uint8_t> Sequence::save() const {
+  const std::lock_guard<std::mutex> lock(engine_->mutex_);
+  return encode_state(engine_->fingerprint_, kv_, tokens_);
+}
+
+// ---- loading
+
+std::shared_ptr<Engine> Engine::open(const std::string& path, const EngineOptions& options) {
+  return std::shared_ptr<Engine>(new Engine(path, options));
+}
+
+Engine::Engine(const std::string& path, const EngineOptions& options)
+    : pool_(options.threads), context_{kernels_for(options.isa), pool_} {
+  const GgufFile gguf(path);
+  fingerprint_ = fingerprint_of(gguf);
+  decoder_ = load_decoder(gguf, context_);
+  const ModelConfig& config = decoder_->config();
+  const KvType kv_type = choose_kv_type(options.kv_type, decoder_->all_float());
+  kv_pool_ = std::make_shared<KvPool>(KvShape{kv_type, config.n_layers, config.n_kv_heads, config.head_dim});
+}
+
+std::shared_ptr<Sequence> Engine::new_sequence() {
+  return std::make_shared<Sequence>(shared_from_this(), KvSequence(kv_pool_));
+}
+
+std::shared_ptr<Sequence> Engine::restore(Span<const uint8_t> state) {
+  auto sequence = new_sequence();
+  decode_state(state, fingerprint_, decoder_->embedding_rows(), sequence->kv_, sequence->tokens_);
+  return sequence;
+}
+
+// ---- forward
+
+size_t Engine::logit_row_count(Span<const BatchEntry> batch, LogitsMode mode) {
+  if (mode == LogitsMode::kNone) return 0;
+  if (mode == LogitsMode::kLast) return batch.size();
+  size_t count = 0;
+  for (const BatchEntry& entry : batch) count += entry.tokens.size();
+  return count;
+}
+
+void Engine::forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits) {
+  pool_.require_same_process();  // before the lock, which a thread that fork() did not copy may hold for ever
+  const std::lock_guard<std::mutex> lock(mutex_);
+  run(batch, mode, check, logits);
+  commit(batch);
+}
+
+std::vector<int32_t> Engine::forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers,
+                                            const InterruptCheck& check) {
+  pool_.require_same_process();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  sample_logits_.resize(std::max(sample_logits_.size(), batch.size() * vocab_size()));
+  run(batch, LogitsMode::kLast, check, sample_logits_.data());
+  std::vector<int32_t> chosen;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    chosen.push_back(samplers[i]->sample(Span<const float>(sample_logits_.data() + i * vocab_size(), vocab_size())));
+  }
+  commit(batch);
+  return chosen;
+}
+
+void Engine::validate(Span<const BatchEntry> batch) const {
+  std::vector<const Sequence*> seen;
+  for (const BatchEntry& entry : batch) {
+    if (entry.sequence->engine_.get() != this) throw std::invalid_argument("a sequence belongs to another model");
+    if (entry.tokens.empty()) throw std::invalid_argument("a batch entry has no tokens: give at least one");
+    if (entry.sequence->tokens_.size() + entry.tokens.size() > kMaxPositions) {
+      throw std::invalid_argument("a sequence would exceed " + std::to_string(kMaxPositions) + " tokens");
+    }
+    for (const int32_t id : entry.tokens) {
+      if (id < 0 || static_cast<size_t>(id) >= decoder_->embedding_rows()) {
+        throw std::invalid_argument("token id " + std::to_string(id) + " is outside the vocabulary of " +
+                                    std::to_string(decoder_->embedding_rows()));
+      }
+    }
+    seen.push_back(entry.sequence);
+  }
+  std::sort(seen.begin(), seen.end());
+  if (std::adjacent_find(seen.begin(), seen.end()) != seen.end()) {
+    throw std::invalid_argument("the same sequence appears twice in one batch: join its tokens into one entry");
+  }
+}
+
+void Engine::collect_rows(Span<const BatchEntry> batch, LogitsMode mode) {
+  tokens_.clear();
+  rows_.clear();
+  logit_rows_.clear();
+  for (const BatchEntry& entry : batch) {
+    const size_t length = entry.sequence->tokens_.size(), n_new = entry.tokens.size();
+    entry.sequence->kv_.reserve(length, n_new);
+    for (size_t i = 0; i < n_new; ++i) {
+      if (mode == LogitsMode::kAll || (mode == LogitsMode::kLast && i + 1 == n_new)) {
+        logit_rows_.push_back(static_cast<uint32_t>(rows_.size()));
+      }
+      tokens_.push_back(entry.tokens[i]);
+      rows_.push_back({entry.sequence->kv_.page_table(), static_cast<uint32_t>(length + i)});
+    }
+  }
+}
+
+void Engine::run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits) {
+  validate(batch);
+  collect_rows(batch, mode);
+  size_t next_logit = 0;
+  for (size_t first = 0; first < rows_.size(); first += kMaxPassRows) {
+    const size_t n_rows = std::min(kMaxPassRows, rows_.size() - first);
+    const size_t first_logit = next_logit;
+    pass_logit_rows_.clear();
+    for (; next_logit < logit_rows_.size() && logit_rows_[next_logit] < first + n_rows; ++next_logit) {
+      pass_logit_rows_.push_back(logit_rows_[next_logit] - static_cast<uint32_t>(first));
+    }
+    const PassInput input{{tokens_.data() + first, n_rows}, {rows_.data() + first, n_rows}, pass_logit_rows_};
+    decoder_->forward(kv_shape(), input, check, logits + first_logit * vocab_size());
+  }
+}
+
+void Engine::commit(Span<const BatchEntry> batch) {
+  for (const BatchEntry& entry : batch) {
+    std::vector<int32_t>& tokens = entry.sequence->tokens_;
+    tokens.insert(tokens.end(), entry.tokens.begin(), entry.tokens.end());
+  }
+}
+
+}  // namespace belle

@@ -1,0 +1,106 @@
+// A loaded model with its sequences: several sequences go through one forward pass together.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "kernels/registry.h"
+#include "model/decoder.h"
+#include "model/kv_cache.h"
+#include "ops/sampling.h"
+
+namespace belle {
+
+class Engine;
+
+/// One token sequence and its KV pages. Every member is safe from any thread; a sequence outlives nothing but its engine.
+class Sequence {
+ public:
+  Sequence(std::shared_ptr<Engine> engine, KvSequence kv) : engine_(std::move(engine)), kv_(std::move(kv)) {}
+
+  size_t length() const;
+  std::vector<int32_t> tokens() const;
+  std::shared_ptr<Sequence> fork() const;
+  /// Throws std::invalid_argument when `length` is more than there is.
+  void truncate(size_t length);
+  /// The whole state as bytes, for Engine::restore. Layout in engine/state.cpp.
+  std::vector<uint8_t> save() const;
+
+ private:
+  friend class Engine;
+
+  std::shared_ptr<Engine> engine_;
+  KvSequence kv_;
+  std::vector<int32_t> tokens_;
+};
+
+struct EngineOptions {
+  size_t threads = 0;            // 0 = usable_processors()
+  std::string isa;               // "" = the default tier
+  std::string kv_type = "auto";  // "f32", "f16", "auto": f32 when no matrix is quantized
+};
+
+enum class LogitsMode { kNone, kLast, kAll };
+
+struct BatchEntry {
+  Sequence* sequence;
+  Span<const int32_t> tokens;
+};
+
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  static std::shared_ptr<Engine> open(const std::string& path, const EngineOptions& options);
+
+  const ModelConfig& config() const noexcept { return decoder_->config(); }
+  size_t vocab_size() const noexcept { return decoder_->vocab_size(); }
+  size_t weight_bytes() const noexcept { return decoder_->weight_bytes(); }
+  const char* isa() const noexcept { return context_.kernels.name; }
+  size_t threads() const noexcept { return pool_.size(); }
+  const KvShape& kv_shape() const noexcept { return kv_pool_->shape(); }
+  size_t kv_bytes() const { return kv_pool_->allocated_bytes(); }
+
+  std::shared_ptr<Sequence> new_sequence();
+  /// Throws std::invalid_argument when the bytes are damaged or belong to another model or KV type.
+  std::shared_ptr<Sequence> restore(Span<const uint8_t> state);
+
+  /// Rows of logits that forward() writes for these entries.
+  static size_t logit_row_count(Span<const BatchEntry> batch, LogitsMode mode);
+
+  /// Appends each entry's tokens to its sequence in one batch; logits [logit_row_count, vocab_size] in entry order.
+  /// On any exception every sequence keeps the length it had.
+  /// Throws std::invalid_argument for bad entries, std::runtime_error after fork(), Interrupted.
+  void forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
+
+  /// As forward for the last row of each entry, then one choice by each entry's sampler.
+  std::vector<int32_t> forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers,
+                                      const InterruptCheck& check);
+
+ private:
+  friend class Sequence;
+
+  Engine(const std::string& path, const EngineOptions& options);
+
+  void validate(Span<const BatchEntry> batch) const;
+  void run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
+  void collect_rows(Span<const BatchEntry> batch, LogitsMode mode);
+  static void commit(Span<const BatchEntry> batch);
+  std::vector<uint8_t> save(const Sequence& sequence) const;
+
+  ThreadPool pool_;
+  OpsContext context_;
+  uint64_t fingerprint_ = 0;  // of the file: a saved state must come back to the same weights
+  std::unique_ptr<Decoder> decoder_;
+  std::shared_ptr<KvPool> kv_pool_;
+
+  mutable std::mutex mutex_;  // one pass, or one change of a sequence, at a time
+  std::vector<int32_t> tokens_;
+  std::vector<KvRow> rows_;
+  std::vector<uint32_t> logit_rows_;
+  std::vector<uint32_t> pass_logit_rows_;
+  std::vector<float> sample_logits_;
+};
+
+}  // namespace belle

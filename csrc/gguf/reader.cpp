@@ -1,0 +1,287 @@
+#include "gguf/reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "core/error.h"
+#include "gguf/ggml_types.h"
+
+namespace belle {
+namespace {
+
+constexpr uint64_t kMaxNameBytes = 65535;
+constexpr uint32_t kMaxDimensions = 4;
+constexpr uint64_t kMinEntryBytes = 8 + 4 + 1;        // key length, type, the smallest value
+constexpr uint64_t kMinTensorInfoBytes = 8 + 4 + 8 + 4 + 8;
+
+template <typename T>
+T load(const uint8_t* data) noexcept {
+  T value;
+  std::memcpy(&value, data, sizeof value);
+  return value;
+}
+
+// Integers of any width as one signed and one unsigned view; false for other types.
+bool load_integer(const MetadataValue& value, int64_t& result) noexcept {
+  switch (value.type) {
+    case MetadataType::kUint8: result = load<uint8_t>(value.payload); return true;
+    case MetadataType::kInt8: result = load<int8_t>(value.payload); return true;
+    case MetadataType::kUint16: result = load<uint16_t>(value.payload); return true;
+    case MetadataType::kInt16: result = load<int16_t>(value.payload); return true;
+    case MetadataType::kUint32: result = load<uint32_t>(value.payload); return true;
+    case MetadataType::kInt32: result = load<int32_t>(value.payload); return true;
+    case MetadataType::kUint64: result = static_cast<int64_t>(load<uint64_t>(value.payload)); return true;
+    case MetadataType::kInt64: result = load<int64_t>(value.payload); return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+size_t metadata_type_bytes(MetadataType type) noexcept {
+  switch (type) {
+    case MetadataType::kUint8:
+    case MetadataType::kInt8:
+    case MetadataType::kBool: return 1;
+    case MetadataType::kUint16:
+    case MetadataType::kInt16: return 2;
+    case MetadataType::kUint32:
+    case MetadataType::kInt32:
+    case MetadataType::kFloat32: return 4;
+    case MetadataType::kUint64:
+    case MetadataType::kInt64:
+    case MetadataType::kFloat64: return 8;
+    default: return 0;
+  }
+}
+
+// Reads forward; every step is checked against the end of the file.
+class GgufFile::Cursor {
+ public:
+  explicit Cursor(const GgufFile& file) : file_(file) {}
+
+  uint64_t position() const noexcept { return position_; }
+  uint64_t remaining() const noexcept { return file_.file_.size() - position_; }
+  const uint8_t* here() const noexcept { return file_.file_.data() + position_; }
+
+  const uint8_t* take(uint64_t n_bytes, const char* what) {
+    if (n_bytes > remaining()) {
+      fail(std::string("expected ") + std::to_string(n_bytes) + " bytes of " + what + ", the file ends after " +
+           std::to_string(remaining()) + ": it is truncated or damaged");
+    }
+    const uint8_t* data = here();
+    position_ += n_bytes;
+    return data;
+  }
+
+  template <typename T>
+  T read(const char* what) {
+    return load<T>(take(sizeof(T), what));
+  }
+
+  std::string read_string(const char* what, uint64_t max_bytes) {
+    const uint64_t length = read<uint64_t>(what);
+    if (length > max_bytes) {
+      fail(std::string(what) + " claims " + std::to_string(length) + " bytes, more than " + std::to_string(max_bytes));
+    }
+    const uint8_t* data = take(length, what);
+    return std::string(reinterpret_cast<const char*>(data), static_cast<size_t>(length));
+  }
+
+  void skip_values(MetadataType type, uint64_t count, const char* what) {
+    if (const size_t size = metadata_type_bytes(type); size > 0) {
+      if (count > remaining() / size) {
+        fail("an array of " + std::to_string(count) + " values does not fit in the file: it is truncated or damaged");
+      }
+      take(count * size, what);
+      return;
+    }
+    for (uint64_t i = 0; i < count; ++i) take(read<uint64_t>(what), what);  // strings
+  }
+
+  [[noreturn]] void fail(const std::string& message) const {
+    throw ModelFormatError(file_.path() + ": at byte " + std::to_string(position_) + ": " + message);
+  }
+
+ private:
+  const GgufFile& file_;
+  uint64_t position_ = 0;
+};
+
+GgufFile::GgufFile(const std::string& path) : file_(path) {
+  Cursor cursor(*this);
+  if (file_.size() < 4 || std::memcmp(file_.data(), "GGUF", 4) != 0) {
+    fail("not a GGUF file (it does not start with 'GGUF'); convert a checkpoint with 'belle-edge convert'");
+  }
+  cursor.take(4, "magic");
+  version_ = cursor.read<uint32_t>("version");
+  if (version_ != 2 && version_ != 3) {
+    const bool swapped = (version_ & 0xffffu) == 0 && version_ != 0;
+    fail(swapped ? "a big-endian GGUF, this machine is little-endian: get the little-endian file"
+                 : "GGUF version " + std::to_string(version_) + ", expected 2 or 3: convert the checkpoint again");
+  }
+  const uint64_t n_tensors = cursor.read<uint64_t>("tensor count");
+  const uint64_t n_entries = cursor.read<uint64_t>("metadata count");
+  if (n_entries > cursor.remaining() / kMinEntryBytes || n_tensors > cursor.remaining() / kMinTensorInfoBytes) {
+    cursor.fail("the header claims " + std::to_string(n_entries) + " metadata entries and " +
+                std::to_string(n_tensors) + " tensors, more than the file can hold");
+  }
+  parse_metadata(cursor, n_entries);
+  parse_tensors(cursor, n_tensors);
+  const uint64_t misaligned = cursor.position() % alignment_;
+  place_tensors(cursor.position() + (misaligned == 0 ? 0 : alignment_ - misaligned));
+  check_overlaps();
+}
+
+void GgufFile::parse_metadata(Cursor& cursor, uint64_t n_entries) {
+  for (uint64_t i = 0; i < n_entries; ++i) {
+    std::string key = cursor.read_string("metadata key", kMaxNameBytes);
+    uint32_t type = cursor.read<uint32_t>("metadata type");
+    const bool is_array = type == static_cast<uint32_t>(MetadataType::kArray);
+    uint64_t count = 1;
+    if (is_array) {
+      type = cursor.read<uint32_t>("array type");
+      count = cursor.read<uint64_t>("array length");
+    }
+    if (type > static_cast<uint32_t>(MetadataType::kFloat64) || type == static_cast<uint32_t>(MetadataType::kArray)) {
+      cursor.fail("metadata '" + key + "' has an unknown type " + std::to_string(type));
+    }
+    const MetadataValue value{static_cast<MetadataType>(type), is_array, count, cursor.here()};
+    cursor.skip_values(value.type, count, "metadata");
+    if (!values_.emplace(key, value).second) cursor.fail("metadata key '" + key + "' appears twice");
+    keys_.push_back(std::move(key));
+  }
+  alignment_ = get_uint("general.alignment", 32);
+  if (alignment_ == 0 || alignment_ > (uint64_t{1} << 20) || (alignment_ & (alignment_ - 1)) != 0) {
+    cursor.fail("general.alignment is " + std::to_string(alignment_) + ", expected a power of two up to 1048576");
+  }
+}
+
+void GgufFile::parse_tensors(Cursor& cursor, uint64_t n_tensors) {
+  for (uint64_t i = 0; i < n_tensors; ++i) {
+    GgufTensor tensor;
+    tensor.name = cursor.read_string("tensor name", kMaxNameBytes);
+    const uint32_t n_dimensions = cursor.read<uint32_t>("dimension count");
+    if (n_dimensions == 0 || n_dimensions > kMaxDimensions) {
+      cursor.fail("tensor '" + tensor.name + "' has " + std::to_string(n_dimensions) + " dimensions, expected 1 to 4");
+    }
+    uint64_t n_elements = 1;
+    for (uint32_t d = 0; d < n_dimensions; ++d) {
+      const uint64_t dimension = cursor.read<uint64_t>("dimension");
+      if (dimension == 0 || dimension > std::numeric_limits<int64_t>::max() / 16 / n_elements) {
+        cursor.fail("tensor '" + tensor.name + "' has an impossible dimension of " + std::to_string(dimension));
+      }
+      n_elements *= dimension;
+      tensor.dimensions.push_back(dimension);
+    }
+    tensor.ggml_type = cursor.read<uint32_t>("tensor type");
+    tensor.offset_bytes = cursor.read<uint64_t>("tensor offset");
+    const GgmlType* type = find_ggml_type(tensor.ggml_type);
+    if (type != nullptr && tensor.dimensions[0] % type->block_size != 0) {
+      cursor.fail("tensor '" + tensor.name + "' has rows of " + std::to_string(tensor.dimensions[0]) +
+                  " weights, not a multiple of the " + std::to_string(type->block_size) + " that " + type->name +
+                  " needs");
+    }
+    tensor.n_bytes = type == nullptr ? 0 : n_elements / type->block_size * type->block_bytes;
+    if (!tensor_index_.emplace(tensor.name, tensors_.size()).second) {
+      cursor.fail("tensor '" + tensor.name + "' appears twice");
+    }
+    tensors_.push_back(std::move(tensor));
+  }
+}
+
+void GgufFile::place_tensors(uint64_t data_offset) {
+  for (GgufTensor& tensor : tensors_) {
+    if (tensor.offset_bytes % alignment_ != 0) {
+      fail("tensor '" + tensor.name + "' starts at data offset " + std::to_string(tensor.offset_bytes) +
+           ", not a multiple of the alignment " + std::to_string(alignment_));
+    }
+    if (data_offset > file_.size() || tensor.offset_bytes > file_.size() - data_offset ||
+        tensor.n_bytes > file_.size() - data_offset - tensor.offset_bytes) {
+      fail("tensor '" + tensor.name + "' (" + std::to_string(tensor.n_bytes) + " bytes at data offset " +
+           std::to_string(tensor.offset_bytes) + ") ends past the end of the file (" + std::to_string(file_.size()) +
+           " bytes): the file is truncated; download or convert it again");
+    }
+    tensor.offset_bytes += data_offset;
+  }
+}
+
+void GgufFile::check_overlaps() const {
+  std::vector<const GgufTensor*> by_offset;
+  for (const GgufTensor& tensor : tensors_) by_offset.push_back(&tensor);
+  std::sort(by_offset.begin(), by_offset.end(),
+            [](const GgufTensor* a, const GgufTensor* b) { return a->offset_bytes < b->offset_bytes; });
+  for (size_t i = 1; i < by_offset.size(); ++i) {
+    const GgufTensor& before = *by_offset[i - 1];
+    if (before.offset_bytes + before.n_bytes > by_offset[i]->offset_bytes) {
+      fail("tensors '" + before.name + "' and '" + by_offset[i]->name + "' overlap");
+    }
+  }
+}
+
+const MetadataValue* GgufFile::find(const std::string& key) const {
+  const auto found = values_.find(key);
+  return found == values_.end() ? nullptr : &found->second;
+}
+
+const GgufTensor* GgufFile::find_tensor(const std::string& name) const {
+  const auto found = tensor_index_.find(name);
+  return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
+}
+
+const MetadataValue& GgufFile::require(const std::string& key) const {
+  const MetadataValue* value = find(key);
+  if (value == nullptr) fail("metadata '" + key + "' is missing");
+  return *value;
+}
+
+uint64_t GgufFile::get_uint(const std::string& key) const {
+  const MetadataValue& value = require(key);
+  int64_t result = 0;
+  if (value.is_array || !load_integer(value, result) || result < 0) {
+    fail("metadata '" + key + "' is not a single non-negative integer");
+  }
+  return static_cast<uint64_t>(result);
+}
+
+uint64_t GgufFile::get_uint(const std::string& key, uint64_t fallback) const {
+  return find(key) == nullptr ? fallback : get_uint(key);
+}
+
+double GgufFile::get_float(const std::string& key) const {
+  const MetadataValue& value = require(key);
+  int64_t integer = 0;
+  if (!value.is_array) {
+    if (value.type == MetadataType::kFloat32) return load<float>(value.payload);
+    if (value.type == MetadataType::kFloat64) return load<double>(value.payload);
+    if (load_integer(value, integer)) return static_cast<double>(integer);
+  }
+  fail("metadata '" + key + "' is not a single number");
+}
+
+double GgufFile::get_float(const std::string& key, double fallback) const {
+  return find(key) == nullptr ? fallback : get_float(key);
+}
+
+bool GgufFile::get_bool(const std::string& key, bool fallback) const {
+  const MetadataValue* value = find(key);
+  if (value == nullptr) return fallback;
+  if (value->is_array || value->type != MetadataType::kBool) fail("metadata '" + key + "' is not a boolean");
+  return *value->payload != 0;
+}
+
+std::string GgufFile::get_string(const std::string& key) const {
+  const MetadataValue& value = require(key);
+  if (value.is_array || value.type != MetadataType::kString) fail("metadata '" + key + "' is not a string");
+  return std::string(reinterpret_cast<const char*>(value.payload + sizeof(uint64_t)),
+                     static_cast<size_t>(load<uint64_t>(value.payload)));
+}
+
+std::string GgufFile::get_string(const std::string& key, const std::string& fallback) const {
+  return find(key) == nullptr ? fallback : get_string(key);
+}
+
+void GgufFile::fail(const std::string& message) const { throw ModelFormatError(path() + ": " + message); }
+
+}  // namespace belle

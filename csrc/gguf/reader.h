@@ -1,0 +1,83 @@
+// A memory-mapped GGUF v2/v3 file: every count, length, offset and product is checked before it is used.
+// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/mapped_file.h"
+
+namespace belle {
+
+enum class MetadataType : uint32_t {
+  kUint8 = 0, kInt8 = 1, kUint16 = 2, kInt16 = 3, kUint32 = 4, kInt32 = 5, kFloat32 = 6,
+  kBool = 7, kString = 8, kArray = 9, kUint64 = 10, kInt64 = 11, kFloat64 = 12,
+};
+
+/// Bytes of a number or bool; 0 for strings and arrays.
+size_t metadata_type_bytes(MetadataType type) noexcept;
+
+/// A value still in the mapped file. An array of strings is [uint64 length, bytes] repeated `count` times.
+struct MetadataValue {
+  MetadataType type;       // of the value, or of the elements where is_array
+  bool is_array;
+  uint64_t count;          // elements; 1 for a scalar
+  const uint8_t* payload;  // first element; a scalar string starts with its uint64 length
+};
+
+struct GgufTensor {
+  std::string name;
+  uint32_t ggml_type;
+  std::vector<uint64_t> dimensions;  // GGUF order: the row length first; 1 to 4 of them
+  uint64_t offset_bytes;             // from the start of the file
+  uint64_t n_bytes;                  // 0 where ggml_type is unknown
+};
+
+/// Throws SystemError when the file cannot be opened and ModelFormatError when it is not a sound GGUF.
+class GgufFile {
+ public:
+  explicit GgufFile(const std::string& path);
+
+  const std::string& path() const noexcept { return file_.path(); }
+  const MappedFile& mapping() const noexcept { return file_; }
+  uint32_t version() const noexcept { return version_; }
+  uint64_t alignment() const noexcept { return alignment_; }
+  const std::vector<std::string>& keys() const noexcept { return keys_; }
+  const std::vector<GgufTensor>& tensors() const noexcept { return tensors_; }
+
+  /// Null when absent.
+  const MetadataValue* find(const std::string& key) const;
+  const GgufTensor* find_tensor(const std::string& name) const;
+  const uint8_t* tensor_data(const GgufTensor& tensor) const noexcept { return file_.data() + tensor.offset_bytes; }
+
+  // Typed scalars. The first form throws ModelFormatError when the key is absent; all do when it has another type.
+  uint64_t get_uint(const std::string& key) const;
+  uint64_t get_uint(const std::string& key, uint64_t fallback) const;
+  double get_float(const std::string& key) const;
+  double get_float(const std::string& key, double fallback) const;
+  bool get_bool(const std::string& key, bool fallback) const;
+  std::string get_string(const std::string& key) const;
+  std::string get_string(const std::string& key, const std::string& fallback) const;
+
+ private:
+  class Cursor;
+
+  void parse_metadata(Cursor& cursor, uint64_t n_entries);
+  void parse_tensors(Cursor& cursor, uint64_t n_tensors);
+  void place_tensors(uint64_t data_offset);
+  void check_overlaps() const;
+  const MetadataValue& require(const std::string& key) const;
+  [[noreturn]] void fail(const std::string& message) const;
+
+  MappedFile file_;
+  uint32_t version_ = 0;
+  uint64_t alignment_ = 32;
+  std::vector<std::string> keys_;
+  std::unordered_map<std::string, MetadataValue> values_;
+  std::vector<GgufTensor> tensors_;
+  std::unordered_map<std::string, size_t> tensor_index_;
+};
+
+}  // namespace belle

@@ -1,0 +1,105 @@
+// AVX2 as the vector type that vector_rows.h and vector_attention.h are written in. Included by avx2.cpp only.
+//
+// Everything is in the file's anonymous namespace: no symbol compiled with AVX flags may leave its object file.
+#pragma once
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+namespace belle {
+namespace {
+
+using Vector = __m256;
+constexpr size_t kLanes = 8;
+
+struct AllLanes {};
+struct FirstLanes {
+  size_t count;  // 1 .. kLanes - 1
+};
+
+inline __m256i lane_mask(FirstLanes lanes) noexcept {
+  const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(lanes.count)), index);
+}
+
+inline Vector zeros() noexcept { return _mm256_setzero_ps(); }
+inline Vector broadcast(float x) noexcept { return _mm256_set1_ps(x); }
+
+// Partial loads leave zeros in the other lanes and touch no memory behind the last element.
+inline Vector load(const float* from, AllLanes) noexcept { return _mm256_loadu_ps(from); }
+inline Vector load(const float* from, FirstLanes lanes) noexcept { return _mm256_maskload_ps(from, lane_mask(lanes)); }
+inline Vector load(const uint16_t* from, AllLanes) noexcept {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+inline Vector load(const uint16_t* from, FirstLanes lanes) noexcept {
+  uint16_t halves[kLanes] = {};
+  memcpy(halves, from, lanes.count * sizeof(uint16_t));
+  return load(halves, AllLanes{});
+}
+
+inline void store(float* to, Vector v, AllLanes) noexcept { _mm256_storeu_ps(to, v); }
+inline void store(float* to, Vector v, FirstLanes lanes) noexcept { _mm256_maskstore_ps(to, lane_mask(lanes), v); }
+inline void store_half(uint16_t* to, Vector v, AllLanes) noexcept {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+inline void store_half(uint16_t* to, Vector v, FirstLanes lanes) noexcept {
+  uint16_t halves[kLanes];
+  store_half(halves, v, AllLanes{});
+  memcpy(to, halves, lanes.count * sizeof(uint16_t));
+}
+
+inline Vector keep(Vector v, AllLanes) noexcept { return v; }
+inline Vector keep(Vector v, FirstLanes lanes) noexcept {
+  return _mm256_and_ps(v, _mm256_castsi256_ps(lane_mask(lanes)));
+}
+
+inline Vector add(Vector a, Vector b) noexcept { return _mm256_add_ps(a, b); }
+inline Vector subtract(Vector a, Vector b) noexcept { return _mm256_sub_ps(a, b); }
+inline Vector multiply(Vector a, Vector b) noexcept { return _mm256_mul_ps(a, b); }
+inline Vector divide(Vector a, Vector b) noexcept { return _mm256_div_ps(a, b); }
+/// a * b + c
+inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_ps(a, b, c); }
+/// c - a * b
+inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _mm256_fnmadd_ps(a, b, c); }
+
+inline float sum_lanes(Vector v) noexcept {
+  __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+/// x limited to [low, high]; NaN stays, because min and max return their second operand for it.
+inline Vector limit(Vector x, float low, float high) noexcept {
+  return _mm256_max_ps(broadcast(low), _mm256_min_ps(broadcast(high), x));
+}
+inline Vector round_to_integer(Vector x) noexcept {
+  return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+inline Vector power_of_two(__m256i exponent) noexcept {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(exponent, _mm256_set1_epi32(127)), 23));
+}
+/// x * 2^n for an integral n in [-252, 254], in two steps because 2^128 is no float
+inline Vector scale_by_power(Vector x, Vector n) noexcept {
+  const __m256i exponent = _mm256_cvtps_epi32(n);
+  const __m256i half = _mm256_srai_epi32(exponent, 1);
+  return multiply(multiply(x, power_of_two(half)), power_of_two(_mm256_sub_epi32(exponent, half)));
+}
+/// v where x >= limit or x is NaN, else 0
+inline Vector zero_where_below(Vector v, Vector x, float limit) noexcept {
+  return _mm256_andnot_ps(_mm256_cmp_ps(x, broadcast(limit), _CMP_LT_OQ), v);
+}
+
+/// kLanes / 2 pairs (x0, x1) -> (x0 cos - x1 sin, x1 cos + x0 sin)
+inline void rotate_vector(float* x, const float* cosines, const float* sines) noexcept {
+  const __m256i twice = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+  const Vector c = _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(cosines)), twice);
+  const Vector s = _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(sines)), twice);
+  const Vector pairs = _mm256_loadu_ps(x);
+  const Vector swapped = _mm256_permute_ps(pairs, 0xb1);
+  _mm256_storeu_ps(x, _mm256_fmaddsub_ps(pairs, c, multiply(swapped, s)));
+}
+
+}  // namespace
+}  // namespace belle

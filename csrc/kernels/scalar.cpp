@@ -1,0 +1,286 @@
+// The portable tier: plain loops that any CPU runs. Every other tier is checked against the same formulas.
+#include <math.h>
+#include <string.h>
+
+#include "core/half.h"
+#include "kernels/isa.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kGroups = 8;  // groups of 4 neighbouring columns in a block of 32
+
+// A product of floats is exact in double, so this rounds like a fused multiply-add (but for rare double
+// roundings) and needs no FMA unit.
+inline float multiply_add(float a, float b, float c) noexcept {
+  return static_cast<float>(static_cast<double>(a) * b + c);
+}
+
+inline float load_half(const uint8_t* from, size_t index) noexcept {
+  uint16_t bits;
+  memcpy(&bits, from + index * sizeof bits, sizeof bits);
+  return half_to_float(bits);
+}
+
+inline size_t smaller(size_t a, size_t b) noexcept { return a < b ? a : b; }
+
+// ---- Matrix products ----------------------------------------------------------------------------------------
+
+struct F32Element {
+  static constexpr size_t kBytes = 4;
+  static float load(const uint8_t* column, size_t row) noexcept {
+    float value;
+    memcpy(&value, column + row * kBytes, kBytes);
+    return value;
+  }
+};
+
+struct F16Element {
+  static constexpr size_t kBytes = 2;
+  static float load(const uint8_t* column, size_t row) noexcept { return load_half(column, row); }
+};
+
+struct Bf16Element {
+  static constexpr size_t kBytes = 2;
+  static float load(const uint8_t* column, size_t row) noexcept {
+    uint16_t bits;
+    memcpy(&bits, column + row * kBytes, kBytes);
+    return bf16_to_float(bits);
+  }
+};
+
+template <class Element>
+void float_panel_row(const uint8_t* panel, const float* x, size_t k, float* acc) noexcept {
+  for (size_t col = 0; col < k; ++col) {
+    const uint8_t* column = panel + col * kPanelRows * Element::kBytes;
+    for (size_t r = 0; r < kPanelRows; ++r) acc[r] = multiply_add(x[col], Element::load(column, r), acc[r]);
+  }
+}
+
+template <class Element>
+void float_matmul(const PanelMatmul& args) noexcept {
+  const size_t panel_stride = args.k * kPanelRows * Element::kBytes;
+  for (size_t row = 0; row < args.n_rows; row += kPanelRows) {
+    const uint8_t* panel = args.panels + row / kPanelRows * panel_stride;
+    for (size_t t = 0; t < args.n_tokens; ++t) {
+      float acc[kPanelRows] = {};
+      float_panel_row<Element>(panel, args.x + t * args.k, args.k, acc);
+      memcpy(args.y + t * args.y_stride + row, acc, smaller(kPanelRows, args.n_rows - row) * sizeof(float));
+    }
+  }
+}
+
+// The quantized formats differ in how a code is stored, in the code of zero, and in having a minimum.
+struct Q4_0Format {
+  static constexpr size_t kCodeBytes = 256, kUnitBytes = 288;
+  static constexpr int kZeroCode = 8;
+  static constexpr bool kHasMinimum = false;
+  static int code(const uint8_t* unit, size_t group, size_t row, size_t b) noexcept {
+    const uint8_t byte = unit[((group % 4) * kPanelRows + row) * 4 + b];
+    return group < 4 ? byte & 0x0f : byte >> 4;
+  }
+};
+
+struct Q4_1Format : Q4_0Format {
+  static constexpr size_t kUnitBytes = 320;
+  static constexpr int kZeroCode = 0;
+  static constexpr bool kHasMinimum = true;
+};
+
+struct Q8_0Format {
+  static constexpr size_t kCodeBytes = 512, kUnitBytes = 544;
+  static constexpr int kZeroCode = 0;
+  static constexpr bool kHasMinimum = false;
+  static int code(const uint8_t* unit, size_t group, size_t row, size_t b) noexcept {
+    return static_cast<int8_t>(unit[(group * kPanelRows + row) * 4 + b]);
+  }
+};
+
+template <class Format>
+void integer_dots(const uint8_t* unit, const int8_t* values, int32_t* dots) noexcept {
+  for (size_t g = 0; g < kGroups; ++g) {
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      for (size_t b = 0; b < 4; ++b) dots[r] += Format::code(unit, g, r, b) * values[4 * g + b];
+    }
+  }
+}
+
+// acc[16] += the block's integer dots, scaled
+template <class Format>
+void add_block(const uint8_t* unit, const int8_t* values, float scale, int32_t sum, float* acc) noexcept {
+  const int32_t start = -Format::kZeroCode * sum;
+  int32_t dots[kPanelRows];
+  for (size_t r = 0; r < kPanelRows; ++r) dots[r] = start;
+  integer_dots<Format>(unit, values, dots);
+  const uint8_t* d = unit + Format::kCodeBytes;
+  for (size_t r = 0; r < kPanelRows; ++r) {
+    acc[r] = multiply_add(static_cast<float>(dots[r]), load_half(d, r) * scale, acc[r]);
+    if (Format::kHasMinimum) {
+      acc[r] = multiply_add(load_half(d + kPanelRows * 2, r), scale * static_cast<float>(sum), acc[r]);
+    }
+  }
+}
+
+template <class Format>
+void quantized_matmul(const PanelMatmul& args) noexcept {
+  const size_t n_blocks = args.k / kBlockSize;
+  for (size_t row = 0; row < args.n_rows; row += kPanelRows) {
+    const uint8_t* panel = args.panels + row / kPanelRows * n_blocks * Format::kUnitBytes;
+    for (size_t t = 0; t < args.n_tokens; ++t) {
+      float acc[kPanelRows] = {};
+      for (size_t block = 0; block < n_blocks; ++block) {
+        const size_t at = t * n_blocks + block;
+        add_block<Format>(panel + block * Format::kUnitBytes, args.q.values + at * kBlockSize, args.q.scales[at],
+                          args.q.sums[at], acc);
+      }
+      memcpy(args.y + t * args.y_stride + row, acc, smaller(kPanelRows, args.n_rows - row) * sizeof(float));
+    }
+  }
+}
+
+// ---- Activations ----------------------------------------------------------------------------------------------
+
+constexpr uint32_t kInfinityBits = 0x7f800000u;
+constexpr float kTinyAbsmax = 1e-30f;  // below it 127 / absmax nears overflow: such a block counts as zero
+
+// Adding 1.5 * 2^23 leaves the nearest integer (ties to even) in the low bits, as the vector units round.
+inline int32_t round_to_even(float x) noexcept {
+  return static_cast<int32_t>(float_to_bits(x + 12582912.0f)) - 0x4b400000;
+}
+
+// A block with a value that is not finite gets the scale NaN, so that it shows in every product.
+void quantize_block(const float* x, int8_t* values, float* scale, int32_t* sum) noexcept {
+  uint32_t largest = 0;  // bits of non-negative floats order like the floats, NaN last
+  for (size_t i = 0; i < kBlockSize; ++i) {
+    const uint32_t magnitude = float_to_bits(x[i]) & 0x7fffffffu;
+    if (magnitude > largest) largest = magnitude;
+  }
+  const float absmax = bits_to_float(largest);
+  *sum = 0;
+  if (largest >= kInfinityBits || absmax < kTinyAbsmax) {
+    *scale = largest >= kInfinityBits ? NAN : 0.0f;
+    memset(values, 0, kBlockSize);
+    return;
+  }
+  *scale = absmax / 127.0f;
+  const float inverse = 127.0f / absmax;
+  for (size_t i = 0; i < kBlockSize; ++i) {
+    const int32_t value = round_to_even(x[i] * inverse);  // at most 127: two roundings cannot reach 127.5
+    values[i] = static_cast<int8_t>(value);
+    *sum += value;
+  }
+}
+
+void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b) {
+    quantize_block(x + b * kBlockSize, values + b * kBlockSize, scales + b, sums + b);
+  }
+}
+
+// ---- Attention --------------------------------------------------------------------------------------------------
+
+inline float to_float(float value) noexcept { return value; }
+inline float to_float(uint16_t half) noexcept { return half_to_float(half); }
+
+template <class Element>
+void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim,
+                      size_t position_stride, float* scores) noexcept {
+  for (size_t i = 0; i < n_positions; ++i) {
+    const Element* key = keys + i * position_stride;
+    float partial[4] = {};  // element d goes to partial sum d % 4
+    for (size_t d = 0; d < head_dim; ++d) partial[d % 4] = multiply_add(q[d], to_float(key[d]), partial[d % 4]);
+    scores[i] = (partial[0] + partial[1]) + (partial[2] + partial[3]);
+  }
+}
+
+template <class Element>
+void attention_values(const float* probs, const Element* values, size_t n_positions, size_t head_dim,
+                      size_t position_stride, float* out) noexcept {
+  for (size_t i = 0; i < n_positions; ++i) {
+    const Element* value = values + i * position_stride;
+    for (size_t d = 0; d < head_dim; ++d) out[d] = multiply_add(probs[i], to_float(value[d]), out[d]);
+  }
+}
+
+// ---- Rows -------------------------------------------------------------------------------------------------------
+
+constexpr float kSmallestExponent = -87.0f;  // e^-87 is near the smallest normal float; below, all tiers give 0
+
+float exp_and_sum(float* x, size_t n, float shift) noexcept {
+  double sum = 0.0;
+  for (size_t i = 0; i < n; ++i) {
+    const float exponent = x[i] - shift;
+    x[i] = exponent < kSmallestExponent ? 0.0f : expf(exponent);
+    sum += x[i];
+  }
+  return static_cast<float>(sum);
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, float eps, size_t n, float* out) noexcept {
+  double sum = 0.0, squares = 0.0;
+  for (size_t i = 0; i < n; ++i) sum += x[i];
+  const double mean = sum / static_cast<double>(n);
+  for (size_t i = 0; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const double scale = 1.0 / sqrt(squares / static_cast<double>(n) + eps);
+  for (size_t i = 0; i < n; ++i) out[i] = static_cast<float>((x[i] - mean) * scale * weight[i] + bias[i]);
+}
+
+void rms_norm(const float* x, const float* weight, float eps, size_t n, float* out) noexcept {
+  double squares = 0.0;
+  for (size_t i = 0; i < n; ++i) squares += static_cast<double>(x[i]) * x[i];
+  const double scale = 1.0 / sqrt(squares / static_cast<double>(n) + eps);
+  for (size_t i = 0; i < n; ++i) out[i] = static_cast<float>(x[i] * scale * weight[i]);
+}
+
+// x / 2 * (1 + tanh(u)) = x / (1 + exp(-2u)), which keeps its relative accuracy where tanh nears -1
+void gelu(float* x, size_t n) noexcept {
+  for (size_t i = 0; i < n; ++i) {
+    const float minus_2u = -1.5957691216f * x[i] * (1.0f + 0.044715f * x[i] * x[i]);
+    x[i] = x[i] / (1.0f + expf(minus_2u));
+  }
+}
+
+void silu_multiply(const float* gate, const float* up, size_t n, float* out) noexcept {
+  for (size_t i = 0; i < n; ++i) out[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+void add(float* x, const float* y, size_t n) noexcept {
+  for (size_t i = 0; i < n; ++i) x[i] += y[i];
+}
+
+void rotate_pairs(float* x, const float* cosines, const float* sines, size_t n_pairs) noexcept {
+  for (size_t i = 0; i < n_pairs; ++i) {
+    const float first = x[2 * i], second = x[2 * i + 1];
+    x[2 * i] = multiply_add(first, cosines[i], -(second * sines[i]));
+    x[2 * i + 1] = multiply_add(second, cosines[i], first * sines[i]);
+  }
+}
+
+void to_half(const float* x, size_t n, uint16_t* out) noexcept {
+  for (size_t i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
+}
+
+constexpr KernelTable kTable = {
+    "scalar",
+    {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0Format>,
+     quantized_matmul<Q4_1Format>, quantized_matmul<Q8_0Format>},
+    quantize_activations,
+    attention_scores<float>,
+    attention_scores<uint16_t>,
+    attention_values<float>,
+    attention_values<uint16_t>,
+    exp_and_sum,
+    layer_norm,
+    rms_norm,
+    gelu,
+    silu_multiply,
+    add,
+    rotate_pairs,
+    to_half,
+};
+
+}  // namespace
+
+const KernelTable* scalar_kernels() noexcept { return &kTable; }
+
+}  // namespace belle

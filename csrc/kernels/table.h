@@ -1,0 +1,76 @@
+// What an ISA tier provides: one table of plain functions, chosen once at start (registry.cpp).
+//
+// Kernels are noexcept, check nothing and allocate nothing; ops/ checks shapes and splits work over threads.
+// Invariance contract: the result for one activation row depends on that row and the weights alone, bit for bit,
+// whatever n_tokens, n_panels or the other rows are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "quant/panels.h"
+#include "quant/types.h"
+
+namespace belle {
+
+/// Activations for the quantized weight types: int8 with one scale per block of 32 columns.
+struct QuantizedRows {
+  const int8_t* values;   // [n_tokens, k], |value| <= 127
+  const float* scales;    // [n_tokens, k / 32]
+  const int32_t* sums;    // [n_tokens, k / 32], sum of the block's values
+};
+
+/// y[t, r] = sum over k of x[t, k] * weight[r, k] for the rows of some consecutive panels.
+struct PanelMatmul {
+  const uint8_t* panels;  // layout in quant/panels.h; at least 32-byte aligned
+  size_t n_rows;          // rows to write; the last panel may hold fewer than 16 real ones
+  size_t k;               // columns; a multiple of 32 for the quantized types, any number for the float types
+  const float* x;         // [n_tokens, k], float types only
+  QuantizedRows q;        // quantized types only
+  size_t n_tokens;
+  float* y;               // [n_tokens, y_stride]; y[0] belongs to row 0 of the first panel
+  size_t y_stride;
+};
+
+using PanelMatmulFn = void (*)(const PanelMatmul& args) noexcept;
+
+struct KernelTable {
+  const char* name;
+
+  PanelMatmulFn matmul[kWeightTypeCount];  // indexed by WeightType
+
+  /// n_blocks blocks of 32: scale = absmax / 127, value = round-to-nearest-even(x / scale) (0 for an all-zero block).
+  void (*quantize_activations)(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept;
+
+  // Attention over a run of consecutive positions, each head_dim long, position_stride elements apart.
+  /// scores[i] = q . keys[i]
+  void (*attention_scores_f32)(const float* q, const float* keys, size_t n_positions, size_t head_dim,
+                               size_t position_stride, float* scores) noexcept;
+  void (*attention_scores_f16)(const float* q, const uint16_t* keys, size_t n_positions, size_t head_dim,
+                               size_t position_stride, float* scores) noexcept;
+  /// out[d] += sum over i of probs[i] * values[i, d]
+  void (*attention_values_f32)(const float* probs, const float* values, size_t n_positions, size_t head_dim,
+                               size_t position_stride, float* out) noexcept;
+  void (*attention_values_f16)(const float* probs, const uint16_t* values, size_t n_positions, size_t head_dim,
+                               size_t position_stride, float* out) noexcept;
+  /// x[i] = exp(x[i] - shift); returns the sum of the results. -inf gives 0.
+  float (*exp_and_sum)(float* x, size_t n, float shift) noexcept;
+
+  // Row operations over n floats. `out` may be `x`.
+  /// out = (x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016, eq. 3-4)
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, size_t n, float* out) noexcept;
+  /// out = x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019, eq. 4)
+  void (*rms_norm)(const float* x, const float* weight, float eps, size_t n, float* out) noexcept;
+  /// x = x / 2 * (1 + tanh(0.79788456 * x * (1 + 0.044715 x^2))), BLOOM's GELU
+  void (*gelu)(float* x, size_t n) noexcept;
+  /// out = gate / (1 + exp(-gate)) * up (SwiGLU's product, Shazeer 2020, eq. 5)
+  void (*silu_multiply)(const float* gate, const float* up, size_t n, float* out) noexcept;
+  /// x += y
+  void (*add)(float* x, const float* y, size_t n) noexcept;
+  /// Pairs (x[2i], x[2i+1]) turned by the angle with cosines[i], sines[i] (Su et al. 2021, eq. 34)
+  void (*rotate_pairs)(float* x, const float* cosines, const float* sines, size_t n_pairs) noexcept;
+  /// f32 -> binary16 bits, round to nearest even
+  void (*to_half)(const float* x, size_t n, uint16_t* out) noexcept;
+};
+
+}  // namespace belle

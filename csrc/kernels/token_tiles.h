@@ -1,0 +1,56 @@
+// Walks a matrix product in tiles of several tokens, so that one expansion of the weights serves all of a tile.
+// Shared by the x86 files; everything stays inside the including file's anonymous namespace.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/table.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kTokenGroupBytes = 256 * 1024;  // activations that stay in L2 while all panels pass by
+
+/// One panel against tokens [first_token, first_token + tokens).
+struct TileArgs {
+  const uint8_t* panel;
+  const PanelMatmul* matmul;
+  size_t first_token;
+  size_t first_row;
+  size_t n_rows;  // 1 .. 16
+};
+
+// Tile is a class template on the number of tokens with a static run(const TileArgs&).
+template <template <size_t> class Tile, size_t tokens>
+inline void run_rest(const TileArgs& args, size_t rest) noexcept {
+  if constexpr (tokens > 0) {
+    if (rest == tokens) return Tile<tokens>::run(args);
+    run_rest<Tile, tokens - 1>(args, rest);
+  }
+}
+
+template <template <size_t> class Tile, size_t max_tokens>
+inline void run_tokens(TileArgs args, size_t end_token) noexcept {
+  for (; args.first_token + max_tokens <= end_token; args.first_token += max_tokens) Tile<max_tokens>::run(args);
+  run_rest<Tile, max_tokens - 1>(args, end_token - args.first_token);
+}
+
+/// Every panel with a group of tokens, then the next group: weights come from memory once per group.
+template <template <size_t> class Tile, size_t max_tokens>
+inline void run_matmul(const PanelMatmul& matmul, size_t panel_stride_bytes, size_t token_bytes) noexcept {
+  const size_t tiles_per_group = kTokenGroupBytes / (token_bytes * max_tokens + 1) + 1;
+  const size_t group = tiles_per_group * max_tokens;
+  for (size_t token = 0; token < matmul.n_tokens; token += group) {
+    const size_t end = matmul.n_tokens - token < group ? matmul.n_tokens : token + group;
+    for (size_t row = 0; row < matmul.n_rows; row += kPanelRows) {
+      const size_t rows_left = matmul.n_rows - row;
+      const TileArgs args{matmul.panels + row / kPanelRows * panel_stride_bytes, &matmul, token, row,
+                          rows_left < kPanelRows ? rows_left : kPanelRows};
+      run_tokens<Tile, max_tokens>(args, end);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace belle

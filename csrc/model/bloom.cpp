@@ -1,0 +1,171 @@
+// BLOOM (Le Scao et al. 2022): LayerNorm on the embeddings, ALiBi, fused QKV, GELU, biases everywhere.
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/decoder.h"
+#include "model/weights.h"
+#include "ops/rows.h"
+
+namespace belle {
+namespace {
+
+// ---- config and weights
+
+struct BloomLayer {
+  Norm attention_norm;
+  Projection qkv;               // [3 * hidden, hidden]: all queries, then keys, then values
+  Projection attention_output;  // [hidden, hidden]
+  Norm feed_forward_norm;
+  Projection up;                // [feed_forward, hidden]
+  Projection down;              // [hidden, feed_forward]
+};
+
+struct BloomWeights {
+  Matrix token_embedding;       // [vocab, hidden]
+  Norm embedding_norm;
+  std::vector<BloomLayer> layers;
+  Norm output_norm;
+  Matrix output;                // [vocab, hidden]; the token embedding where the file ties them
+  bool all_float = false;
+  Buffer image;
+};
+
+void request(WeightLoader& loader, const ModelConfig& config, BloomWeights& weights) {
+  const size_t hidden = config.hidden_size;
+  loader.matrix("token_embd.weight", loader.rows_of("token_embd.weight"), hidden, weights.token_embedding);
+  loader.layer_norm("token_embd_norm", hidden, weights.embedding_norm);
+  weights.layers.resize(config.n_layers);
+  for (size_t i = 0; i < config.n_layers; ++i) {
+    BloomLayer& layer = weights.layers[i];
+    const std::string block = "blk." + std::to_string(i) + ".";
+    loader.layer_norm(block + "attn_norm", hidden, layer.attention_norm);
+    loader.projection(block + "attn_qkv", 3 * hidden, hidden, layer.qkv);
+    loader.projection(block + "attn_output", hidden, hidden, layer.attention_output);
+    loader.layer_norm(block + "ffn_norm", hidden, layer.feed_forward_norm);
+    loader.projection(block + "ffn_up", config.feed_forward_size, hidden, layer.up);
+    loader.projection(block + "ffn_down", hidden, config.feed_forward_size, layer.down);
+  }
+  loader.layer_norm("output_norm", hidden, weights.output_norm);
+  if (loader.has("output.weight")) {
+    loader.matrix("output.weight", loader.rows_of("output.weight"), hidden, weights.output);
+  }
+}
+
+// Activations of one pass; sized for its rows.
+struct BloomBuffers {
+  std::vector<float> hidden;        // [n_rows, hidden]
+  std::vector<float> normed;        // [n_rows, hidden]
+  std::vector<float> qkv;           // [n_rows, 3 * hidden]
+  std::vector<float> attended;      // [n_rows, n_heads, head_dim]
+  std::vector<float> feed_forward;  // [n_rows, feed_forward]
+  std::vector<float> projected;     // [n_rows, hidden]
+  QuantizedStorage quantized;
+
+  void fit(const ModelConfig& config, size_t n_rows) {
+    if (hidden.size() >= n_rows * config.hidden_size) return;
+    for (std::vector<float>* buffer : {&hidden, &normed, &attended, &projected}) {
+      buffer->resize(n_rows * config.hidden_size);
+    }
+    qkv.resize(n_rows * 3 * config.hidden_size);
+    feed_forward.resize(n_rows * config.feed_forward_size);
+  }
+};
+
+class Bloom final : public Decoder {
+ public:
+  Bloom(const ModelConfig& config, const OpsContext& context, BloomWeights weights)
+      : Decoder(config), context_(context), weights_(std::move(weights)), slopes_(alibi_slopes(config.n_heads)) {}
+
+  size_t vocab_size() const noexcept override { return output().n_rows; }
+  size_t embedding_rows() const noexcept override { return weights_.token_embedding.n_rows; }
+  size_t weight_bytes() const noexcept override { return weights_.image.size(); }
+  bool all_float() const noexcept override { return weights_.all_float; }
+
+  void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
+    const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;
+    buffers_.fit(config_, n_rows);
+    float* x = buffers_.hidden.data();
+
+    // Embed, then normalize the embeddings themselves.
+    embed(context_, weights_.token_embedding, input.tokens, x);
+    norm(weights_.embedding_norm, x, n_rows, x);
+
+    for (size_t i = 0; i < weights_.layers.size(); ++i) {
+      check();
+      attend(kv, i, input.rows);
+      feed_forward(weights_.layers[i], n_rows);
+    }
+
+    // Only the wanted rows meet the head.
+    const size_t n_logits = input.logit_rows.size();
+    if (n_logits == 0) return;
+    float* chosen = buffers_.normed.data();
+    gather_rows(x, hidden, input.logit_rows, chosen);
+    norm(weights_.output_norm, chosen, n_logits, chosen);
+    LinearInput head(context_, buffers_.quantized, chosen, n_logits, hidden);
+    linear(context_, head, output(), nullptr, logits);
+  }
+
+ private:
+  const Matrix& output() const noexcept {
+    return weights_.output.present() ? weights_.output : weights_.token_embedding;
+  }
+
+  void norm(const Norm& norm, const float* x, size_t n_rows, float* out) const {
+    layer_norm_rows(context_, x, n_rows, config_.hidden_size, norm.weight, norm.bias, config_.norm_eps, out);
+  }
+
+  // ---- attention: x += W_o attention(LN(x)) + b_o
+
+  void attend(const KvShape& kv, size_t layer_index, Span<const KvRow> rows) {
+    const BloomLayer& layer = weights_.layers[layer_index];
+    const size_t n_rows = rows.size(), hidden = config_.hidden_size;
+    norm(layer.attention_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
+    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, hidden);
+    linear(context_, input, layer.qkv.weight, layer.qkv.bias, buffers_.qkv.data());
+
+    const HeadRows queries{buffers_.qkv.data(), 3 * hidden};
+    const HeadRows keys{buffers_.qkv.data() + hidden, 3 * hidden};
+    const HeadRows values{buffers_.qkv.data() + 2 * hidden, 3 * hidden};
+    const AttentionShape shape{config_.n_heads, 1.0f / std::sqrt(static_cast<float>(config_.head_dim)), slopes_.data()};
+    store_kv(context_, kv, layer_index, rows, keys, values);
+    attention(context_, kv, shape, layer_index, rows, queries, buffers_.attended.data());
+    add_projection(layer.attention_output, buffers_.attended.data(), n_rows);
+  }
+
+  // ---- feed-forward: x += W_down gelu(W_up LN(x) + b_up) + b_down
+
+  void feed_forward(const BloomLayer& layer, size_t n_rows) {
+    norm(layer.feed_forward_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
+    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
+    linear(context_, input, layer.up.weight, layer.up.bias, buffers_.feed_forward.data());
+    gelu_rows(context_, buffers_.feed_forward.data(), n_rows, config_.feed_forward_size);
+    add_projection(layer.down, buffers_.feed_forward.data(), n_rows);
+  }
+
+  void add_projection(const Projection& projection, const float* input_rows, size_t n_rows) {
+    LinearInput input(context_, buffers_.quantized, input_rows, n_rows, projection.weight.n_cols);
+    linear(context_, input, projection.weight, projection.bias, buffers_.projected.data());
+    add_rows(context_, buffers_.hidden.data(), buffers_.projected.data(), n_rows, config_.hidden_size);
+  }
+
+  const OpsContext& context_;
+  BloomWeights weights_;
+  std::vector<float> slopes_;  // [n_heads]
+  BloomBuffers buffers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context) {
+  BloomWeights weights;
+  WeightLoader loader(gguf);
+  request(loader, config, weights);
+  weights.all_float = loader.all_float();
+  weights.image = loader.load(context.pool);
+  return std::make_unique<Bloom>(config, context, std::move(weights));
+}
+
+}  // namespace belle

@@ -1,0 +1,55 @@
+// Paged KV storage: pages are shared between forked sequences until one of them writes.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/memory.h"
+#include "ops/attention.h"
+
+namespace belle {
+
+/// Hands out pages and takes them back for reuse. Safe from any thread.
+class KvPool {
+ public:
+  explicit KvPool(const KvShape& shape) : shape_(shape) {}
+
+  const KvShape& shape() const noexcept { return shape_; }
+  /// Bytes of all pages, in use or kept for reuse.
+  size_t allocated_bytes() const;
+
+  Buffer take();
+  void give_back(Buffer page) noexcept;
+
+ private:
+  KvShape shape_;
+  mutable std::mutex mutex_;
+  std::vector<Buffer> free_;
+  size_t n_pages_ = 0;
+};
+
+/// The page table of one sequence. Not synchronized: the engine serializes access.
+class KvSequence {
+ public:
+  explicit KvSequence(std::shared_ptr<KvPool> pool) : pool_(std::move(pool)) {}
+
+  /// Makes positions [length, length + n_new) writable: adds pages, and copies a shared one that would be written.
+  void reserve(size_t length, size_t n_new);
+  /// Releases pages that hold no position below `length`.
+  void truncate(size_t length);
+  /// Another table over the same pages.
+  KvSequence fork() const { return *this; }
+
+  uint8_t* const* page_table() const noexcept { return table_.data(); }
+  const KvShape& shape() const noexcept { return pool_->shape(); }
+
+ private:
+  struct Page;
+
+  std::shared_ptr<KvPool> pool_;
+  std::vector<std::shared_ptr<Page>> pages_;
+  std::vector<uint8_t*> table_;  // pages_[i]'s memory
+};
+
+}  // namespace belle

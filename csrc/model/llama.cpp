@@ -1,0 +1,192 @@
+// LLaMA (Touvron et al. 2023): RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/decoder.h"
+#include "model/weights.h"
+#include "ops/rope.h"
+#include "ops/rows.h"
+
+namespace belle {
+namespace {
+
+// ---- config and weights
+
+struct LlamaLayer {
+  Norm attention_norm;
+  Projection q;                 // [n_heads * head_dim, hidden], rows in rotary-pair order
+  Projection k;                 // [n_kv_heads * head_dim, hidden], likewise
+  Projection v;                 // [n_kv_heads * head_dim, hidden]
+  Projection attention_output;  // [hidden, n_heads * head_dim]
+  Norm feed_forward_norm;
+  Projection gate;              // [feed_forward, hidden]
+  Projection up;                // [feed_forward, hidden]
+  Projection down;              // [hidden, feed_forward]
+};
+
+struct LlamaWeights {
+  Matrix token_embedding;       // [vocab, hidden]
+  std::vector<LlamaLayer> layers;
+  Norm output_norm;
+  Matrix output;                // [vocab, hidden]; the token embedding where the file ties them
+  bool all_float = false;
+  Buffer image;
+};
+
+void request(WeightLoader& loader, const ModelConfig& config, LlamaWeights& weights) {
+  const size_t hidden = config.hidden_size;
+  const size_t q_size = config.n_heads * config.head_dim, kv_size = config.n_kv_heads * config.head_dim;
+  loader.matrix("token_embd.weight", loader.rows_of("token_embd.weight"), hidden, weights.token_embedding);
+  weights.layers.resize(config.n_layers);
+  for (size_t i = 0; i < config.n_layers; ++i) {
+    LlamaLayer& layer = weights.layers[i];
+    const std::string block = "blk." + std::to_string(i) + ".";
+    loader.vector(block + "attn_norm.weight", hidden, layer.attention_norm.weight);
+    loader.projection(block + "attn_q", q_size, hidden, layer.q);
+    loader.projection(block + "attn_k", kv_size, hidden, layer.k);
+    loader.projection(block + "attn_v", kv_size, hidden, layer.v);
+    loader.projection(block + "attn_output", hidden, q_size, layer.attention_output);
+    loader.vector(block + "ffn_norm.weight", hidden, layer.feed_forward_norm.weight);
+    loader.projection(block + "ffn_gate", config.feed_forward_size, hidden, layer.gate);
+    loader.projection(block + "ffn_up", config.feed_forward_size, hidden, layer.up);
+    loader.projection(block + "ffn_down", hidden, config.feed_forward_size, layer.down);
+  }
+  loader.vector("output_norm.weight", hidden, weights.output_norm.weight);
+  if (loader.has("output.weight")) {
+    loader.matrix("output.weight", loader.rows_of("output.weight"), hidden, weights.output);
+  }
+}
+
+// Activations of one pass; sized for its rows.
+struct LlamaBuffers {
+  std::vector<float> hidden;     // [n_rows, hidden]
+  std::vector<float> normed;     // [n_rows, hidden]
+  std::vector<float> q;          // [n_rows, n_heads, head_dim]
+  std::vector<float> k;          // [n_rows, n_kv_heads, head_dim]
+  std::vector<float> v;          // [n_rows, n_kv_heads, head_dim]
+  std::vector<float> attended;   // [n_rows, n_heads, head_dim]
+  std::vector<float> gate;       // [n_rows, feed_forward]
+  std::vector<float> up;         // [n_rows, feed_forward]
+  std::vector<float> projected;  // [n_rows, hidden]
+  std::vector<uint32_t> positions;
+  QuantizedStorage quantized;
+
+  void fit(const ModelConfig& config, size_t n_rows) {
+    if (hidden.size() >= n_rows * config.hidden_size) return;
+    for (std::vector<float>* buffer : {&hidden, &normed, &projected}) buffer->resize(n_rows * config.hidden_size);
+    for (std::vector<float>* buffer : {&q, &attended}) buffer->resize(n_rows * config.n_heads * config.head_dim);
+    for (std::vector<float>* buffer : {&k, &v}) buffer->resize(n_rows * config.n_kv_heads * config.head_dim);
+    for (std::vector<float>* buffer : {&gate, &up}) buffer->resize(n_rows * config.feed_forward_size);
+    positions.reserve(n_rows);
+  }
+};
+
+class Llama final : public Decoder {
+ public:
+  Llama(const ModelConfig& config, const OpsContext& context, LlamaWeights weights)
+      : Decoder(config),
+        context_(context),
+        weights_(std::move(weights)),
+        rope_(config.rope_dims, config.rope_theta, config.rope_scale) {}
+
+  size_t vocab_size() const noexcept override { return output().n_rows; }
+  size_t embedding_rows() const noexcept override { return weights_.token_embedding.n_rows; }
+  size_t weight_bytes() const noexcept override { return weights_.image.size(); }
+  bool all_float() const noexcept override { return weights_.all_float; }
+
+  void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
+    const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;
+    buffers_.fit(config_, n_rows);
+    float* x = buffers_.hidden.data();
+
+    // Embed; the rotary angles are the same in every layer.
+    embed(context_, weights_.token_embedding, input.tokens, x);
+    buffers_.positions.clear();
+    for (const KvRow& row : input.rows) buffers_.positions.push_back(row.position);
+    rope_.fill(buffers_.positions);
+
+    for (size_t i = 0; i < weights_.layers.size(); ++i) {
+      check();
+      attend(kv, i, input.rows);
+      feed_forward(weights_.layers[i], n_rows);
+    }
+
+    // Only the wanted rows meet the head.
+    const size_t n_logits = input.logit_rows.size();
+    if (n_logits == 0) return;
+    float* chosen = buffers_.normed.data();
+    gather_rows(x, hidden, input.logit_rows, chosen);
+    norm(weights_.output_norm, chosen, n_logits, chosen);
+    LinearInput head(context_, buffers_.quantized, chosen, n_logits, hidden);
+    linear(context_, head, output(), nullptr, logits);
+  }
+
+ private:
+  const Matrix& output() const noexcept {
+    return weights_.output.present() ? weights_.output : weights_.token_embedding;
+  }
+
+  void norm(const Norm& norm, const float* x, size_t n_rows, float* out) const {
+    rms_norm_rows(context_, x, n_rows, config_.hidden_size, norm.weight, config_.norm_eps, out);
+  }
+
+  // ---- attention: x += W_o attention(RMSNorm(x))
+
+  void attend(const KvShape& kv, size_t layer_index, Span<const KvRow> rows) {
+    const LlamaLayer& layer = weights_.layers[layer_index];
+    const size_t n_rows = rows.size();
+    norm(layer.attention_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
+    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
+    linear(context_, input, layer.q.weight, layer.q.bias, buffers_.q.data());
+    linear(context_, input, layer.k.weight, layer.k.bias, buffers_.k.data());
+    linear(context_, input, layer.v.weight, layer.v.bias, buffers_.v.data());
+    rope_.rotate(context_, buffers_.q.data(), n_rows, config_.n_heads, config_.head_dim);
+    rope_.rotate(context_, buffers_.k.data(), n_rows, config_.n_kv_heads, config_.head_dim);
+
+    const HeadRows queries{buffers_.q.data(), config_.n_heads * config_.head_dim};
+    const HeadRows keys{buffers_.k.data(), config_.n_kv_heads * config_.head_dim};
+    const HeadRows values{buffers_.v.data(), config_.n_kv_heads * config_.head_dim};
+    const AttentionShape shape{config_.n_heads, 1.0f / std::sqrt(static_cast<float>(config_.head_dim)), nullptr};
+    store_kv(context_, kv, layer_index, rows, keys, values);
+    attention(context_, kv, shape, layer_index, rows, queries, buffers_.attended.data());
+    add_projection(layer.attention_output, buffers_.attended.data(), n_rows);
+  }
+
+  // ---- feed-forward: x += W_down (silu(W_gate h) * W_up h), h = RMSNorm(x)
+
+  void feed_forward(const LlamaLayer& layer, size_t n_rows) {
+    norm(layer.feed_forward_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
+    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
+    linear(context_, input, layer.gate.weight, layer.gate.bias, buffers_.gate.data());
+    linear(context_, input, layer.up.weight, layer.up.bias, buffers_.up.data());
+    silu_multiply_rows(context_, buffers_.gate.data(), buffers_.up.data(), n_rows, config_.feed_forward_size,
+                       buffers_.gate.data());
+    add_projection(layer.down, buffers_.gate.data(), n_rows);
+  }
+
+  void add_projection(const Projection& projection, const float* input_rows, size_t n_rows) {
+    LinearInput input(context_, buffers_.quantized, input_rows, n_rows, projection.weight.n_cols);
+    linear(context_, input, projection.weight, projection.bias, buffers_.projected.data());
+    add_rows(context_, buffers_.hidden.data(), buffers_.projected.data(), n_rows, config_.hidden_size);
+  }
+
+  const OpsContext& context_;
+  LlamaWeights weights_;
+  RopeTable rope_;
+  LlamaBuffers buffers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context) {
+  LlamaWeights weights;
+  WeightLoader loader(gguf);
+  request(loader, config, weights);
+  weights.all_float = loader.all_float();
+  weights.image = loader.load(context.pool);
+  return std::make_unique<Llama>(config, context, std::move(weights));
+}
+
+}  // namespace belle

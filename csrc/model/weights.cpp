@@ -1,0 +1,126 @@
+#include "model/weights.h"
+
+#include "core/error.h"
+#include "gguf/ggml_types.h"
+#include "quant/quantize.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kTensorAlignment = 64;  // a cache line, and a whole AVX-512 load
+
+std::string shape_text(const std::vector<uint64_t>& dimensions) {
+  std::string text = "[";
+  for (size_t i = dimensions.size(); i-- > 0;) {  // NumPy order
+    text += std::to_string(dimensions[i]);
+    if (i > 0) text += ", ";
+  }
+  return text + "]";
+}
+
+}  // namespace
+
+size_t WeightLoader::rows_of(const std::string& name) const {
+  const GgufTensor* tensor = gguf_.find_tensor(name);
+  if (tensor == nullptr || tensor->dimensions.size() != 2) {
+    throw ModelFormatError(gguf_.path() + ": expected a matrix '" + name + "', the file has " +
+                           (tensor == nullptr ? "none" : "one of shape " + shape_text(tensor->dimensions)) +
+                           ": it is incomplete; convert the checkpoint again");
+  }
+  return static_cast<size_t>(tensor->dimensions[1]);
+}
+
+void WeightLoader::matrix(const std::string& name, size_t n_rows, size_t n_cols, Matrix& target) {
+  const GgufTensor& tensor = find(name, {n_cols, n_rows});
+  target.name = name;
+  target.type = type_of(tensor).type;
+  target.n_rows = n_rows;
+  target.n_cols = n_cols;
+  matrices_.push_back({&tensor, &target});
+}
+
+void WeightLoader::vector(const std::string& name, size_t n, const float*& target) {
+  const GgufTensor& tensor = find(name, {n});
+  if (type_of(tensor).quantized) {
+    throw UnsupportedModelError(gguf_.path() + ": '" + name + "' is a quantized vector; expected f32, f16 or bf16");
+  }
+  vectors_.push_back({&tensor, &target, n});
+}
+
+void WeightLoader::projection(const std::string& name, size_t n_rows, size_t n_cols, Projection& target) {
+  matrix(name + ".weight", n_rows, n_cols, target.weight);
+  if (has(name + ".bias")) vector(name + ".bias", n_rows, target.bias);
+}
+
+void WeightLoader::layer_norm(const std::string& name, size_t n, Norm& target) {
+  vector(name + ".weight", n, target.weight);
+  vector(name + ".bias", n, target.bias);
+}
+
+bool WeightLoader::all_float() const noexcept {
+  for (const MatrixRequest& request : matrices_) {
+    if (request.target->quantized()) return false;
+  }
+  return true;
+}
+
+Buffer WeightLoader::load(ThreadPool& pool) {
+  refuse_unrequested();
+  size_t image_bytes = 0;
+  for (const MatrixRequest& request : matrices_) image_bytes += round_up(request.target->image_bytes(), kTensorAlignment);
+  for (const VectorRequest& request : vectors_) image_bytes += round_up(request.n * sizeof(float), kTensorAlignment);
+
+  Buffer image(image_bytes);
+  uint8_t* next = image.data();
+  for (const MatrixRequest& request : matrices_) {
+    pack_matrix(pool, *request.target, gguf_.tensor_data(*request.tensor), next);
+    gguf_.mapping().drop_pages(request.tensor->offset_bytes, request.tensor->n_bytes);
+    request.target->panels = next;
+    next += round_up(request.target->image_bytes(), kTensorAlignment);
+  }
+  for (const VectorRequest& request : vectors_) {
+    float* out = reinterpret_cast<float*>(next);
+    dequantize_row(type_of(*request.tensor).type, gguf_.tensor_data(*request.tensor), request.n, out);
+    *request.target = out;
+    next += round_up(request.n * sizeof(float), kTensorAlignment);
+  }
+  return image;
+}
+
+const GgufTensor& WeightLoader::find(const std::string& name, const std::vector<uint64_t>& dimensions) {
+  const GgufTensor* tensor = gguf_.find_tensor(name);
+  if (tensor == nullptr) {
+    throw ModelFormatError(gguf_.path() + ": tensor '" + name +
+                           "' is missing: the file is incomplete; convert the checkpoint again");
+  }
+  if (tensor->dimensions != dimensions) {
+    throw ModelFormatError(gguf_.path() + ": tensor '" + name + "': expected shape " + shape_text(dimensions) +
+                           " from the metadata, got " + shape_text(tensor->dimensions));
+  }
+  requested_.insert(name);
+  return *tensor;
+}
+
+const TypeTraits& WeightLoader::type_of(const GgufTensor& tensor) const {
+  const TypeTraits* traits = traits_from_ggml_id(tensor.ggml_type);
+  if (traits == nullptr) {
+    const GgmlType* known = find_ggml_type(tensor.ggml_type);
+    throw UnsupportedModelError(
+        gguf_.path() + ": tensor '" + tensor.name + "' has type " +
+        (known != nullptr ? std::string(known->name) : std::to_string(tensor.ggml_type)) +
+        ", the native engine reads f32, f16, bf16, q4_0, q4_1 and q8_0; "
+        "the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")");
+  }
+  return *traits;
+}
+
+void WeightLoader::refuse_unrequested() const {
+  for (const GgufTensor& tensor : gguf_.tensors()) {
+    if (requested_.count(tensor.name) != 0) continue;
+    throw UnsupportedModelError(gguf_.path() + ": tensor '" + tensor.name +
+                                "' has no place in this engine's model, so its output would be wrong without it; "
+                                "the llama.cpp backend may run the file: Belle.load(path, backend=\"llama.cpp\")");
+  }
+}
+
+}  // namespace belle

@@ -1,0 +1,64 @@
+// Loads tensors into one image of packed panels and float vectors.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/memory.h"
+#include "gguf/reader.h"
+#include "ops/linear.h"
+
+namespace belle {
+
+/// LayerNorm's parameters, or RMSNorm's (no bias).
+struct Norm {
+  const float* weight = nullptr;  // [n]
+  const float* bias = nullptr;    // [n]
+};
+
+/// A linear layer: weight [n_rows, n_cols] and an optional bias [n_rows].
+struct Projection {
+  Matrix weight;
+  const float* bias = nullptr;
+};
+
+/// An architecture requests its tensors by name and shape, then loads them all at once: the image's size is known
+/// before the first byte is packed. Requested objects must stay where they are until load() returns.
+class WeightLoader {
+ public:
+  explicit WeightLoader(const GgufFile& gguf) : gguf_(gguf) {}
+
+  bool has(const std::string& name) const { return gguf_.find_tensor(name) != nullptr; }
+  /// Row count of a two-dimensional tensor. Throws ModelFormatError when it is missing.
+  size_t rows_of(const std::string& name) const;
+
+  void matrix(const std::string& name, size_t n_rows, size_t n_cols, Matrix& target);
+  void vector(const std::string& name, size_t n, const float*& target);
+  /// `name`.weight, and `name`.bias if the file has it.
+  void projection(const std::string& name, size_t n_rows, size_t n_cols, Projection& target);
+  /// `name`.weight and `name`.bias
+  void layer_norm(const std::string& name, size_t n, Norm& target);
+
+  /// True when every requested matrix holds plain floats.
+  bool all_float() const noexcept;
+
+  /// Packs everything that was requested; the targets then point into the returned image.
+  /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong output.
+  Buffer load(ThreadPool& pool);
+
+ private:
+  struct MatrixRequest { const GgufTensor* tensor; Matrix* target; };
+  struct VectorRequest { const GgufTensor* tensor; const float** target; size_t n; };
+
+  const GgufTensor& find(const std::string& name, const std::vector<uint64_t>& dimensions);
+  const TypeTraits& type_of(const GgufTensor& tensor) const;
+  void refuse_unrequested() const;
+
+  const GgufFile& gguf_;
+  std::vector<MatrixRequest> matrices_;
+  std::vector<VectorRequest> vectors_;
+  std::unordered_set<std::string> requested_;
+};
+
+}  // namespace belle

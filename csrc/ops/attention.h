@@ -1,0 +1,66 @@
+// Causal attention over a paged KV cache: online softmax, page by page in position order, so that a row's result
+// never depends on the other rows, the batch or the thread count (Milakov & Gimelshein 2018; Dao et al. 2022).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/span.h"
+#include "ops/context.h"
+
+namespace belle {
+
+constexpr size_t kPageTokens = 32;  // positions per KV page; also the fixed split of the softmax
+
+enum class KvType : uint8_t { kF32, kF16 };
+
+inline size_t kv_element_bytes(KvType type) noexcept { return type == KvType::kF32 ? 4 : 2; }
+
+/// Shape of one page: [n_layers][keys, values][n_kv_heads][kPageTokens][head_dim].
+struct KvShape {
+  KvType type;
+  size_t n_layers;
+  size_t n_kv_heads;
+  size_t head_dim;
+
+  size_t head_bytes() const noexcept { return kPageTokens * head_dim * kv_element_bytes(type); }
+  size_t layer_bytes() const noexcept { return 2 * n_kv_heads * head_bytes(); }
+  size_t page_bytes() const noexcept { return n_layers * layer_bytes(); }
+  size_t keys_offset(size_t layer, size_t head) const noexcept { return layer * layer_bytes() + head * head_bytes(); }
+  size_t values_offset(size_t layer, size_t head) const noexcept {
+    return keys_offset(layer, head) + n_kv_heads * head_bytes();
+  }
+};
+
+/// One row of a pass: where its sequence's pages are and which position it holds.
+struct KvRow {
+  uint8_t* const* pages;  // at least position / kPageTokens + 1 of them
+  uint32_t position;
+};
+
+/// Where a row's heads lie in a projection's output: row t, head h at base + t * row_stride + h * head_dim.
+struct HeadRows {
+  const float* base;
+  size_t row_stride;
+};
+
+struct AttentionShape {
+  size_t n_heads;
+  float scale;            // applied to q . k, usually 1 / sqrt(head_dim)
+  const float* slopes;    // ALiBi slope per head, or null
+};
+
+/// Writes each row's keys and values at its position.
+void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
+              HeadRows values);
+
+/// out [n_rows, n_heads, head_dim]: each row attends to positions 0..its own of its sequence.
+/// With ALiBi, slope * (key position - query position) is added to each score (Press et al. 2022, section 3).
+void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,
+               Span<const KvRow> rows, HeadRows queries, float* out);
+
+/// ALiBi slopes for any head count: the geometric sequence of the next lower power of two,
+/// then every other term of the next higher one (Press et al. 2022; BLOOM's reference code).
+std::vector<float> alibi_slopes(size_t n_heads);
+
+}  // namespace belle

@@ -1,0 +1,60 @@
+// Choosing the next token from logits over the whole vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/span.h"
+
+namespace belle {
+
+/// Neutral defaults: plain sampling from the softmax.
+struct SamplingOptions {
+  float temperature = 1.0f;         // 0 = argmax
+  int32_t top_k = 0;                // 0 = off
+  float top_p = 1.0f;               // 1 = off (Holtzman et al. 2020)
+  float min_p = 0.0f;               // 0 = off (Nguyen et al. 2024)
+  float repetition_penalty = 1.0f;  // 1 = off (Keskar et al. 2019, section 4.1)
+  float presence_penalty = 0.0f;
+  float frequency_penalty = 0.0f;
+  uint64_t seed = 0;
+  std::vector<std::pair<int32_t, float>> logit_bias;
+  std::vector<int32_t> banned;
+};
+
+/// Order, Hugging Face's: repetition penalty, presence and frequency penalty, bias, bans, temperature, top-k, top-p,
+/// min-p, one draw. Equal logits rank by lower id.
+class Sampler {
+ public:
+  explicit Sampler(SamplingOptions options);
+
+  /// Adds tokens to the history that the penalties count.
+  void accept(Span<const int32_t> ids);
+  /// Chooses from logits [n_vocab] and accepts the choice.
+  /// Throws std::runtime_error when no token has a finite logit (a broken model, or everything banned).
+  int32_t sample(Span<const float> logits);
+
+ private:
+  struct Candidate {
+    float logit;
+    int32_t id;
+  };
+
+  bool adjusts_logits() const noexcept;
+  Span<const float> adjusted(Span<const float> logits);
+  void collect_candidates(Span<const float> logits);
+  void keep_nucleus(double total);
+  int32_t draw();
+  double uniform() noexcept;
+
+  SamplingOptions options_;
+  uint64_t random_state_;
+  std::unordered_map<int32_t, uint32_t> counts_;
+  std::vector<float> scratch_;           // [n_vocab]
+  std::vector<Candidate> candidates_;    // those still in the running
+  std::vector<double> weights_;          // unnormalized probabilities of candidates_
+};
+
+}  // namespace belle

@@ -1,0 +1,128 @@
+#include "quant/panels.h"
+
+#include <cstring>
+
+#include "core/half.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kNibbleBytes = kPanelRows * kBlockSize / 2;  // 256
+constexpr size_t kCodeBytes = kPanelRows * kBlockSize;        // 512
+constexpr size_t kScaleBytes = kPanelRows * sizeof(uint16_t);
+
+void store_half(uint8_t* scales, size_t row, uint16_t bits) noexcept {
+  std::memcpy(scales + row * sizeof bits, &bits, sizeof bits);
+}
+
+float load_half(const uint8_t* scales, size_t row) noexcept {
+  uint16_t bits;
+  std::memcpy(&bits, scales + row * sizeof bits, sizeof bits);
+  return half_to_float(bits);
+}
+
+template <typename Element>
+void pack_columns(const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept {
+  for (size_t r = 0; r < n_rows; ++r) {
+    for (size_t col = 0; col < k; ++col) {
+      std::memcpy(panel + (col * kPanelRows + r) * sizeof(Element), rows + (r * k + col) * sizeof(Element),
+                  sizeof(Element));
+    }
+  }
+}
+
+// Both 4-bit types: 16 nibble bytes per row and block go four at a time to [j][row].
+template <typename Block, size_t unit_bytes>
+void pack_nibbles(const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept {
+  const size_t n_blocks = k / kBlockSize;
+  for (size_t r = 0; r < n_rows; ++r) {
+    for (size_t b = 0; b < n_blocks; ++b) {
+      const uint8_t* block = rows + (r * n_blocks + b) * sizeof(Block);
+      uint8_t* unit = panel + b * unit_bytes;
+      const uint8_t* qs = block + offsetof(Block, qs);
+      for (size_t j = 0; j < 4; ++j) std::memcpy(unit + (j * kPanelRows + r) * 4, qs + j * 4, 4);
+      for (size_t s = 0; s < offsetof(Block, qs) / 2; ++s) {  // d, then m where the type has one
+        std::memcpy(unit + kNibbleBytes + s * kScaleBytes + r * 2, block + s * 2, 2);
+      }
+    }
+  }
+}
+
+void pack_q8_0(const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept {
+  const size_t n_blocks = k / kBlockSize;
+  for (size_t r = 0; r < n_rows; ++r) {
+    for (size_t b = 0; b < n_blocks; ++b) {
+      BlockQ8_0 block;
+      std::memcpy(&block, rows + (r * n_blocks + b) * sizeof block, sizeof block);
+      uint8_t* unit = panel + b * (kCodeBytes + kScaleBytes);
+      for (size_t g = 0; g < 8; ++g) std::memcpy(unit + (g * kPanelRows + r) * 4, block.qs + g * 4, 4);
+      store_half(unit + kCodeBytes, r, block.d);
+    }
+  }
+}
+
+void unpack_nibbles(const uint8_t* panel, size_t row, size_t k, bool has_min, float* out) noexcept {
+  const size_t unit_bytes = kNibbleBytes + (has_min ? 2 : 1) * kScaleBytes;
+  for (size_t b = 0; b < k / kBlockSize; ++b) {
+    const uint8_t* unit = panel + b * unit_bytes;
+    const float d = load_half(unit + kNibbleBytes, row);
+    const float m = has_min ? load_half(unit + kNibbleBytes + kScaleBytes, row) : 0.0f;
+    for (size_t i = 0; i < kBlockSize / 2; ++i) {
+      const uint8_t byte = unit[((i / 4) * kPanelRows + row) * 4 + i % 4];
+      const int low = byte & 0x0f, high = byte >> 4;
+      float* block_out = out + b * kBlockSize;
+      block_out[i] = has_min ? static_cast<float>(low) * d + m : static_cast<float>(low - 8) * d;
+      block_out[i + 16] = has_min ? static_cast<float>(high) * d + m : static_cast<float>(high - 8) * d;
+    }
+  }
+}
+
+void unpack_q8_0(const uint8_t* panel, size_t row, size_t k, float* out) noexcept {
+  for (size_t b = 0; b < k / kBlockSize; ++b) {
+    const uint8_t* unit = panel + b * (kCodeBytes + kScaleBytes);
+    const float d = load_half(unit + kCodeBytes, row);
+    for (size_t i = 0; i < kBlockSize; ++i) {
+      const int8_t code = static_cast<int8_t>(unit[((i / 4) * kPanelRows + row) * 4 + i % 4]);
+      out[b * kBlockSize + i] = static_cast<float>(code) * d;
+    }
+  }
+}
+
+uint16_t load_u16(const uint8_t* panel, size_t index) noexcept {
+  uint16_t bits;
+  std::memcpy(&bits, panel + index * sizeof bits, sizeof bits);
+  return bits;
+}
+
+}  // namespace
+
+void pack_panel(WeightType type, const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept {
+  if (n_rows < kPanelRows) std::memset(panel, 0, panel_bytes(type, k));
+  switch (type) {
+    case WeightType::kF32: return pack_columns<float>(rows, n_rows, k, panel);
+    case WeightType::kF16:
+    case WeightType::kBf16: return pack_columns<uint16_t>(rows, n_rows, k, panel);
+    case WeightType::kQ4_0: return pack_nibbles<BlockQ4_0, kNibbleBytes + kScaleBytes>(rows, n_rows, k, panel);
+    case WeightType::kQ4_1: return pack_nibbles<BlockQ4_1, kNibbleBytes + 2 * kScaleBytes>(rows, n_rows, k, panel);
+    case WeightType::kQ8_0: return pack_q8_0(rows, n_rows, k, panel);
+  }
+}
+
+void unpack_panel_row(WeightType type, const uint8_t* panel, size_t row, size_t k, float* out) noexcept {
+  switch (type) {
+    case WeightType::kF32:
+      for (size_t col = 0; col < k; ++col) std::memcpy(out + col, panel + (col * kPanelRows + row) * 4, 4);
+      return;
+    case WeightType::kF16:
+      for (size_t col = 0; col < k; ++col) out[col] = half_to_float(load_u16(panel, col * kPanelRows + row));
+      return;
+    case WeightType::kBf16:
+      for (size_t col = 0; col < k; ++col) out[col] = bf16_to_float(load_u16(panel, col * kPanelRows + row));
+      return;
+    case WeightType::kQ4_0: return unpack_nibbles(panel, row, k, false, out);
+    case WeightType::kQ4_1: return unpack_nibbles(panel, row, k, true, out);
+    case WeightType::kQ8_0: return unpack_q8_0(panel, row, k, out);
+  }
+}
+
+}  // namespace belle

@@ -1,0 +1,141 @@
+#include "quant/quantize.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "core/half.h"
+
+namespace belle {
+namespace {
+
+uint8_t clamp_code(float value) noexcept {
+  return static_cast<uint8_t>(value < 0.0f ? 0 : (value > 15.0f ? 15 : static_cast<int>(value)));
+}
+
+// The scale is the value of largest magnitude (the first of them) over -8, so that it maps to code 0 exactly.
+BlockQ4_0 quantize_q4_0(const float* x) noexcept {
+  float magnitude = 0.0f, extreme = x[0];
+  for (size_t i = 0; i < kBlockSize; ++i) {
+    if (std::fabs(x[i]) > magnitude) {
+      magnitude = std::fabs(x[i]);
+      extreme = x[i];
+    }
+  }
+  const float d = extreme / -8.0f;
+  const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
+  BlockQ4_0 block;
+  block.d = float_to_half(d);
+  for (size_t i = 0; i < kBlockSize / 2; ++i) {
+    const uint8_t low = clamp_code(x[i] * inverse + 8.5f);
+    const uint8_t high = clamp_code(x[i + kBlockSize / 2] * inverse + 8.5f);
+    block.qs[i] = static_cast<uint8_t>(low | (high << 4));
+  }
+  return block;
+}
+
+BlockQ4_1 quantize_q4_1(const float* x) noexcept {
+  float lowest = x[0], highest = x[0];
+  for (size_t i = 1; i < kBlockSize; ++i) {
+    lowest = x[i] < lowest ? x[i] : lowest;
+    highest = x[i] > highest ? x[i] : highest;
+  }
+  const float d = (highest - lowest) / 15.0f;
+  const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
+  BlockQ4_1 block;
+  block.d = float_to_half(d);
+  block.m = float_to_half(lowest);
+  for (size_t i = 0; i < kBlockSize / 2; ++i) {
+    const uint8_t low = clamp_code((x[i] - lowest) * inverse + 0.5f);
+    const uint8_t high = clamp_code((x[i + kBlockSize / 2] - lowest) * inverse + 0.5f);
+    block.qs[i] = static_cast<uint8_t>(low | (high << 4));
+  }
+  return block;
+}
+
+BlockQ8_0 quantize_q8_0(const float* x) noexcept {
+  float magnitude = 0.0f;
+  for (size_t i = 0; i < kBlockSize; ++i) magnitude = std::fabs(x[i]) > magnitude ? std::fabs(x[i]) : magnitude;
+  const float d = magnitude / 127.0f;
+  const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
+  BlockQ8_0 block;
+  block.d = float_to_half(d);
+  for (size_t i = 0; i < kBlockSize; ++i) {
+    const float scaled = x[i] * inverse;
+    const float whole = std::floor(std::fabs(scaled));
+    const float rounded = whole + std::floor(2.0f * (std::fabs(scaled) - whole));  // half away from zero
+    const int code = static_cast<int>(rounded < 127.0f ? rounded : 127.0f);
+    block.qs[i] = static_cast<int8_t>(scaled < 0.0f ? -code : code);
+  }
+  return block;
+}
+
+template <typename Block, typename Quantize>
+void quantize_blocks(const float* x, size_t n, uint8_t* out, Quantize quantize) noexcept {
+  for (size_t b = 0; b < n / kBlockSize; ++b) {
+    const Block block = quantize(x + b * kBlockSize);
+    std::memcpy(out + b * sizeof block, &block, sizeof block);
+  }
+}
+
+void dequantize_nibbles(const uint8_t* qs, float d, float m, int offset, float* out) noexcept {
+  for (size_t i = 0; i < kBlockSize / 2; ++i) {
+    out[i] = static_cast<float>((qs[i] & 0x0f) - offset) * d + m;
+    out[i + kBlockSize / 2] = static_cast<float>((qs[i] >> 4) - offset) * d + m;
+  }
+}
+
+template <typename Block, typename Dequantize>
+void dequantize_blocks(const uint8_t* data, size_t n, float* out, Dequantize dequantize) noexcept {
+  for (size_t b = 0; b < n / kBlockSize; ++b) {
+    Block block;
+    std::memcpy(&block, data + b * sizeof block, sizeof block);
+    dequantize(block, out + b * kBlockSize);
+  }
+}
+
+}  // namespace
+
+void quantize_row(WeightType type, const float* x, size_t n, uint8_t* out) noexcept {
+  switch (type) {
+    case WeightType::kF32: std::memcpy(out, x, n * sizeof(float)); return;
+    case WeightType::kF16:
+    case WeightType::kBf16:
+      for (size_t i = 0; i < n; ++i) {
+        const uint16_t bits = type == WeightType::kF16 ? float_to_half(x[i]) : float_to_bf16(x[i]);
+        std::memcpy(out + i * sizeof bits, &bits, sizeof bits);
+      }
+      return;
+    case WeightType::kQ4_0: return quantize_blocks<BlockQ4_0>(x, n, out, quantize_q4_0);
+    case WeightType::kQ4_1: return quantize_blocks<BlockQ4_1>(x, n, out, quantize_q4_1);
+    case WeightType::kQ8_0: return quantize_blocks<BlockQ8_0>(x, n, out, quantize_q8_0);
+  }
+}
+
+void dequantize_row(WeightType type, const uint8_t* data, size_t n, float* out) noexcept {
+  switch (type) {
+    case WeightType::kF32: std::memcpy(out, data, n * sizeof(float)); return;
+    case WeightType::kF16:
+    case WeightType::kBf16:
+      for (size_t i = 0; i < n; ++i) {
+        uint16_t bits;
+        std::memcpy(&bits, data + i * sizeof bits, sizeof bits);
+        out[i] = type == WeightType::kF16 ? half_to_float(bits) : bf16_to_float(bits);
+      }
+      return;
+    case WeightType::kQ4_0:
+      return dequantize_blocks<BlockQ4_0>(data, n, out, [](const BlockQ4_0& block, float* y) {
+        dequantize_nibbles(block.qs, half_to_float(block.d), 0.0f, 8, y);
+      });
+    case WeightType::kQ4_1:
+      return dequantize_blocks<BlockQ4_1>(data, n, out, [](const BlockQ4_1& block, float* y) {
+        dequantize_nibbles(block.qs, half_to_float(block.d), half_to_float(block.m), 0, y);
+      });
+    case WeightType::kQ8_0:
+      return dequantize_blocks<BlockQ8_0>(data, n, out, [](const BlockQ8_0& block, float* y) {
+        const float d = half_to_float(block.d);
+        for (size_t i = 0; i < kBlockSize; ++i) y[i] = static_cast<float>(block.qs[i]) * d;
+      });
+  }
+}
+
+}  // namespace belle
