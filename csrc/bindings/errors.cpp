@@ -19,7 +19,9 @@ void translate(std::exception_ptr error) {
   } catch (const UnsupportedModelError& e) {
     raise("UnsupportedModelError", e.what());
   } catch (const SystemError& e) {
-    PyErr_SetObject(PyExc_OSError, py::make_tuple(e.error_number(), e.what()).ptr());
+    py::tuple arguments = py::make_tuple(e.error_number(), e.what());
+    if (!e.path().empty()) arguments = py::make_tuple(e.error_number(), e.what(), e.path());
+    PyErr_SetObject(PyExc_OSError, arguments.ptr());
   } catch (const Interrupted&) {
     if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
   }

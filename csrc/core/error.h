@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace belle {
 
@@ -18,15 +19,17 @@ class UnsupportedModelError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The operating system refused -> OSError(error_number, message).
+/// The operating system refused -> OSError(error_number, message, path); the path may be empty.
 class SystemError : public std::runtime_error {
  public:
-  SystemError(int error_number, const std::string& message)
-      : std::runtime_error(message), error_number_(error_number) {}
+  SystemError(int error_number, const std::string& message, std::string path = "")
+      : std::runtime_error(message), error_number_(error_number), path_(std::move(path)) {}
   int error_number() const noexcept { return error_number_; }
+  const std::string& path() const noexcept { return path_; }
 
  private:
   int error_number_;
+  std::string path_;
 };
 
 /// The caller asked to stop (Ctrl-C); nothing was committed.

@@ -36,12 +36,12 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   const HANDLE file = CreateFileW(to_wide(path).c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr,
                                   OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
   if (file == INVALID_HANDLE_VALUE) {
-    throw SystemError(GetLastError() == ERROR_FILE_NOT_FOUND ? ENOENT : EIO, "cannot open " + path);
+    throw SystemError(GetLastError() == ERROR_FILE_NOT_FOUND ? ENOENT : EIO, "cannot open the file", path);
   }
   LARGE_INTEGER size;
   if (!GetFileSizeEx(file, &size)) {
     CloseHandle(file);
-    throw SystemError(EIO, "cannot read the size of " + path);
+    throw SystemError(EIO, "cannot read the file's size", path);
   }
   size_ = static_cast<size_t>(size.QuadPart);
   if (size_ > 0) {
@@ -52,7 +52,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     }
   }
   CloseHandle(file);
-  if (size_ > 0 && data_ == nullptr) throw SystemError(ENOMEM, "cannot map " + path);
+  if (size_ > 0 && data_ == nullptr) throw SystemError(ENOMEM, "cannot map the file", path);
 }
 
 MappedFile::~MappedFile() {
@@ -65,7 +65,7 @@ void MappedFile::drop_pages(size_t, size_t) const noexcept {}
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw SystemError(errno, std::strerror(errno));
+  if (descriptor < 0) throw SystemError(errno, std::strerror(errno), path);
   struct stat status;
   int error = fstat(descriptor, &status) != 0 ? errno : 0;
   if (error == 0 && S_ISDIR(status.st_mode)) error = EISDIR;
@@ -76,7 +76,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     else data_ = static_cast<const uint8_t*>(mapping);
   }
   close(descriptor);
-  if (error != 0) throw SystemError(error, std::strerror(error));
+  if (error != 0) throw SystemError(error, std::strerror(error), path);
 }
 
 MappedFile::~MappedFile() {

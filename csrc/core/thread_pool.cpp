@@ -1,6 +1,12 @@
 #include "core/thread_pool.h"
 
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
 #include <stdexcept>
+#include <thread>
+#include <vector>
 
 #include "core/processors.h"
 
@@ -10,14 +16,15 @@
 #include <unistd.h>
 #endif
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#ifdef _MSC_VER
+#include <intrin.h>
 #endif
 
 namespace belle {
 namespace {
 
 constexpr int kSpins = 4000;  // some tens of microseconds: the gap between two layers' operations
+constexpr size_t kChunksPerThread = 4;
 
 long current_process_id() noexcept {
 #ifdef _WIN32
@@ -28,52 +35,79 @@ long current_process_id() noexcept {
 }
 
 void spin_pause() noexcept {
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(_M_X64)
   _mm_pause();
-#elif defined(__aarch64__) && !defined(_MSC_VER)
+#elif defined(_M_ARM64)
+  __yield();
+#elif defined(__x86_64__)
+  asm volatile("pause");
+#elif defined(__aarch64__)
   asm volatile("yield");
 #endif
 }
 
 }  // namespace
 
+// A ticket is one 64-bit number: the job's epoch above, the next unclaimed chunk below. Whoever moves it from (e, i) to
+// (e, i + 1) owns chunk i of job e, and job e cannot end before that chunk is done, so its fields are safe to read.
 struct ThreadPool::Workers {
+  explicit Workers(size_t n) : n_chunks(n * kChunksPerThread) {}
+
+  const size_t n_chunks;
   std::vector<std::thread> threads;
   std::mutex mutex;
   std::condition_variable wake;
-  std::atomic<uint64_t> epoch{0};     // one more per job
-  std::atomic<size_t> n_running{0};   // workers still at the current job
+  std::atomic<uint64_t> ticket{0};
+  std::atomic<size_t> n_parked{0};
+  std::atomic<size_t> n_done{0};  // chunks of the current job
   std::atomic<bool> stopping{false};
   Job job = nullptr;
   const void* context = nullptr;
   size_t n_items = 0;
 
-  void share(size_t index, size_t n_threads) const {
-    const size_t begin = n_items * index / n_threads;
-    const size_t end = n_items * (index + 1) / n_threads;
-    if (begin < end) job(context, begin, end);
+  static uint64_t epoch_of(uint64_t value) noexcept { return value >> 32; }
+  static uint64_t chunk_of(uint64_t value) noexcept { return value & 0xffffffffu; }
+
+  // Runs chunks of the current job until none is left to claim; returns the epoch that was then current.
+  uint64_t work() noexcept {
+    uint64_t current = ticket.load(std::memory_order_acquire);
+    while (chunk_of(current) < n_chunks) {
+      if (!ticket.compare_exchange_weak(current, current + 1, std::memory_order_acq_rel)) continue;
+      const size_t chunk = static_cast<size_t>(chunk_of(current));
+      const size_t begin = n_items * chunk / n_chunks, end = n_items * (chunk + 1) / n_chunks;
+      if (begin < end) job(context, begin, end);
+      n_done.fetch_add(1, std::memory_order_release);
+      current = ticket.load(std::memory_order_acquire);
+    }
+    return epoch_of(current);
   }
 
-  void loop(size_t index, size_t n_threads) {
-    uint64_t seen = 0;
+  bool nothing_new(uint64_t epoch) const noexcept { return epoch_of(ticket.load(std::memory_order_seq_cst)) == epoch; }
+
+  void loop() {
+    uint64_t epoch = 0;  // as work() left it: a job that starts right after must not be taken for an old one
     for (;;) {
-      for (int spin = 0; spin < kSpins && epoch.load(std::memory_order_acquire) == seen; ++spin) spin_pause();
-      if (epoch.load(std::memory_order_acquire) == seen) {
-        std::unique_lock<std::mutex> lock(mutex);
-        wake.wait(lock, [&] { return epoch.load(std::memory_order_acquire) != seen; });
-      }
-      seen = epoch.load(std::memory_order_acquire);
-      if (stopping.load(std::memory_order_relaxed)) return;
-      share(index, n_threads);
-      n_running.fetch_sub(1, std::memory_order_release);
+      for (int spin = 0; spin < kSpins && nothing_new(epoch); ++spin) spin_pause();
+      if (nothing_new(epoch)) park(epoch);
+      if (stopping.load(std::memory_order_acquire)) return;
+      epoch = work();
     }
   }
 
-  void start_epoch() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex);  // a worker between its check and its wait must not miss this
-      epoch.fetch_add(1, std::memory_order_release);
-    }
+  void park(uint64_t epoch) {
+    std::unique_lock<std::mutex> lock(mutex);
+    n_parked.fetch_add(1, std::memory_order_seq_cst);
+    wake.wait(lock, [&] { return !nothing_new(epoch); });
+    n_parked.fetch_sub(1, std::memory_order_seq_cst);
+  }
+
+  // A worker counts itself as parked before it looks at the ticket for the last time, and the ticket moves before the
+  // count is read: one of the two sees the other.
+  void start_epoch(size_t first_chunk) {
+    const uint64_t epoch = epoch_of(ticket.load(std::memory_order_relaxed)) + 1;
+    ticket.store((epoch << 32) | first_chunk, std::memory_order_seq_cst);
+    if (n_parked.load(std::memory_order_seq_cst) == 0) return;
+    { const std::lock_guard<std::mutex> lock(mutex); }
     wake.notify_all();
   }
 };
@@ -81,16 +115,16 @@ struct ThreadPool::Workers {
 ThreadPool::ThreadPool(size_t n_threads)
     : n_threads_(n_threads > 0 ? n_threads : usable_processors()),
       process_id_(current_process_id()),
-      workers_(new Workers) {
+      workers_(new Workers(n_threads_)) {
   for (size_t index = 1; index < n_threads_; ++index) {
-    workers_->threads.emplace_back([this, index] { workers_->loop(index, n_threads_); });
+    workers_->threads.emplace_back([workers = workers_] { workers->loop(); });
   }
 }
 
 ThreadPool::~ThreadPool() {
   if (current_process_id() != process_id_) return;
-  workers_->stopping.store(true);
-  workers_->start_epoch();
+  workers_->stopping.store(true, std::memory_order_release);
+  workers_->start_epoch(workers_->n_chunks);  // an epoch without chunks
   for (std::thread& thread : workers_->threads) thread.join();
   delete workers_;
 }
@@ -111,10 +145,10 @@ void ThreadPool::run(size_t n_items, Job job, const void* context) {
   workers_->job = job;
   workers_->context = context;
   workers_->n_items = n_items;
-  workers_->n_running.store(n_threads_ - 1, std::memory_order_relaxed);
-  workers_->start_epoch();
-  workers_->share(0, n_threads_);
-  for (int spin = 0; workers_->n_running.load(std::memory_order_acquire) != 0; ++spin) {
+  workers_->n_done.store(0, std::memory_order_relaxed);
+  workers_->start_epoch(0);
+  workers_->work();
+  for (int spin = 0; workers_->n_done.load(std::memory_order_acquire) != workers_->n_chunks; ++spin) {
     if (spin < kSpins) spin_pause();
     else std::this_thread::yield();
   }

@@ -1,13 +1,8 @@
-// Fork-join workers with a static split: which thread computes an item never changes what is computed.
+// Fork-join workers. A job is cut into fixed chunks and threads claim them: which thread computes a chunk never changes
+// what is computed, and a worker that the system has put aside holds nobody up.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstddef>
-#include <cstdint>
-#include <mutex>
-#include <thread>
-#include <vector>
 
 namespace belle {
 
@@ -22,7 +17,7 @@ class ThreadPool {
 
   size_t size() const noexcept { return n_threads_; }
 
-  /// Calls body(begin, end) on contiguous shares of [0, n_items), one per thread, and waits for all.
+  /// Calls body(begin, end) on contiguous chunks that cover [0, n_items), some per thread, and waits for all.
   /// The body must not throw. Throws std::runtime_error in a process forked after construction.
   template <typename Body>
   void parallel_for(size_t n_items, const Body& body) {

@@ -15,7 +15,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 16;            // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
+constexpr size_t kMaxTokens = 8;            // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
 constexpr size_t kGroups = 8;               // groups of 4 neighbouring columns in a block of 32
 constexpr size_t kPrefetchAhead = 8 * 288;  // bytes; measured best for one stream per thread
 

@@ -8,7 +8,8 @@
 namespace belle {
 namespace {
 
-constexpr size_t kGroups = 8;  // groups of 4 neighbouring columns in a block of 32
+constexpr size_t kGroups = 8;                    // groups of 4 neighbouring columns in a block of 32
+constexpr size_t kGroupCodes = kPanelRows * 4;  // codes of a group, all rows
 
 // A product of floats is exact in double, so this rounds like a fused multiply-add (but for rare double
 // roundings) and needs no FMA unit.
@@ -16,10 +17,19 @@ inline float multiply_add(float a, float b, float c) noexcept {
   return static_cast<float>(static_cast<double>(a) * b + c);
 }
 
+// half_to_float's values without its branches, so that loops over it become vectors: the bits at float's place are
+// the value times 2^-112 (subnormals included), and what reaches 2^16 was infinity or NaN.
+inline float half_value(uint16_t half) noexcept {
+  const float magnitude = bits_to_float((half & 0x7fffu) << 13) * 5.192296858534828e33f;  // 2^112
+  const uint32_t sign = (half & 0x8000u) << 16;
+  const uint32_t special = magnitude >= 65536.0f ? 0x7f800000u : 0u;
+  return bits_to_float(float_to_bits(magnitude) | special | sign);
+}
+
 inline float load_half(const uint8_t* from, size_t index) noexcept {
   uint16_t bits;
   memcpy(&bits, from + index * sizeof bits, sizeof bits);
-  return half_to_float(bits);
+  return half_value(bits);
 }
 
 inline size_t smaller(size_t a, size_t b) noexcept { return a < b ? a : b; }
@@ -75,9 +85,11 @@ struct Q4_0Format {
   static constexpr size_t kCodeBytes = 256, kUnitBytes = 288;
   static constexpr int kZeroCode = 8;
   static constexpr bool kHasMinimum = false;
-  static int code(const uint8_t* unit, size_t group, size_t row, size_t b) noexcept {
-    const uint8_t byte = unit[((group % 4) * kPanelRows + row) * 4 + b];
-    return group < 4 ? byte & 0x0f : byte >> 4;
+  // codes: [16 rows][4 columns] of one group
+  static void expand(const uint8_t* unit, size_t group, int16_t* codes) noexcept {
+    const uint8_t* bytes = unit + group % 4 * kGroupCodes;
+    const int shift = group < 4 ? 0 : 4;
+    for (size_t i = 0; i < kGroupCodes; ++i) codes[i] = static_cast<int16_t>((bytes[i] >> shift) & 0x0f);
   }
 };
 
@@ -91,17 +103,25 @@ struct Q8_0Format {
   static constexpr size_t kCodeBytes = 512, kUnitBytes = 544;
   static constexpr int kZeroCode = 0;
   static constexpr bool kHasMinimum = false;
-  static int code(const uint8_t* unit, size_t group, size_t row, size_t b) noexcept {
-    return static_cast<int8_t>(unit[(group * kPanelRows + row) * 4 + b]);
+  static void expand(const uint8_t* unit, size_t group, int16_t* codes) noexcept {
+    const uint8_t* bytes = unit + group * kGroupCodes;
+    for (size_t i = 0; i < kGroupCodes; ++i) codes[i] = static_cast<int8_t>(bytes[i]);
   }
 };
 
+// dots[16] += exact integer dots; flat loops over [16 rows][4 columns], which compilers turn into vectors
 template <class Format>
 void integer_dots(const uint8_t* unit, const int8_t* values, int32_t* dots) noexcept {
+  int32_t sums[kGroupCodes] = {};
   for (size_t g = 0; g < kGroups; ++g) {
-    for (size_t r = 0; r < kPanelRows; ++r) {
-      for (size_t b = 0; b < 4; ++b) dots[r] += Format::code(unit, g, r, b) * values[4 * g + b];
-    }
+    int16_t codes[kGroupCodes], columns[kGroupCodes];
+    Format::expand(unit, g, codes);
+    const int16_t four[4] = {values[4 * g], values[4 * g + 1], values[4 * g + 2], values[4 * g + 3]};
+    for (size_t r = 0; r < kPanelRows; ++r) memcpy(columns + 4 * r, four, sizeof four);
+    for (size_t i = 0; i < kGroupCodes; ++i) sums[i] += codes[i] * columns[i];
+  }
+  for (size_t r = 0; r < kPanelRows; ++r) {
+    dots[r] += (sums[4 * r] + sums[4 * r + 1]) + (sums[4 * r + 2] + sums[4 * r + 3]);
   }
 }
 
@@ -180,7 +200,7 @@ void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float
 // ---- Attention --------------------------------------------------------------------------------------------------
 
 inline float to_float(float value) noexcept { return value; }
-inline float to_float(uint16_t half) noexcept { return half_to_float(half); }
+inline float to_float(uint16_t half) noexcept { return half_value(half); }
 
 template <class Element>
 void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim,

@@ -78,6 +78,10 @@ ModelConfig read_config(const GgufFile& gguf) {
     if (keys.has(key) && gguf.get_uint(config.architecture + "." + key) > 0) keys.unsupported(key, "mixture of experts");
   }
   config.n_layers = keys.size("block_count");
+  if (config.n_layers > gguf.tensors().size()) {  // before anything is allocated per layer
+    keys.fail("block_count", "is " + std::to_string(config.n_layers) + ", but the file has only " +
+                                 std::to_string(gguf.tensors().size()) + " tensors");
+  }
   config.n_heads = keys.size("attention.head_count");
   config.n_kv_heads = keys.size("attention.head_count_kv", config.n_heads);
   config.hidden_size = keys.size("embedding_length");

@@ -1,5 +1,7 @@
 #include "quant/types.h"
 
+#include <cstring>
+
 namespace belle {
 namespace {
 
@@ -23,9 +25,9 @@ const TypeTraits* traits_from_ggml_id(uint32_t ggml_id) noexcept {
   return nullptr;
 }
 
-const TypeTraits* traits_from_name(const std::string& name) noexcept {
+const TypeTraits* traits_from_name(const char* name) noexcept {
   for (const TypeTraits& traits : kTraits) {
-    if (name == traits.name) return &traits;
+    if (std::strcmp(name, traits.name) == 0) return &traits;
   }
   return nullptr;
 }

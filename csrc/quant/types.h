@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace belle {
 
@@ -44,7 +43,7 @@ const TypeTraits& traits_of(WeightType type) noexcept;
 /// Null when GGUF knows the id and we do not.
 const TypeTraits* traits_from_ggml_id(uint32_t ggml_id) noexcept;
 /// Null for an unknown name.
-const TypeTraits* traits_from_name(const std::string& name) noexcept;
+const TypeTraits* traits_from_name(const char* name) noexcept;
 
 /// Bytes of a row of n_cols weights; n_cols must be a multiple of the block size.
 inline size_t row_bytes(const TypeTraits& traits, size_t n_cols) noexcept {

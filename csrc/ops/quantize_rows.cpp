@@ -1,0 +1,49 @@
+#include "ops/quantize_rows.h"
+
+#include <atomic>
+#include <vector>
+
+#include "core/half.h"
+#include "quant/quantize.h"
+
+namespace belle {
+namespace {
+
+bool all_finite(const float* x, size_t n) noexcept {
+  uint32_t special = 0;
+  for (size_t i = 0; i < n; ++i) special |= static_cast<uint32_t>((float_to_bits(x[i]) & 0x7f800000u) == 0x7f800000u);
+  return special == 0;
+}
+
+}  // namespace
+
+size_t quantize_rows(ThreadPool& pool, const SourceRows& source, WeightType target, uint8_t* out) {
+  const size_t in_bytes = row_bytes(traits_of(source.type), source.n_cols);
+  const size_t out_bytes = row_bytes(traits_of(target), source.n_cols);
+  const size_t n_shares = pool.size();
+  std::vector<std::vector<float>> rows(n_shares, std::vector<float>(source.n_cols));  // one row as float, per share
+  std::atomic<size_t> bad_row{source.n_rows};
+  pool.parallel_for(n_shares, [&](size_t begin, size_t end) {
+    for (size_t share = begin; share < end; ++share) {
+      float* row = rows[share].data();
+      for (size_t r = source.n_rows * share / n_shares; r < source.n_rows * (share + 1) / n_shares; ++r) {
+        dequantize_row(source.type, source.data + r * in_bytes, source.n_cols, row);
+        if (!all_finite(row, source.n_cols)) {
+          bad_row.store(r);
+          return;
+        }
+        quantize_row(target, row, source.n_cols, out + r * out_bytes);
+      }
+    }
+  });
+  return bad_row.load();
+}
+
+void dequantize_rows(ThreadPool& pool, WeightType type, const uint8_t* data, size_t n_rows, size_t n_cols, float* out) {
+  const size_t bytes = row_bytes(traits_of(type), n_cols);
+  pool.parallel_for(n_rows, [&](size_t begin, size_t end) {
+    for (size_t r = begin; r < end; ++r) dequantize_row(type, data + r * bytes, n_cols, out + r * n_cols);
+  });
+}
+
+}  // namespace belle
