@@ -110,22 +110,32 @@ struct ThreadPool::Workers {
     { const std::lock_guard<std::mutex> lock(mutex); }
     wake.notify_all();
   }
+
+  void stop() {
+    stopping.store(true, std::memory_order_release);
+    start_epoch(n_chunks);  // an epoch without chunks
+    for (std::thread& thread : threads) thread.join();
+  }
 };
 
 ThreadPool::ThreadPool(size_t n_threads)
     : n_threads_(n_threads > 0 ? n_threads : usable_processors()),
       process_id_(current_process_id()),
       workers_(new Workers(n_threads_)) {
-  for (size_t index = 1; index < n_threads_; ++index) {
-    workers_->threads.emplace_back([workers = workers_] { workers->loop(); });
+  try {
+    for (size_t index = 1; index < n_threads_; ++index) {
+      workers_->threads.emplace_back([workers = workers_] { workers->loop(); });
+    }
+  } catch (...) {  // the system's limit on threads: leave none behind
+    workers_->stop();
+    delete workers_;
+    throw;
   }
 }
 
 ThreadPool::~ThreadPool() {
   if (current_process_id() != process_id_) return;
-  workers_->stopping.store(true, std::memory_order_release);
-  workers_->start_epoch(workers_->n_chunks);  // an epoch without chunks
-  for (std::thread& thread : workers_->threads) thread.join();
+  workers_->stop();
   delete workers_;
 }
 

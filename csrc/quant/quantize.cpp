@@ -12,6 +12,9 @@ uint8_t clamp_code(float value) noexcept {
   return static_cast<uint8_t>(value < 0.0f ? 0 : (value > 15.0f ? 15 : static_cast<int>(value)));
 }
 
+// 0 for a scale so small that its inverse overflows; such a scale is 0 in binary16 anyway.
+float inverse_scale(float d) noexcept { return std::fabs(d) < 1e-38f ? 0.0f : 1.0f / d; }
+
 // The scale is the value of largest magnitude (the first of them) over -8, so that it maps to code 0 exactly.
 BlockQ4_0 quantize_q4_0(const float* x) noexcept {
   float magnitude = 0.0f, extreme = x[0];
@@ -22,7 +25,7 @@ BlockQ4_0 quantize_q4_0(const float* x) noexcept {
     }
   }
   const float d = extreme / -8.0f;
-  const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
+  const float inverse = inverse_scale(d);
   BlockQ4_0 block;
   block.d = float_to_half(d);
   for (size_t i = 0; i < kBlockSize / 2; ++i) {
@@ -40,7 +43,7 @@ BlockQ4_1 quantize_q4_1(const float* x) noexcept {
     highest = x[i] > highest ? x[i] : highest;
   }
   const float d = (highest - lowest) / 15.0f;
-  const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
+  const float inverse = inverse_scale(d);
   BlockQ4_1 block;
   block.d = float_to_half(d);
   block.m = float_to_half(lowest);
@@ -52,20 +55,33 @@ BlockQ4_1 quantize_q4_1(const float* x) noexcept {
   return block;
 }
 
+// The largest magnitude of a block; four partial maxima, so that the compiler may keep them in one register.
+float absmax(const float* x) noexcept {
+  float highest[4] = {};
+  for (size_t i = 0; i < kBlockSize; i += 4) {
+    for (size_t lane = 0; lane < 4; ++lane) {
+      const float magnitude = std::fabs(x[i + lane]);
+      highest[lane] = magnitude > highest[lane] ? magnitude : highest[lane];
+    }
+  }
+  const float low = highest[0] > highest[1] ? highest[0] : highest[1];
+  const float high = highest[2] > highest[3] ? highest[2] : highest[3];
+  return low > high ? low : high;
+}
+
 BlockQ8_0 quantize_q8_0(const float* x) noexcept {
-  float magnitude = 0.0f;
-  for (size_t i = 0; i < kBlockSize; ++i) magnitude = std::fabs(x[i]) > magnitude ? std::fabs(x[i]) : magnitude;
-  const float d = magnitude / 127.0f;
-  const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
+  const float d = absmax(x) / 127.0f;
+  const float inverse = inverse_scale(d);
   BlockQ8_0 block;
   block.d = float_to_half(d);
-  for (size_t i = 0; i < kBlockSize; ++i) {
+  int32_t codes[kBlockSize];
+  for (size_t i = 0; i < kBlockSize; ++i) {  // rounds half away from zero
     const float scaled = x[i] * inverse;
-    const float whole = std::floor(std::fabs(scaled));
-    const float rounded = whole + std::floor(2.0f * (std::fabs(scaled) - whole));  // half away from zero
-    const int code = static_cast<int>(rounded < 127.0f ? rounded : 127.0f);
-    block.qs[i] = static_cast<int8_t>(scaled < 0.0f ? -code : code);
+    const int32_t whole = static_cast<int32_t>(scaled);
+    const float rest = scaled - static_cast<float>(whole);
+    codes[i] = whole + static_cast<int32_t>(rest >= 0.5f) - static_cast<int32_t>(rest <= -0.5f);
   }
+  for (size_t i = 0; i < kBlockSize; ++i) block.qs[i] = static_cast<int8_t>(codes[i]);
   return block;
 }
 

@@ -1,0 +1,78 @@
+"""`belle-edge convert`: a checkpoint to a GGUF file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command on an argparse subparsers object."""
+    parser = subparsers.add_parser(
+        "convert",
+        help="convert a Hugging Face BLOOM or LLaMA checkpoint to a GGUF file",
+        description="Convert a Hugging Face BLOOM or LLaMA checkpoint (a folder or a hub id) to a GGUF file.",
+    )
+    parser.add_argument(
+        "src", metavar="SRC", help="folder with config.json and weights, or a hub id (org/name)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUT.gguf", help="file to write (may be left out with --dry-run)"
+    )
+    parser.add_argument(
+        "-t",
+        "--type",
+        default="q4_0",
+        choices=("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0"),
+        help="type of the matrices (default: q4_0)",
+    )
+    parser.add_argument(
+        "--family",
+        choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
+        help="prompt family, if the one recognised by the model's name is wrong",
+    )
+    parser.add_argument("--revision", help="branch, tag or commit of a hub id")
+    parser.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
+    )
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite an existing output")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; predict exact size and memory")
+    parser.add_argument(
+        "--json", action="store_true", help="print a machine-readable report, and nothing else"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert as the arguments say. Returns the exit code; the converter's errors pass through."""
+    from contextlib import nullcontext
+
+    from belle_edge.convert import convert
+    from belle_edge.convert.progress import terminal_progress
+
+    if args.output is None and not args.dry_run:
+        print("belle-edge: error: give the file to write with -o OUT.gguf (or --dry-run)", file=sys.stderr)
+        return 2
+    try:
+        with nullcontext(None) if args.json else terminal_progress() as progress:
+            report = convert(
+                args.src,
+                args.output,
+                type=args.type,
+                family=args.family,
+                force=args.force,
+                dry_run=args.dry_run,
+                threads=args.threads,
+                revision=args.revision,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        print("belle-edge: interrupted, nothing was written", file=sys.stderr)
+        return 130
+    if args.json:
+        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        report.print()
+    return 0

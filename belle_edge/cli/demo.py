@@ -1,0 +1,116 @@
+"""`belle-edge demo`: convert the bundled checkpoint before your eyes, then let it answer.
+
+Needs no network and no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .generate import add_engine_arguments, speed_line
+from .info import describe_file, size_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_TYPES = ("q8_0", "q4_0")  # the last one answers
+_HONESTY = (
+    "A very small model, trained for this demonstration on a few kinds of task that a script made up:"
+    " arithmetic, dates, capitals, opposites, short translations, greetings."
+    " It knows nothing else and will answer other questions wrongly."
+)
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Define the command's arguments."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="convert and run the bundled small model",
+        description="Convert the bundled checkpoint to q8_0 and q4_0, then answer a few Chinese questions.",
+    )
+    parser.add_argument(
+        "--question", action="append", metavar="TEXT", help="ask this instead; may be repeated"
+    )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the converted files in this folder")
+    add_engine_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from rich.console import Console
+
+    from ..demo import checkpoint_path
+
+    console = Console(highlight=False, soft_wrap=True)
+    with ExitStack() as stack:
+        if args.keep is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="belle-edge-demo-")))
+        else:
+            folder = args.keep
+            folder.mkdir(parents=True, exist_ok=True)
+        console.print(
+            f"[bold]BELLE Edge[/bold]: a BLOOM checkpoint in Hugging Face layout becomes GGUF.\n{_HONESTY}\n"
+        )
+        files = _convert(checkpoint_path(), folder, console)
+        _answer(args, files[_TYPES[-1]], console)
+        if args.keep is not None:
+            console.print(f"The files are in {folder}. Ask more:", markup=False)
+            console.print(f'  belle-edge generate {files[_TYPES[-1]]} "12加30等于多少？"', markup=False)
+    return 0
+
+
+def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
+    """Convert to each type and print the table of sizes; type -> file."""
+    from rich.table import Table
+
+    from ..convert import convert
+
+    table = Table("file", "type", "size", "bits per weight", "seconds")
+    n_bytes = sum(path.stat().st_size for path in source.iterdir() if path.suffix in (".safetensors", ".bin"))
+    table.add_row("checkpoint", "source", size_text(n_bytes), "", "")
+    files: dict[str, Path] = {}
+    for kind in _TYPES:
+        path = folder / f"belle-demo-{kind}.gguf"
+        path.unlink(missing_ok=True)
+        start = time.perf_counter()
+        convert(source, path, type=kind, family="belle")
+        seconds = time.perf_counter() - start
+        report = describe_file(path)
+        table.add_row(
+            path.name,
+            kind,
+            size_text(report["size_bytes"]),
+            f"{report['bits_per_weight']:.2f}",
+            f"{seconds:.2f}",
+        )
+        files[kind] = path
+    console.print(table)
+    return files
+
+
+def _answer(args: argparse.Namespace, path: Path, console: Console) -> None:
+    """Ask each question, printing the answer as it is written."""
+    from ..demo.tasks import DEMO_QUESTIONS
+    from ..model import Belle
+
+    questions = args.question or [question for question, _ in DEMO_QUESTIONS]
+    with Belle.load(path, threads=args.threads, isa=args.isa, context=args.context, kv=args.kv) as model:
+        for question in questions:
+            console.print(f"[bold]Human:[/bold] {_escaped(question)}")
+            console.print("[bold]Assistant:[/bold] ", end="")
+            stream = model.stream(question, max_tokens=64, temperature=0)
+            for piece in stream:
+                console.print(piece, end="", markup=False)
+            console.print(f"\n[dim]{speed_line(stream.result, model)}[/dim]\n")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

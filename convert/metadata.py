@@ -1,0 +1,94 @@
+"""General and BELLE metadata of the output: provenance, licence, prompts. Never a local path or the time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import gguf
+
+from belle_edge.convert.architectures.base import MappedModel, Metadata
+from belle_edge.convert.identify import Identity
+from belle_edge.convert.sources.hf import Checkpoint
+from belle_edge.convert.vocabulary import TokenizerTables
+from belle_edge.prompts import FAMILIES
+
+_FILE_TYPES = {
+    "f32": gguf.LlamaFileType.ALL_F32,
+    "f16": gguf.LlamaFileType.MOSTLY_F16,
+    "bf16": gguf.LlamaFileType.MOSTLY_BF16,
+    "q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
+    "q4_1": gguf.LlamaFileType.MOSTLY_Q4_1,
+    "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+}
+_HASHED_FILES = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+def display_name(identity: Identity, model: MappedModel) -> str:
+    """The model's name, or a plain description where none is known (a folder's name may be private)."""
+    return identity.name or f"{model.architecture.upper()} {size_label(model)}"
+
+
+def size_label(model: MappedModel) -> str:
+    """The number of parameters as model names write it: 7B, 23M."""
+    n_parameters = sum(math.prod(tensor.shape) for tensor in model.tensors)
+    return gguf.size_label(n_parameters, n_parameters, 0, 0)
+
+
+def build_metadata(
+    checkpoint: Checkpoint, model: MappedModel, tables: TokenizerTables, identity: Identity, *, type: str
+) -> Metadata:
+    """All metadata in file order, but `general.architecture`, which the GGUF writer adds itself."""
+    family = FAMILIES[identity.family] if identity.family else None
+    template = family.chat_template if family else tables.chat_template
+    metadata: Metadata = {
+        "general.type": "model",
+        "general.name": display_name(identity, model),
+        "general.size_label": size_label(model),
+        **_provenance(checkpoint, identity),
+        "general.file_type": int(_FILE_TYPES[type]),
+        "general.quantization_version": gguf.GGML_QUANT_VERSION,
+        **model.metadata,
+        **tables.metadata(),
+    }
+    if family is not None and family.add_bos is not None:
+        metadata["tokenizer.ggml.add_bos_token"] = family.add_bos
+    if template:
+        metadata["tokenizer.chat_template"] = template
+    return metadata | _belle_keys(checkpoint, identity)
+
+
+def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:
+    metadata: Metadata = {}
+    if identity.license:
+        metadata["general.license"] = identity.license.id
+        metadata["general.license.name"] = identity.license.name
+        metadata["general.license.link"] = identity.license.link
+    if identity.repo_id:
+        metadata["general.source.url"] = f"https://huggingface.co/{identity.repo_id}"
+        metadata["general.source.huggingface.repository"] = identity.repo_id
+    if identity.base_model:
+        metadata["general.base_model.count"] = 1
+        metadata["general.base_model.0.name"] = identity.base_model.name
+        metadata["general.base_model.0.organization"] = identity.base_model.organization
+        metadata["general.base_model.0.repo_url"] = identity.base_model.repo_url
+    if checkpoint.revision:
+        metadata["belle.source.revision"] = checkpoint.revision
+    return metadata
+
+
+def _belle_keys(checkpoint: Checkpoint, identity: Identity) -> Metadata:
+    """Our own keys: prompt family, stop strings, sampling preset, hashes of the small source files."""
+    metadata: Metadata = {}
+    if identity.family:
+        family = FAMILIES[identity.family]
+        metadata["belle.family"] = family.name
+        metadata["belle.stop_strings"] = list(family.stop_strings)
+        for key in ("temperature", "top_p", "repetition_penalty"):
+            metadata[f"belle.sampling.{key}"] = float(family.preset[key])
+        metadata["belle.sampling.top_k"] = int(family.preset["top_k"])
+    for name in _HASHED_FILES:
+        path = checkpoint.folder / name
+        if path.is_file():
+            metadata[f"belle.source.sha256.{name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return metadata

@@ -1,0 +1,53 @@
+"""Progress of a conversion: the event for callbacks, and a bar with speed and time left for terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ConversionProgress:
+    """Sent after every block."""
+
+    tensor: str  # GGUF name of the tensor being written
+    done_bytes: int  # source bytes converted so far
+    total_bytes: int
+
+
+ProgressCallback = Callable[[ConversionProgress], None]
+
+
+@contextmanager
+def terminal_progress() -> Iterator[ProgressCallback | None]:
+    """A callback that draws a bar on standard error, or None where that is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("converting", total=None)
+
+        def show(event: ConversionProgress) -> None:
+            bar.update(task, completed=event.done_bytes, total=event.total_bytes, description=event.tensor)
+
+        yield show

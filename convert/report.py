@@ -1,0 +1,147 @@
+"""What a conversion did, or would do: the closing table and its machine-readable form."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """One tensor of the output."""
+
+    name: str
+    shape: tuple[int, ...]
+    source_type: str
+    type: str
+    n_bytes: int
+    fallback: (
+        str | None
+    )  # why it is not of the type asked for; None for norms and biases, which are always f32
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """The outcome of a conversion; with `dry_run` the prediction of it, whose sizes are exact."""
+
+    source: str
+    output: str | None
+    dry_run: bool
+    architecture: str
+    type: str
+    name: str
+    family: str | None
+    license: str | None
+    n_tokens: int
+    n_padding_tokens: int
+    source_bytes: int
+    output_bytes: int
+    conversion_memory_bytes: int  # anonymous memory of the conversion, upper estimate
+    weight_bytes: int  # memory for the weights when the model runs
+    kv_bytes_per_token: int  # and for each token of context, with an f16 cache
+    context_length: int
+    tensors: list[TensorReport] = field(repr=False)
+    warnings: list[str]
+    seconds: float = 0.0
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8.0 * self.weight_bytes / max(1, self.n_parameters)
+
+    @property
+    def fallbacks(self) -> list[TensorReport]:
+        """The matrices that did not get the type asked for."""
+        return [tensor for tensor in self.tensors if tensor.fallback]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of all of it."""
+        values = asdict(self)
+        values |= {"n_parameters": self.n_parameters, "bits_per_weight": round(self.bits_per_weight, 4)}
+        values["types"] = {name: {"tensors": count, "bytes": size} for name, count, size, _ in self.by_type()}
+        values["fallbacks"] = [tensor.name for tensor in self.fallbacks]
+        return values
+
+    def by_type(self) -> list[tuple[str, int, int, float]]:
+        """(type, tensors, bytes, bits per weight) of each type in the output, largest first."""
+        rows = []
+        for name in sorted({tensor.type for tensor in self.tensors}):
+            group = [tensor for tensor in self.tensors if tensor.type == name]
+            n_bytes = sum(tensor.n_bytes for tensor in group)
+            n_values = sum(math.prod(tensor.shape) for tensor in group)
+            rows.append((name, len(group), n_bytes, 8.0 * n_bytes / max(1, n_values)))
+        return sorted(rows, key=lambda row: -row[2])
+
+    def print(self) -> None:
+        """The closing table, on standard output."""
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
+        title = f"{self.name} → {self.type}" + (" (dry run: nothing written)" if self.dry_run else "")
+        table = Table(title=escape(title), title_justify="left")
+        table.add_column("type")
+        for heading in ("tensors", "size", "bits per weight"):
+            table.add_column(heading, justify="right")
+        for name, count, n_bytes, bits in self.by_type():
+            table.add_row(name, str(count), format_bytes(n_bytes), f"{bits:.2f}")
+        table.add_section()
+        table.add_row(
+            "all", str(len(self.tensors)), format_bytes(self.weight_bytes), f"{self.bits_per_weight:.2f}"
+        )
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(table)
+        for line in self._lines():
+            console.print(escape(line))
+
+    def _lines(self) -> list[str]:
+        sizes = f"{format_bytes(self.source_bytes)} → {format_bytes(self.output_bytes)}"
+        ratio = self.source_bytes / max(1, self.output_bytes)
+        cache = format_bytes(self.kv_bytes_per_token * 1024)
+        lines = [
+            f"size      {sizes}" + (f" ({ratio:.1f}x smaller)" if ratio > 1 else ""),
+            f"memory    {format_bytes(self.weight_bytes)} for weights and {cache} per 1024 tokens to run it,"
+            f" up to {format_bytes(self.conversion_memory_bytes)} to convert it",
+            f"family    {self.family or 'not a known BELLE'}, licence {self.license or 'unknown'}",
+        ]
+        if self.n_padding_tokens:
+            lines.append(
+                f"tokens    {self.n_tokens}; {self.n_padding_tokens} unused ones stand for surplus rows"
+            )
+        if not self.dry_run:
+            speed = self.source_bytes / 1e6 / max(self.seconds, 1e-9)
+            lines.append(f"time      {self.seconds:.1f} s ({speed:.0f} MB/s)")
+        n_vectors = sum(len(tensor.shape) == 1 for tensor in self.tensors)
+        lines.append(f"kept as f32: {n_vectors} norms and biases, as always")
+        lines += [f"kept as {kind}: {names} ({reason})" for kind, names, reason in self._fallback_groups()]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        if self.output and not self.dry_run:
+            lines.append(f"wrote {self.output}")
+        return lines
+
+    def _fallback_groups(self) -> list[tuple[str, str, str]]:
+        """(type, names, reason), the same tensor of many layers in one: blk.{0,1,2}.ffn_down.weight."""
+        groups: dict[tuple[str, str, str], list[str]] = {}
+        for tensor in self.fallbacks:
+            block = re.match(r"blk\.(\d+)\.(.+)", tensor.name)
+            key = (tensor.type, block[2] if block else tensor.name, tensor.fallback or "")
+            groups.setdefault(key, []).extend([block[1]] if block else [])
+        return [
+            (kind, f"blk.{{{','.join(layers)}}}.{name}" if layers else name, reason)
+            for (kind, name, reason), layers in groups.items()
+        ]
+
+
+def format_bytes(n_bytes: int) -> str:
+    """A size in decimal units, as disks and models are sold."""
+    if n_bytes < 1000:
+        return f"{n_bytes} B"
+    value, unit = next(
+        (n_bytes / scale, unit) for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if n_bytes >= scale
+    )
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"

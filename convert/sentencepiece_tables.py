@@ -1,0 +1,143 @@
+"""SentencePiece vocabularies → GGUF's "llama" tokenizer tables, from tokenizer.model or a tokenizer.json."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from belle_edge.convert.vocabulary import TokenizerTables, TokenType
+from belle_edge.errors import ConversionError
+
+_BYTE_TOKEN = re.compile(r"^<0x[0-9A-F]{2}>$")
+_MAX_TOKENS = 1 << 24  # far above every vocabulary; keeps a damaged file from filling the memory
+_BPE_MODEL = 2  # TrainerSpec.ModelType.BPE
+
+
+def read_tokenizer_model(path: Path) -> TokenizerTables:
+    """Tables from SentencePiece's own file. ConversionError when it is damaged or not of the BPE kind."""
+    protocol: Any = import_module("sentencepiece.sentencepiece_model_pb2")
+    decode_error: Any = import_module("google.protobuf.message").DecodeError
+    model = protocol.ModelProto()
+    try:
+        model.ParseFromString(path.read_bytes())
+    except decode_error:
+        raise ConversionError(f"[{path.name}] damaged SentencePiece model: download it again") from None
+    if not model.pieces:
+        raise ConversionError(f"[{path.name}] a SentencePiece model without pieces")
+    if model.trainer_spec.model_type != _BPE_MODEL:
+        kind = protocol.TrainerSpec.ModelType.Name(model.trainer_spec.model_type)
+        raise ConversionError(
+            f"[{path.name}] SentencePiece model type {kind}: GGUF's llama tokenizer is of type BPE only"
+        )
+    ids = model.trainer_spec
+    tables = TokenizerTables(
+        model="llama",
+        pre="default",
+        tokens=[piece.piece for piece in model.pieces],
+        scores=[piece.score for piece in model.pieces],
+        types=[TokenType(piece.type) for piece in model.pieces],  # GGUF took over SentencePiece's numbers
+        bos_id=_present(ids.bos_id, model.pieces),
+        eos_id=_present(ids.eos_id, model.pieces),
+        unk_id=_present(ids.unk_id, model.pieces),
+        pad_id=_present(ids.pad_id, model.pieces),
+        add_bos=True,  # LlamaTokenizer's defaults
+        add_eos=False,
+        add_space_prefix=model.normalizer_spec.add_dummy_prefix,
+    )
+    if model.normalizer_spec.precompiled_charsmap:
+        tables.warnings.append(
+            f"{path.name} normalizes text ({model.normalizer_spec.name}); GGUF's llama tokenizer does not"
+        )
+    return tables
+
+
+def read_sentencepiece_json(tokenizer: dict[str, Any]) -> TokenizerTables:
+    """Tables from a tokenizer.json that was converted from SentencePiece (BPE with byte fallback).
+
+    The scores are gone there. SentencePiece joins the pair whose result scores highest, the JSON the pair
+    that comes first in its list of merges. So a piece scores minus the place of its group of merges: the same
+    order, as long as the merges that give one piece stand together. ConversionError when they do not.
+    """
+    model = tokenizer["model"]
+    vocabulary: dict[str, int] = model["vocab"]
+    tokens = tokens_by_id(vocabulary)
+    ranks = _merge_ranks(model.get("merges") or [])
+    scores, types = [], []
+    for token in tokens:
+        scores.append(-float(ranks[token]) if token in ranks else _unmerged_score(token, len(ranks)))
+        types.append(TokenType.BYTE if _BYTE_TOKEN.match(token) else TokenType.NORMAL)
+    unk_id = vocabulary.get(model.get("unk_token") or "")
+    if unk_id is not None:
+        types[unk_id] = TokenType.UNKNOWN
+    return TokenizerTables(
+        model="llama",
+        pre="default",
+        tokens=tokens,
+        scores=scores,
+        types=types,
+        unk_id=unk_id,
+        bos_id=vocabulary.get("<s>"),
+        eos_id=vocabulary.get("</s>"),
+        add_bos=True,
+        add_eos=False,
+        add_space_prefix=_prepends_space(tokenizer),
+    )
+
+
+def tokens_by_id(vocabulary: dict[str, int]) -> list[str]:
+    """The tokens of a tokenizer.json in the order of their ids; holes get names of their own."""
+    if not all(isinstance(token_id, int) and 0 <= token_id < _MAX_TOKENS for token_id in vocabulary.values()):
+        raise ConversionError(f"[tokenizer.json] expected token ids from 0 to {_MAX_TOKENS - 1}")
+    tokens = [f"[UNUSED{i}]" for i in range(max(vocabulary.values(), default=-1) + 1)]
+    for token, token_id in vocabulary.items():
+        tokens[token_id] = token
+    return tokens
+
+
+def split_merge(merge: Any) -> tuple[str, str]:
+    """The two sides of a merge, which tokenizer.json writes as "a b" or, since 2024, as ["a", "b"]."""
+    sides = merge.split(" ", 1) if isinstance(merge, str) else merge
+    if not isinstance(sides, list) or len(sides) != 2:
+        raise ConversionError(f"[tokenizer.json] expected a merge of two pieces, found {merge!r}")
+    return sides[0], sides[1]
+
+
+def _merge_ranks(merges: list[Any]) -> dict[str, int]:
+    """piece → place of its group of merges in the list."""
+    ranks: dict[str, int] = {}
+    previous = ""
+    for merge in merges:
+        piece = "".join(split_merge(merge))
+        if piece == previous:
+            continue
+        if piece in ranks:
+            raise ConversionError(
+                f"[tokenizer.json] the merges for {piece!r} are not together, so no SentencePiece scores give"
+                " the same tokens: the original tokenizer.model is needed"
+            )
+        ranks[piece] = len(ranks)
+        previous = piece
+    return ranks
+
+
+def _unmerged_score(token: str, n_merged: int) -> float:
+    """Characters and special tokens never result from a merge; they only have to score low."""
+    return 0.0 if _BYTE_TOKEN.match(token) else -float(n_merged)
+
+
+def _prepends_space(tokenizer: dict[str, Any]) -> bool:
+    """Whether text gets a space in front, from the normalizer (Prepend) or the pre-tokenizer (Metaspace)."""
+    for section in ("normalizer", "pre_tokenizer"):
+        part = tokenizer.get(section) or {}
+        for step in part.get("normalizers") or part.get("pretokenizers") or [part]:
+            if step.get("type") == "Prepend":
+                return True
+            if step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never":
+                return bool(step.get("add_prefix_space", True))
+    return False
+
+
+def _present(token_id: int, pieces: Any) -> int | None:
+    return token_id if 0 <= token_id < len(pieces) else None

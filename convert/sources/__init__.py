@@ -1,0 +1,1 @@
+"""Where checkpoints come from: one file per published form, all giving a `Checkpoint` (see hf.py)."""

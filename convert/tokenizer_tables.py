@@ -1,0 +1,183 @@
+"""Reads a checkpoint's tokenizer, whatever its files, into the tables that GGUF wants (see vocabulary.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from belle_edge.convert.byte_level_tables import is_byte_level, read_byte_level_json
+from belle_edge.convert.sentencepiece_tables import read_sentencepiece_json, read_tokenizer_model
+from belle_edge.convert.sources.hf import Checkpoint, check_real_file
+from belle_edge.convert.vocabulary import TokenizerTables, TokenType
+from belle_edge.errors import ConversionError
+
+
+def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTables:
+    """The tokenizer of a checkpoint, with exactly one token per row of the embedding.
+
+    tokenizer.model is read directly where there is one (transformers takes minutes for large SentencePiece
+    models), else tokenizer.json. Raises ConversionError for kinds GGUF cannot express, and for missing rows.
+    """
+    model_path = checkpoint.folder / "tokenizer.model"
+    huggingface_json = checkpoint.text("tokenizer.json")
+    tokenizer = checkpoint.json("tokenizer.json")
+    if tokenizer is not None:
+        _check_bpe(tokenizer)
+    if tokenizer is not None and is_byte_level(tokenizer):
+        tables = read_byte_level_json(tokenizer)
+    elif model_path.is_file():
+        check_real_file(model_path)
+        tables = read_tokenizer_model(model_path)
+    elif tokenizer is not None and tokenizer["model"].get("byte_fallback"):
+        tables = read_sentencepiece_json(tokenizer)
+    elif tokenizer is not None:
+        raise ConversionError(
+            "[tokenizer.json] a BPE neither over bytes nor with byte fallback has no counterpart in GGUF"
+        )
+    else:
+        raise ConversionError(
+            f"[{checkpoint.folder.name}] no tokenizer: expected tokenizer.model or tokenizer.json"
+            " (transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes it)"
+        )
+    tables.huggingface_json = huggingface_json
+    settings = _optional_json(checkpoint, "tokenizer_config.json")
+    _add_tokens(tables, _added_tokens(checkpoint, tokenizer, settings), n_vocab_rows=n_vocab_rows)
+    _pad(tables, n_vocab_rows=n_vocab_rows)
+    _special_ids(tables, checkpoint, settings)
+    _settings(tables, settings)
+    tables.chat_template = checkpoint.text("chat_template.jinja") or _own_template(settings)
+    return tables
+
+
+def _check_bpe(tokenizer: Mapping[str, Any]) -> None:
+    model = tokenizer.get("model")
+    kind = model.get("type", "BPE") if isinstance(model, dict) else None
+    if kind != "BPE" or not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
+        raise ConversionError(f"[tokenizer.json] expected a BPE model with a vocabulary, found type {kind!r}")
+
+
+def _added_tokens(
+    checkpoint: Checkpoint, tokenizer: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> dict[int, tuple[str, bool]]:
+    """id → (text, special) from the three places where transformers keeps tokens added after training."""
+    added: dict[int, tuple[str, bool]] = {}
+    try:
+        for token, token_id in _optional_json(checkpoint, "added_tokens.json").items():
+            added[int(token_id)] = (token, False)
+        for entry in (tokenizer or {}).get("added_tokens") or []:
+            added[int(entry["id"])] = (str(entry["content"]), bool(entry.get("special")))
+        for token_id, entry in (settings.get("added_tokens_decoder") or {}).items():
+            added[int(token_id)] = (str(entry["content"]), bool(entry.get("special")))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ConversionError(
+            "[tokenizer] malformed list of added tokens: expected ids and contents"
+        ) from None
+    return added
+
+
+def _add_tokens(tables: TokenizerTables, added: Mapping[int, tuple[str, bool]], *, n_vocab_rows: int) -> None:
+    """Mark added tokens that the vocabulary has, append those it has not, leave out those without a row."""
+    n_base = len(tables.tokens)
+    if n_base > n_vocab_rows:
+        raise ConversionError(
+            f"[tokenizer] {n_base} tokens, but the embedding has only {n_vocab_rows} rows: tokenizer and"
+            " weights do not belong together"
+        )
+    for token_id, (text, special) in sorted(added.items()):
+        if not 0 <= token_id < n_vocab_rows:
+            tables.warnings.append(f"added token {text!r} left out: id {token_id}, {n_vocab_rows} rows")
+            continue
+        while len(tables.tokens) <= token_id:
+            _append(tables, f"[UNUSED{len(tables.tokens)}]", TokenType.UNUSED)
+        known = tables.types[token_id] not in (TokenType.NORMAL, TokenType.UNUSED)
+        if tables.tokens[token_id] == text and known:
+            continue  # byte, control or unknown already
+        tables.tokens[token_id] = text
+        tables.types[token_id] = TokenType.CONTROL if special else TokenType.USER_DEFINED
+
+
+def _pad(tables: TokenizerTables, *, n_vocab_rows: int) -> None:
+    """Unused names for embedding rows beyond the last token."""
+    for token_id in range(len(tables.tokens), n_vocab_rows):
+        _append(tables, f"[PAD{token_id}]", TokenType.UNUSED)
+        tables.n_padding += 1
+
+
+def _append(tables: TokenizerTables, token: str, kind: TokenType) -> None:
+    tables.tokens.append(token)
+    tables.types.append(kind)
+    if tables.scores is not None:
+        tables.scores.append(-10000.0)
+
+
+def _special_ids(tables: TokenizerTables, checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
+    """Special ids as the tokenizer's settings name them, else its own, else config.json's.
+
+    Published LLaMA conversions have bos, eos and unk = "" in tokenizer_config.json, an empty
+    special_tokens_map.json, or wrong ids in config.json: an empty name counts as none, and config.json comes
+    last.
+    """
+    ids = {token: token_id for token_id, token in reversed(list(enumerate(tables.tokens)))}
+    special_map = _optional_json(checkpoint, "special_tokens_map.json")
+    n_tokens = len(tables.tokens)
+    for kind in ("bos", "eos", "unk", "pad"):
+        named = _token_text(settings.get(f"{kind}_token")) or _token_text(special_map.get(f"{kind}_token"))
+        from_config: Any = checkpoint.config.get(f"{kind}_token_id")
+        if isinstance(from_config, list) and from_config:
+            from_config = from_config[0]
+        own = getattr(tables, f"{kind}_id")
+        token_id: int | None
+        if named in ids:
+            token_id = ids[named]
+        elif own is not None and own < n_tokens:
+            token_id = own
+        else:
+            valid = (
+                isinstance(from_config, int)
+                and not isinstance(from_config, bool)
+                and 0 <= from_config < n_tokens
+            )
+            token_id = from_config if valid else None
+        setattr(tables, f"{kind}_id", token_id)
+        if token_id is not None and tables.types[token_id] in (TokenType.NORMAL, TokenType.USER_DEFINED):
+            tables.types[token_id] = TokenType.CONTROL
+    if tables.eos_id is None:
+        tables.warnings.append("no end-of-sequence token is known: generation stops at its length limit only")
+
+
+def _settings(tables: TokenizerTables, settings: Mapping[str, Any]) -> None:
+    """What tokenizer_config.json says about BOS, EOS and the space in front overrides the defaults."""
+    for name, attribute in (("add_bos_token", "add_bos"), ("add_eos_token", "add_eos")):
+        if isinstance(settings.get(name), bool):
+            setattr(tables, attribute, settings[name])
+    prefix = settings.get("add_prefix_space")
+    if tables.model == "llama" and isinstance(prefix, bool):
+        tables.add_space_prefix = prefix
+    if tables.bos_id is None:
+        tables.add_bos = False
+    if tables.eos_id is None:
+        tables.add_eos = False
+
+
+def _optional_json(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
+    """A JSON object that may be absent, or a file of no bytes, as some published ones are."""
+    path = checkpoint.folder / name
+    if not path.is_file() or path.stat().st_size == 0:
+        return {}
+    return checkpoint.json(name) or {}
+
+
+def _own_template(settings: Mapping[str, Any]) -> str | None:
+    """The source's chat template; of several named ones the default."""
+    template = settings.get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) and template else None
+
+
+def _token_text(value: Any) -> str:
+    """A special token's text, given as text or as {"content": text}; "" for none."""
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) else ""

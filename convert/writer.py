@@ -1,0 +1,146 @@
+"""Writes a GGUF, header then tensors, under a partial name that becomes the target when it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import gguf
+import numpy as np
+
+from belle_edge.convert.architectures.base import Metadata, MetadataValue
+from belle_edge.convert.quantize import PlannedTensor
+from belle_edge.errors import ConversionError
+
+ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
+
+
+def header_bytes(architecture: str, metadata: Metadata, tensors: Iterable[PlannedTensor]) -> bytes:
+    """Everything before the tensor data, padded to the alignment, as the gguf package writes it."""
+    with tempfile.TemporaryDirectory(prefix="belle-edge-") as folder:
+        path = Path(folder) / "header.gguf"
+        writer = gguf.GGUFWriter(path, architecture)
+        for key, value in metadata.items():
+            if value != "" and value != []:
+                writer.add_key_value(key, value, _value_type(value))
+        for tensor in tensors:
+            writer.add_tensor_info(
+                tensor.name,
+                tensor.shape,
+                np.dtype(np.float32),
+                tensor.n_bytes,
+                raw_dtype=gguf.GGMLQuantizationType(tensor.ggml_id),
+            )
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        writer.close()
+        header = path.read_bytes()
+    return header + bytes(padding(len(header)))
+
+
+def padding(n_bytes: int) -> int:
+    """Bytes missing to the next aligned offset."""
+    return -n_bytes % ALIGNMENT
+
+
+def file_size_bytes(header: bytes, tensors: Iterable[PlannedTensor]) -> int:
+    """Exact size of the finished file."""
+    return len(header) + sum(tensor.n_bytes + padding(tensor.n_bytes) for tensor in tensors)
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """ConversionError unless `path` can be the output: its folder exists, it is free or `force` is given."""
+    if path.is_dir():
+        raise ConversionError(f"[{path}] expected a file name for the output, got a folder")
+    if not path.parent.is_dir():
+        raise ConversionError(f"[{path}] the folder for the output does not exist")
+    if path.exists() and not force:
+        raise ConversionError(f"[{path}] exists already; --force (force=True) overwrites it")
+
+
+def check_free_space(path: Path, n_bytes: int) -> None:
+    """ConversionError if less than `n_bytes` are free at `path` (a stale partial file counts as free)."""
+    partial = partial_path(path)
+    reclaimed = partial.stat().st_size if partial.is_file() else 0
+    free = shutil.disk_usage(path.parent).free + reclaimed
+    if free < n_bytes:
+        raise ConversionError(f"[{path}] needs {n_bytes:,} bytes of disk space, {free:,} are free")
+
+
+def partial_path(path: Path) -> Path:
+    """The name that holds the file until it is complete."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears at `path` only when the block ends without an error; synced first, else removed.
+
+    Raises ConversionError when another process is writing the same target.
+    """
+    partial = partial_path(path)
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        _lock(file, path)
+        if not _is_same_file(file, partial):  # its writer finished between our open and our lock
+            raise ConversionError(f"[{path}] another conversion has just written this file")
+        try:
+            file.truncate(0)
+            yield file
+            os.fsync(file.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    _sync_folder(path.parent)
+
+
+def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write every byte; an unbuffered file may take only part of them at a time."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[file.write(view) :]
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise ConversionError(f"[{path}] another conversion is writing this file") from None
+
+
+def _is_same_file(file: IO[bytes], path: Path) -> bool:
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable where folders can be synced."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _value_type(value: MetadataValue) -> gguf.GGUFValueType:
+    if isinstance(value, bool):
+        return gguf.GGUFValueType.BOOL
+    if isinstance(value, int):
+        return gguf.GGUFValueType.UINT32
+    if isinstance(value, float):
+        return gguf.GGUFValueType.FLOAT32
+    if isinstance(value, str):
+        return gguf.GGUFValueType.STRING
+    return gguf.GGUFValueType.ARRAY

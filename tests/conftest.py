@@ -1,0 +1,36 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real test data: $BELLE_TEST_DATA, or ../shared/data beside the repository."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("BELLE_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("test data not found: set BELLE_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def converted(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """(checkpoint folder below models/, type) -> its GGUF file, converted when it is first asked for."""
+    from belle_edge.convert import convert
+
+    folder = tmp_path_factory.mktemp("converted")
+
+    def get(name: str, kind: str) -> Path:
+        path = folder / f"{name.replace('/', '-')}-{kind}.gguf"
+        if not path.exists():
+            family = "belle" if name.startswith("belle") else None
+            convert(test_data / "models" / name, path, type=kind, family=family)
+        return path
+
+    return get
