@@ -1,6 +1,7 @@
 """Type stubs of the C++ extension `belle_edge._core` (sources in csrc/)."""
 
-from collections.abc import Mapping, Sequence as PySequence
+from collections.abc import Mapping
+from collections.abc import Sequence as PySequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -42,7 +43,9 @@ def quantize(
     *,
     threads: int = 0,
 ) -> NDArray[np.uint8]:
-    """Quantize `rows` [n_rows, n_cols] (float32, float16, or bfloat16 bits as uint16) to GGUF bytes [n_rows, row_bytes].
+    """Quantize `rows` [n_rows, n_cols] to GGUF bytes [n_rows, row_bytes].
+
+    Rows are float32, float16, or bfloat16 as raw uint16 bits.
 
     Bit-equal to the `gguf` package's reference. Raises ValueError for an unknown type, a row length that is not a
     multiple of the block size, or a value that is not finite (names the row).
@@ -59,7 +62,7 @@ def linear(
     isa: str = "",
     threads: int = 0,
 ) -> NDArray[np.float32]:
-    """x [n_tokens, k] times the transpose of GGUF weight rows [n_rows, row_bytes] -> [n_tokens, n_rows]: one layer, for tests."""
+    """One linear layer, for tests: x [n_tokens, k] by GGUF weight rows [n_rows, row_bytes] -> [n_tokens, n_rows]."""
 
 class TensorInfo:
     @property
@@ -92,7 +95,7 @@ class GgufFile:
         """Metadata keys in file order."""
     def __contains__(self, key: str) -> bool: ...
     def __getitem__(self, key: str) -> Any:
-        """One metadata value: int, float, bool, str, list[str], or a NumPy array for arrays of numbers. KeyError if absent."""
+        """One metadata value: int, float, bool, str, list[str], or a NumPy array of numbers. KeyError if absent."""
     def get(self, key: str, default: Any = None) -> Any: ...
     def array_length(self, key: str) -> int:
         """Elements of an array value without converting it; 0 for a scalar."""
@@ -104,7 +107,7 @@ class Sampler:
     """Picks the next token from logits over the whole vocabulary; holds the penalties' history and the random state.
 
     Order (Hugging Face's): repetition penalty, presence and frequency penalty, logit bias, banned tokens, temperature,
-    top-k, top-p, min-p, then one draw. temperature 0 takes the argmax (lowest id on ties) after penalties, bias and bans.
+    top-k, top-p, min-p, then one draw. Temperature 0 takes the argmax (lowest id on ties) after penalties, bias, bans.
     """
 
     def __init__(
@@ -154,7 +157,7 @@ class ModelConfig(TypedDict):
     context_length: int  # the file's training context
 
 class Model:
-    """Weights packed for one ISA tier, a thread pool and a pool of KV pages. All methods may be called from any thread."""
+    """Packed weights, a thread pool and a pool of KV pages. All methods may be called from any thread."""
 
     def __init__(
         self,
@@ -166,8 +169,8 @@ class Model:
     ) -> None:
         """Map `path`, check it, pack its weights.
 
-        threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16" or "auto" (f32 for files whose
-        matrices are all float, else f16). Raises OSError, ModelFormatError (broken file) or
+        threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16" or "auto" (f32 for files
+        whose matrices are all float, else f16). Raises OSError, ModelFormatError (broken file) or
         UnsupportedModelError (well-formed, but something this engine does not implement; names it).
         """
     @property
@@ -197,14 +200,14 @@ class Model:
         """Append tokens to one or more sequences (prefill and decode mixed) in one pass.
 
         logits "last": [1, n_vocab] per entry, "all": [n_tokens, n_vocab], "none": empty arrays. On an error or Ctrl-C
-        (KeyboardInterrupt) every sequence keeps the length it had. ValueError for ids out of range, empty entries, the
-        same sequence twice, or a sequence of another model; RuntimeError in a forked child process.
+        (KeyboardInterrupt) every sequence keeps the length it had. ValueError for ids out of range, empty entries,
+        the same sequence twice, or a sequence of another model; RuntimeError in a forked child process.
         """
     def forward_sample(
         self,
         batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
     ) -> list[int]:
-        """As forward, then each sampler chooses (and accepts) the next token of its sequence: logits never reach Python.
+        """As forward, then each sampler chooses and accepts the next token: logits never reach Python.
 
         The samplers do not see the fed tokens: call Sampler.accept for a prompt that penalties shall count.
         """

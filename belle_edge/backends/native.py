@@ -1,0 +1,88 @@
+"""The engine of this package: a thin wrapper around the C++ extension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..sampling import SamplingParams
+from ..vocabulary import Metadata
+from .base import LogitsMode, SamplerState, SequenceState, TokenIds
+
+
+class NativeBackend:
+    """A GGUF of architecture bloom or llama, with its weights packed for this CPU."""
+
+    name = "native"
+
+    def __init__(
+        self, path: Path, *, threads: int | None = None, kv: str = "auto", isa: str | None = None
+    ) -> None:
+        """OSError, ModelFormatError, UnsupportedModelError, or ValueError for an unknown ISA or KV type."""
+        self._metadata = _core.GgufFile(str(path))
+        self._model: _core.Model | None = _core.Model(
+            str(path), threads=threads or 0, isa=isa or "", kv_type=kv
+        )
+
+    @property
+    def model(self) -> _core.Model:
+        """The C++ model. Raises ValueError once closed."""
+        if self._model is None:
+            raise ValueError("[model] it is closed; load it again")
+        return self._model
+
+    @property
+    def metadata(self) -> Metadata:
+        return self._metadata
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self.model.config)
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        model = self.model
+        return {
+            "isa": model.isa,
+            "threads": model.threads,
+            "kv_type": model.kv_type,
+            "weight_bytes": model.weight_bytes,
+            "kv_bytes_per_token": model.kv_bytes_per_token,
+            "kv_bytes": model.kv_bytes,
+        }
+
+    def new_sequence(self) -> SequenceState:
+        return self.model.new_sequence()
+
+    def restore(self, data: bytes) -> SequenceState:
+        return self.model.restore(data)
+
+    def new_sampler(self, params: SamplingParams) -> SamplerState:
+        return _core.Sampler(
+            temperature=params.temperature,
+            top_k=params.top_k,
+            top_p=params.top_p,
+            min_p=params.min_p,
+            repetition_penalty=params.repetition_penalty,
+            presence_penalty=params.presence_penalty,
+            frequency_penalty=params.frequency_penalty,
+            seed=params.with_seed().seed or 0,
+            logit_bias=dict(params.logit_bias),
+            banned=list(params.banned),
+        )
+
+    def forward(
+        self, batch: Sequence[tuple[SequenceState, TokenIds]], *, logits: LogitsMode = "last"
+    ) -> list[NDArray[np.float32]]:
+        return self.model.forward(cast("list[tuple[_core.Sequence, TokenIds]]", batch), logits=logits)
+
+    def forward_sample(self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]]) -> list[int]:
+        return self.model.forward_sample(cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch))
+
+    def close(self) -> None:
+        self._model = None

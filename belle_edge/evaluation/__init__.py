@@ -1,0 +1,1 @@
+"""Quality measures: how far a quantized model's predictions are from the original's."""

@@ -1,0 +1,53 @@
+"""`import belle_edge` stays light, and the public names are there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import belle_edge
+
+HEAVY = (
+    "numpy",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "sentencepiece",
+    "jinja2",
+    "rich",
+    "gguf",
+    "llama_cpp",
+)
+
+
+def _loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_loads_nothing_heavy() -> None:
+    assert not _loaded_after("import belle_edge").intersection(HEAVY)
+
+
+def test_the_command_line_parser_loads_nothing_heavy() -> None:
+    assert not _loaded_after("from belle_edge.cli.main import build_parser; build_parser()").intersection(
+        HEAVY
+    )
+
+
+def test_loading_the_api_needs_no_torch() -> None:
+    loaded = _loaded_after("import belle_edge; belle_edge.Belle")
+    assert not loaded.intersection({"torch", "transformers", "rich", "gguf", "llama_cpp"})
+
+
+def test_public_names() -> None:
+    for name in belle_edge.__all__:
+        assert getattr(belle_edge, name) is not None
+    assert set(belle_edge.__all__) <= set(dir(belle_edge))
+
+
+def test_one_version() -> None:
+    from belle_edge import _core
+
+    assert _core.__version__ == belle_edge.__version__

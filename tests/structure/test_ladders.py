@@ -1,0 +1,149 @@
+"""The dependency ladders of docs/ARCHITECTURE.md, checked against the includes and imports that are really there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CSRC = ROOT / "csrc"
+
+# Which folders of csrc/ each one may include.
+CPP_LADDER: dict[str, set[str]] = {
+    "core": set(),
+    "cpu": set(),
+    "gguf": {"core"},
+    "quant": {"core"},
+    "kernels": {"quant", "core"},
+    "ops": {"kernels", "quant", "core"},
+    "model": {"ops", "kernels", "quant", "gguf", "core"},
+    "engine": {"model", "ops", "kernels", "quant", "gguf", "core"},
+    "bindings": {"engine", "model", "ops", "kernels", "quant", "gguf", "core"},
+}
+MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
+
+# Which parts of the Python package each one may import; "_core" is the extension.
+SHARED = {"errors", "_version"}
+TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
+PYTHON_LADDER: dict[str, set[str]] = {
+    "errors": set(),
+    "_version": set(),
+    "prompts": SHARED,
+    "sampling": SHARED,
+    "vocabulary": SHARED,
+    "encoders": SHARED | {"vocabulary"},
+    "tokenizer": SHARED | {"vocabulary", "encoders"},
+    "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
+    "evaluation": SHARED,
+    "demo": SHARED,
+    "convert": {"_core", "prompts", "errors"},
+    "backends": SHARED | TEXT | {"_core"},
+    "generation": SHARED | TEXT | {"backends"},
+    "model": SHARED | TEXT | {"backends", "generation"},
+    "cli": SHARED | TEXT | {"_core", "backends", "generation", "model", "convert", "demo", "evaluation"},
+    "__init__": SHARED | {"model", "generation", "sampling", "tokenizer"},
+}
+HEAVY = {
+    "torch",
+    "transformers",
+    "llama_cpp",
+    "fastapi",
+    "huggingface_hub",
+    "rich",
+    "sentencepiece",
+    "tokenizers",
+}
+
+
+def cpp_files() -> list[Path]:
+    return sorted(path for path in CSRC.rglob("*") if path.suffix in {".h", ".cpp", ".inl"})
+
+
+def python_files() -> list[tuple[str, Path]]:
+    """(module path below belle_edge, file) of the whole package; convert/ is installed as belle_edge.convert."""
+    files = [(str(p.relative_to(ROOT / "belle_edge")), p) for p in (ROOT / "belle_edge").rglob("*.py")]
+    files += [(str(p.relative_to(ROOT)), p) for p in (ROOT / "convert").rglob("*.py")]
+    return sorted(files)
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def package_imports(module: str, tree: ast.AST) -> set[str]:
+    """The first component below belle_edge of every import of the package, relative ones resolved."""
+    depth = len(Path(module).parts)  # 1 for a file directly in belle_edge
+    found = set()
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level == 0:
+                base = node.module or ""
+                names = [f"{base}.{alias.name}" if base == "belle_edge" else base for alias in node.names]
+            elif node.level == depth:
+                names = [f"belle_edge.{node.module or alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("belle_edge.")}
+    return found - {"__version__"}
+
+
+@pytest.mark.parametrize("path", cpp_files(), ids=lambda p: str(p.relative_to(CSRC)))
+def test_cpp_includes_follow_the_ladder(path: Path) -> None:
+    relative = path.relative_to(CSRC)
+    folder = relative.parts[0]
+    for include in includes(path):
+        target = include.split("/")[0]
+        if target == folder or target not in CPP_LADDER:
+            continue
+        if target == "cpu":
+            assert str(relative) in MAY_INCLUDE_CPU, f"{relative} includes {include}"
+        else:
+            assert target in CPP_LADDER[folder], f"{relative} includes {include}"
+
+
+@pytest.mark.parametrize("path", cpp_files(), ids=lambda p: str(p.relative_to(CSRC)))
+def test_cpp_features_stay_in_their_folders(path: Path) -> None:
+    relative = path.relative_to(CSRC)
+    folder, text = relative.parts[0], path.read_text(encoding="utf-8")
+    if folder != "bindings":
+        assert "pybind11" not in text
+    if folder not in {"kernels", "quant"}:
+        assert not re.search(r"immintrin\.h|arm_neon\.h|_mm\d+_", text), (
+            "vector intrinsics belong in kernels/"
+        )
+    if folder not in {"ops", "core"}:
+        assert "parallel_for" not in text, "parallel loops belong in ops/"
+    if relative.name in {"bloom.cpp", "llama.cpp"}:
+        assert not any("bloom" in include or "llama" in include for include in includes(path))
+
+
+@pytest.mark.parametrize(("module", "path"), python_files(), ids=lambda value: str(value).rsplit("/", 1)[-1])
+def test_python_imports_follow_the_ladder(module: str, path: Path) -> None:
+    part = Path(module).parts[0].removesuffix(".py")
+    assert part in PYTHON_LADDER, f"{module} has no place in the ladder of docs/ARCHITECTURE.md: give it one"
+    for target in package_imports(module, ast.parse(path.read_text(encoding="utf-8"))):
+        assert target == part or target in PYTHON_LADDER[part], f"{module} imports belle_edge.{target}"
+
+
+@pytest.mark.parametrize(("module", "path"), python_files(), ids=lambda value: str(value).rsplit("/", 1)[-1])
+def test_heavy_imports_are_inside_functions(module: str, path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+        heavy = {name.split(".")[0] for name in names} & HEAVY
+        assert not heavy, f"{module} imports {heavy} at the top level"
+
+
+def test_files_stay_readable() -> None:
+    """No source file past 500 lines."""
+    files = cpp_files() + [path for _, path in python_files()] + sorted((ROOT / "tests").rglob("*.py"))
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in files}
+    assert not {name: length for name, length in lengths.items() if length > 500}
