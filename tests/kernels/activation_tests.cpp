@@ -1,0 +1,95 @@
+// quantize_activations: the same bits on every tier, within half a step of the input, and safe for any input.
+#include <cfloat>
+#include <cmath>
+#include <limits>
+
+#include "core/half.h"
+#include "support.h"
+
+namespace belle_test {
+namespace {
+
+using belle::KernelTable;
+
+struct Block {
+  int8_t values[32];
+  float scale;
+  int32_t sum;
+};
+
+// The contract step by step in float; the vector tiers must give these bits.
+Block reference_block(const float* x) {
+  Block block{};
+  float absmax = 0.0f;
+  bool finite = true;
+  for (size_t i = 0; i < 32; ++i) {
+    finite = finite && std::isfinite(x[i]);
+    if (std::fabs(x[i]) > absmax) absmax = std::fabs(x[i]);
+  }
+  block.scale = finite ? 0.0f : std::nanf("");
+  if (!finite || absmax < 1e-30f) return block;
+  block.scale = absmax / 127.0f;
+  const float inverse = 127.0f / absmax;
+  for (size_t i = 0; i < 32; ++i) {
+    const float product = x[i] * inverse;
+    block.values[i] = static_cast<int8_t>(std::nearbyint(product));
+    block.sum += block.values[i];
+  }
+  return block;
+}
+
+void check_blocks(const KernelTable& table, const std::vector<float>& input, const char* what, Checks& checks) {
+  const size_t n_blocks = input.size() / 32;
+  const Guarded<float> x(input);
+  Guarded<int8_t> values(input.size());
+  Guarded<float> scales(n_blocks);
+  Guarded<int32_t> sums(n_blocks);
+  table.quantize_activations(x.data(), n_blocks, values.data(), scales.data(), sums.data());
+  for (size_t b = 0; b < n_blocks; ++b) {
+    const Block expected = reference_block(x.data() + b * 32);
+    const bool same_scale = std::isnan(expected.scale) ? std::isnan(scales[b]) : scales[b] == expected.scale;
+    checks.that(same_scale, "quantize_activations %s block %zu: scale %g, expected %g", what, b,
+                static_cast<double>(scales[b]), static_cast<double>(expected.scale));
+    checks.that(std::memcmp(values.data() + b * 32, expected.values, 32) == 0 && sums[b] == expected.sum,
+                "quantize_activations %s block %zu: values or sum", what, b);
+    bool close = true;
+    for (size_t i = 0; i < 32 && scales[b] > 0.0f; ++i) {
+      const double step = scales[b];
+      close = close && near(values[b * 32 + i] * step, x[b * 32 + i], 0.50001 * step) && values[b * 32 + i] >= -127;
+    }
+    checks.that(close, "quantize_activations %s block %zu: further than half a step", what, b);
+  }
+}
+
+}  // namespace
+
+void test_quantize_activations(const KernelTable& table, Checks& checks) {
+  Random random(11);
+  for (size_t n_blocks : {1, 2, 3, 17}) {
+    check_blocks(table, random.floats(n_blocks * 32, -4.0f, 4.0f), "random", checks);
+  }
+  for (float size : {1e-38f, 1e-31f, 1e-29f, 1e-10f, 1e10f, 3.4e38f}) {
+    check_blocks(table, random.floats(64 * 32, -size, size), "magnitude", checks);
+  }
+  check_blocks(table, std::vector<float>(64, 0.0f), "zero", checks);
+  check_blocks(table, std::vector<float>(64, -0.0f), "minus zero", checks);
+  check_blocks(table, std::vector<float>(64, FLT_MAX), "largest", checks);
+  check_blocks(table, std::vector<float>(64, 1e-44f), "subnormal", checks);
+
+  std::vector<float> ties(32 * 16);  // absmax 127: the inverse is 1 and x.5 is a tie
+  for (size_t i = 0; i < ties.size(); ++i) ties[i] = static_cast<float>(i % 250) * 0.5f - 62.5f;
+  for (size_t b = 0; b < 16; ++b) ties[b * 32 + b] = b % 2 == 0 ? 127.0f : -127.0f;
+  check_blocks(table, ties, "ties", checks);
+
+  std::vector<float> outlier = random.floats(32 * 32, -0.1f, 0.1f);
+  for (size_t b = 0; b < 32; ++b) outlier[b * 32 + b] = 5000.0f;
+  check_blocks(table, outlier, "outlier", checks);
+
+  for (float bad : {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    std::vector<float> x = random.floats(32 * 33, -1.0f, 1.0f);
+    for (size_t b = 0; b < 32; ++b) x[b * 32 + b] = bad;
+    check_blocks(table, x, "not finite", checks);
+  }
+}
+
+}  // namespace belle_test

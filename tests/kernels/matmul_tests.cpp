@@ -1,0 +1,220 @@
+// Matrix products: against a reference in double, bit-identical for every way to cut the work, and nothing written
+// or read outside the buffers.
+#include <cmath>
+
+#include "reference.h"
+
+namespace belle_test {
+namespace {
+
+using belle::kPanelRows;
+using belle::KernelTable;
+using belle::PanelMatmul;
+using belle::WeightType;
+
+constexpr float kUntouched = -12345.0f;
+
+/// The activations of both kinds of weights; quantized ones are made here, not by the kernel under test.
+struct Activations {
+  Guarded<float> x;        // [n_tokens, k]
+  Guarded<int8_t> values;  // [n_tokens, k]
+  Guarded<float> scales;   // [n_tokens, k / 32]
+  Guarded<int32_t> sums;   // [n_tokens, k / 32]
+
+  Activations(size_t n_tokens, size_t k, Random& random)
+      : x(random.floats(n_tokens * k, -3.0f, 3.0f)),
+        values(n_tokens * k),
+        scales(n_tokens * (k / 32)),
+        sums(n_tokens * (k / 32)) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const int extreme = random.below(2) != 0 ? 127 : -127;
+      values[i] = static_cast<int8_t>(random.below(4) == 0 ? extreme : static_cast<int>(random.below(255)) - 127);
+    }
+    constexpr float kRare[] = {0.0f, 1e-30f, 1e20f};
+    for (size_t i = 0; i < scales.size(); ++i) {
+      scales[i] = random.below(12) == 0 ? kRare[random.below(3)] : random.uniform(0.0f, 0.1f);
+    }
+    set_sums();
+  }
+
+  void set_sums() {
+    for (size_t b = 0; b < sums.size(); ++b) {
+      sums[b] = 0;
+      for (size_t i = 0; i < 32; ++i) sums[b] += values[b * 32 + i];
+    }
+  }
+};
+
+PanelMatmul arguments(const uint8_t* panels, size_t n_rows, size_t k, const Activations& a, size_t first_token,
+                      size_t n_tokens, float* y, size_t y_stride) {
+  const size_t n_blocks = k / 32;
+  return {panels,
+          n_rows,
+          k,
+          a.x.data() + first_token * k,
+          {a.values.data() + first_token * k, a.scales.data() + first_token * n_blocks,
+           a.sums.data() + first_token * n_blocks},
+          n_tokens,
+          y,
+          y_stride};
+}
+
+struct Expected {
+  double value = 0.0;
+  double size = 0.0;  // sum of the absolute terms, for the tolerance
+};
+
+Expected quantized_dot(const GgufMatrix& matrix, size_t row, const Activations& a, size_t token) {
+  const size_t n_blocks = matrix.k / 32;
+  Expected expected;
+  for (size_t block = 0; block < n_blocks; ++block) {
+    const size_t at = row * n_blocks + block, a_at = token * n_blocks + block;
+    long long dot = 0;
+    for (size_t i = 0; i < 32; ++i) dot += static_cast<long long>(matrix.codes[at * 32 + i]) * a.values[a_at * 32 + i];
+    const double scale = a.scales[a_at];
+    const double product = static_cast<double>(dot) * matrix.d[at] * scale;
+    const double minimum = matrix.m[at] * scale * a.sums[a_at];
+    expected.value += product + minimum;
+    expected.size += std::fabs(product) + std::fabs(minimum);
+  }
+  return expected;
+}
+
+Expected float_dot(const GgufMatrix& matrix, size_t row, const Activations& a, size_t token) {
+  Expected expected;
+  for (size_t col = 0; col < matrix.k; ++col) {
+    const double product = matrix.weights[row * matrix.k + col] * a.x[token * matrix.k + col];
+    expected.value += product;
+    expected.size += std::fabs(product);
+  }
+  return expected;
+}
+
+// Every output against the reference; every float between the rows of y untouched.
+void check_values(const GgufMatrix& matrix, const Activations& a, size_t n_tokens, const Guarded<float>& y,
+                  size_t y_stride, Checks& checks) {
+  const bool quantized = belle::traits_of(matrix.type).quantized;
+  const double terms = static_cast<double>(quantized ? 2 * (matrix.k / 32) : matrix.k) + 4.0;
+  bool all_near = true, all_untouched = true;
+  for (size_t t = 0; t < n_tokens; ++t) {
+    for (size_t row = 0; row < matrix.n_rows; ++row) {
+      const Expected e = quantized ? quantized_dot(matrix, row, a, t) : float_dot(matrix, row, a, t);
+      all_near = all_near && near(y[t * y_stride + row], e.value, terms * kFloatEps * e.size + 1e-37);
+    }
+    for (size_t i = t * y_stride + matrix.n_rows; i < (t + 1) * y_stride && i < y.size(); ++i) {
+      all_untouched = all_untouched && y[i] == kUntouched;
+    }
+  }
+  const char* name = belle::traits_of(matrix.type).name;
+  checks.that(all_near, "matmul %s rows=%zu k=%zu tokens=%zu: values", name, matrix.n_rows, matrix.k, n_tokens);
+  checks.that(all_untouched, "matmul %s rows=%zu k=%zu tokens=%zu: wrote past a row", name, matrix.n_rows, matrix.k,
+              n_tokens);
+}
+
+// Token by token and panel by panel gives the bits of the whole.
+void check_invariance(const KernelTable& table, const GgufMatrix& matrix, const Guarded<uint8_t>& image,
+                      const Activations& a, size_t n_tokens, const Guarded<float>& y, size_t y_stride,
+                      Checks& checks) {
+  const size_t panel_bytes = belle::panel_bytes(matrix.type, matrix.k);
+  bool same = true;
+  for (size_t t = 0; t < n_tokens; ++t) {
+    for (size_t row = 0; row < matrix.n_rows; row += kPanelRows) {
+      const size_t n = matrix.n_rows - row < kPanelRows ? matrix.n_rows - row : kPanelRows;
+      Guarded<float> alone(n);
+      table.matmul[static_cast<size_t>(matrix.type)](arguments(image.data() + row / kPanelRows * panel_bytes, n,
+                                                               matrix.k, a, t, 1, alone.data(), n));
+      same = same && same_bits(alone.data(), y.data() + t * y_stride + row, n);
+    }
+  }
+  checks.that(same, "matmul %s rows=%zu k=%zu tokens=%zu: bits depend on the batch",
+              belle::traits_of(matrix.type).name, matrix.n_rows, matrix.k, n_tokens);
+}
+
+void run_shape(const KernelTable& table, WeightType type, size_t n_rows, size_t k, size_t n_tokens, Checks& checks) {
+  Random random(n_rows * 7919 + k * 31 + n_tokens);
+  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
+  const Guarded<uint8_t> image(packed(matrix));
+  const Activations a(n_tokens, k, random);
+  const size_t y_stride = n_rows + n_tokens % 3;
+  Guarded<float> y((n_tokens - 1) * y_stride + n_rows);
+  for (size_t i = 0; i < y.size(); ++i) y[i] = kUntouched;
+  table.matmul[static_cast<size_t>(type)](arguments(image.data(), n_rows, k, a, 0, n_tokens, y.data(), y_stride));
+  check_values(matrix, a, n_tokens, y, y_stride, checks);
+  check_invariance(table, matrix, image, a, n_tokens, y, y_stride, checks);
+}
+
+// Stored code `code + row` in every position, against activations that are zero but for one position, and against
+// the extremes everywhere: all products are small integers, so the results are exact.
+void every_code(const KernelTable& table, WeightType type, int code, Checks& checks) {
+  constexpr size_t kTokens = 36;
+  const int n_codes = type == WeightType::kQ8_0 ? 256 : 16, first = type == WeightType::kQ8_0 ? -128 : 0;
+  std::vector<int> codes(kPanelRows * 32);
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = (code + static_cast<int>(i / 32)) % n_codes + first;
+  const std::vector<uint16_t> one(kPanelRows, 0x3c00), minus_three(kPanelRows, 0xc200);
+  const GgufMatrix matrix = matrix_of_codes(type, kPanelRows, 32, codes, one, minus_three);
+  Random random(1);
+  Activations a(kTokens, 32, random);
+  for (size_t t = 0; t < kTokens; ++t) {
+    a.scales[t] = 1.0f;
+    for (size_t i = 0; i < 32; ++i) {
+      const int extremes[] = {127, -127, i % 2 == 0 ? 127 : -127, i < 16 ? 127 : -127};
+      a.values[t * 32 + i] = static_cast<int8_t>(t < 32 ? (i == t ? (t % 2 == 0 ? 127 : -1) : 0) : extremes[t - 32]);
+    }
+  }
+  a.set_sums();
+  const Guarded<uint8_t> image(packed(matrix));
+  Guarded<float> y(kTokens * kPanelRows);
+  table.matmul[static_cast<size_t>(type)](
+      arguments(image.data(), kPanelRows, 32, a, 0, kTokens, y.data(), kPanelRows));
+  bool exact = true;
+  for (size_t t = 0; t < kTokens; ++t) {
+    for (size_t row = 0; row < kPanelRows; ++row) {
+      exact = exact && static_cast<double>(y[t * kPanelRows + row]) == quantized_dot(matrix, row, a, t).value;
+    }
+  }
+  checks.that(exact, "matmul %s: code %d is not exact", belle::traits_of(type).name, code + first);
+}
+
+// One bad activation spoils its own token, visibly, and no other.
+void not_a_number(const KernelTable& table, WeightType type, Checks& checks) {
+  Random random(5);
+  const size_t k = 64, n_rows = 17, n_tokens = 9, bad = 4;
+  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
+  const Guarded<uint8_t> image(packed(matrix));
+  Activations a(n_tokens, k, random);
+  a.x[bad * k + 3] = std::nanf("");
+  a.scales[bad * (k / 32)] = std::nanf("");
+  Guarded<float> y(n_tokens * n_rows);
+  table.matmul[static_cast<size_t>(type)](arguments(image.data(), n_rows, k, a, 0, n_tokens, y.data(), n_rows));
+  bool right = true;
+  for (size_t i = 0; i < y.size(); ++i) right = right && std::isnan(y[i]) == (i / n_rows == bad);
+  checks.that(right, "matmul %s: NaN must stay in its token", belle::traits_of(type).name);
+}
+
+}  // namespace
+
+void test_matmul_quantized(const KernelTable& table, Checks& checks) {
+  for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+    for (size_t n_rows = 1; n_rows <= 40; ++n_rows) run_shape(table, type, n_rows, 64, 3, checks);
+    for (size_t n_tokens = 1; n_tokens <= 17; ++n_tokens) run_shape(table, type, 19, 96, n_tokens, checks);
+    for (size_t k : {32, 64, 96, 1024}) run_shape(table, type, 33, k, 5, checks);
+    run_shape(table, type, 33, 4096, 3, checks);
+    run_shape(table, type, 32, 64, 33, checks);
+    run_shape(table, type, 16, 4096, 80, checks);  // more than one token group
+    for (int code = 0; code < (type == WeightType::kQ8_0 ? 256 : 16); ++code) every_code(table, type, code, checks);
+    not_a_number(table, type, checks);
+  }
+}
+
+void test_matmul_float(const KernelTable& table, Checks& checks) {
+  for (WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kBf16}) {
+    for (size_t n_rows = 1; n_rows <= 40; ++n_rows) run_shape(table, type, n_rows, 33, 3, checks);
+    for (size_t n_tokens = 1; n_tokens <= 17; ++n_tokens) run_shape(table, type, 19, 31, n_tokens, checks);
+    for (size_t k : {1, 2, 3, 7, 31, 33, 100, 172}) run_shape(table, type, 35, k, 5, checks);
+    run_shape(table, type, 16, 4096, 35, checks);
+    run_shape(table, type, 32, 64, 33, checks);
+    not_a_number(table, type, checks);
+  }
+}
+
+}  // namespace belle_test

@@ -1,0 +1,157 @@
+"""Builds the C++ kernel tests with plain compiler calls; runs them natively, sanitized, emulated on ARM."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "csrc"
+TESTS = Path(__file__).resolve().parent
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+AVX2_FLAGS = ["-mavx2", "-mfma", "-mf16c"]
+AVX512VNNI_FLAGS = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", *AVX2_FLAGS]
+X86_FILES = {"kernels/avx2.cpp": AVX2_FLAGS, "kernels/avx512vnni.cpp": AVX512VNNI_FLAGS}
+PORTABLE_FILES = [
+    "cpu/features.cpp",
+    "kernels/registry.cpp",
+    "kernels/scalar.cpp",
+    "quant/panels.cpp",
+    "quant/types.cpp",
+]
+TEST_FILES = sorted(TESTS.glob("*.cpp"))
+COMMON_FLAGS = [
+    "-std=c++17",
+    "-ffp-contract=off",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    f"-I{SOURCES}",
+    f"-I{TESTS}",
+]
+
+
+def native_compiler() -> str:
+    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+    if not compiler:
+        pytest.skip("no C++ compiler")
+    return compiler
+
+
+def checked(command: list[str], env: dict[str, str] | None = None) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def build_program(
+    compiler: str, folder: Path, flags: list[str], *, x86: bool, link_flags: tuple[str, ...] = ()
+) -> Path:
+    names = [*(X86_FILES if x86 else ()), *PORTABLE_FILES]
+    isa_flags = {SOURCES / name: X86_FILES.get(name, []) for name in names}
+
+    def compile_one(path: Path) -> str:
+        object_file = str(folder / f"{path.stem}.o")
+        command = [compiler, *COMMON_FLAGS, *flags, *isa_flags.get(path, [])]
+        checked([*command, "-c", str(path), "-o", object_file])
+        return object_file
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        objects = list(pool.map(compile_one, [*isa_flags, *TEST_FILES]))
+    program = folder / "kernel_test"
+    checked([compiler, *flags, *link_flags, *objects, "-o", str(program)])
+    return program
+
+
+def environment(**changes: str) -> dict[str, str]:
+    return {**{name: value for name, value in os.environ.items() if name != "BELLE_ISA"}, **changes}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_program(native_compiler(), tmp_path_factory.mktemp("native"), ["-O1", "-g"], x86=X86)
+
+
+def assert_all_passed(output: str) -> None:
+    print(output)
+    assert "FAILED" not in output
+    assert "tier scalar: " in output
+    assert "checks passed" in output
+
+
+def test_every_tier(program: Path) -> None:
+    output = checked([str(program)], env=environment())
+    assert_all_passed(output)
+    if X86:
+        for tier in ("avx2", "avx512vnni"):
+            assert f"tier {tier}: " in output  # tested, or skipped with its reason
+
+
+def test_a_forced_tier_is_the_one_that_runs(program: Path) -> None:
+    listing = checked([str(program), "--list"], env=environment())
+    tiers = [line.split()[1].rstrip(":") for line in listing.splitlines() if line.endswith(": supported")]
+    assert "scalar" in tiers
+    assert f"default {tiers[0]}" in listing
+    for tier in tiers:
+        forced = checked([str(program), "--list"], env=environment(BELLE_ISA=tier))
+        assert f"default {tier}" in forced
+    output = checked([str(program), "--isa", "scalar"], env=environment())
+    assert "tier scalar: " in output
+    assert "avx" not in output
+
+
+def test_an_unknown_tier_is_an_error_that_lists_the_choices(program: Path) -> None:
+    forced = environment(BELLE_ISA="bogus")
+    result = subprocess.run([str(program)], env=forced, capture_output=True, text=True)
+    assert result.returncode == 2
+    for word in ("BELLE_ISA", "bogus", "scalar", *(("avx2", "avx512vnni") if X86 else ())):
+        assert word in result.stderr
+
+
+def test_sanitized(tmp_path: Path) -> None:
+    compiler = native_compiler()
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    probe = tmp_path / "probe.cpp"
+    probe.write_text("int main() { return 0; }\n")
+    command = [compiler, *sanitize, str(probe), "-o", str(tmp_path / "probe")]
+    if subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("the compiler has no address sanitizer")
+    program = build_program(compiler, tmp_path, ["-O1", "-g1", *sanitize], x86=X86)
+    assert_all_passed(checked([str(program)], env=environment()))
+
+
+def test_aarch64_under_emulation(tmp_path: Path) -> None:
+    compiler = shutil.which("aarch64-linux-gnu-g++")
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    if not compiler or not emulator:
+        pytest.skip("needs aarch64-linux-gnu-g++ and qemu-aarch64 (g++-aarch64-linux-gnu, qemu-user)")
+    program = build_program(compiler, tmp_path, ["-O1"], x86=False, link_flags=("-static",))
+    output = checked([emulator, str(program)], env=environment())
+    assert_all_passed(output)
+    assert "tier avx2: skipped (not in this build)" in output
+    assert "cpu aarch64" in checked([emulator, str(program), "--list"], env=environment())
+
+
+@pytest.mark.skipif(not X86, reason="x86 tiers")
+@pytest.mark.parametrize("optimization", ["-O0", "-O2"])
+@pytest.mark.parametrize("name", sorted(X86_FILES))
+def test_an_isa_file_exports_one_symbol(name: str, optimization: str, tmp_path: Path) -> None:
+    """A shared inline function compiled with AVX flags must not be there for the linker to choose."""
+    if not shutil.which("nm"):
+        pytest.skip("no nm")
+    object_file = tmp_path / "isa.o"
+    command = [native_compiler(), *COMMON_FLAGS, optimization, *X86_FILES[name], "-c", str(SOURCES / name)]
+    checked([*command, "-o", str(object_file)])
+    listing = checked(["nm", "-C", "--defined-only", str(object_file)])
+    symbols = [line.split(maxsplit=2)[1:] for line in listing.splitlines()]
+    visible = [(kind, symbol) for kind, symbol in symbols if kind in "TDBRWVu"]
+    # DW.ref.* is the data that names the exception handler; every C++ object has the same one.
+    code = [(kind, symbol) for kind, symbol in visible if not symbol.startswith("DW.ref.")]
+    assert code == [("T", f"belle::{Path(name).stem}_kernels()")]
