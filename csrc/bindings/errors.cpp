@@ -1,6 +1,8 @@
 // Maps the core's exceptions to Python's. std::invalid_argument is already ValueError in pybind11.
 #include "core/error.h"
 
+#include <cstring>
+
 #include "bindings/bindings.h"
 
 namespace belle {
@@ -8,7 +10,10 @@ namespace {
 
 void raise(const char* class_name, const char* message) {
   const py::object type = py::module_::import("belle_edge.errors").attr(class_name);
-  PyErr_SetString(type.ptr(), message);
+  // A message may quote a damaged name: bytes that are not UTF-8 are shown escaped.
+  const auto text = py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "backslashreplace"));
+  PyErr_SetObject(type.ptr(), text.ptr());
 }
 
 void translate(std::exception_ptr error) {

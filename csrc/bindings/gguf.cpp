@@ -25,6 +25,14 @@ py::object to_str(const uint8_t* data, size_t size) {
   return py::reinterpret_steal<py::object>(text);
 }
 
+py::object to_str(const std::string& text) { return to_str(reinterpret_cast<const uint8_t*>(text.data()), text.size()); }
+
+py::list keys_of(const GgufFile& file) {
+  py::list keys;
+  for (const std::string& key : file.keys()) keys.append(to_str(key));
+  return keys;
+}
+
 py::list to_str_list(const MetadataValue& value) {
   py::list list(value.count);
   const uint8_t* next = value.payload;
@@ -96,7 +104,7 @@ py::array tensor_bytes(const std::shared_ptr<GgufFile>& file, const std::string&
 
 void bind_gguf(py::module_& module) {
   py::class_<GgufTensor>(module, "TensorInfo")
-      .def_readonly("name", &GgufTensor::name)
+      .def_property_readonly("name", [](const GgufTensor& tensor) { return to_str(tensor.name); })
       .def_property_readonly("type", type_name)
       .def_property_readonly("shape", shape_of)
       .def_readonly("offset", &GgufTensor::offset_bytes)
@@ -108,7 +116,7 @@ void bind_gguf(py::module_& module) {
       .def_property_readonly("version", &GgufFile::version)
       .def_property_readonly("alignment", &GgufFile::alignment)
       .def_property_readonly("size_bytes", [](const GgufFile& file) { return file.mapping().size(); })
-      .def("keys", &GgufFile::keys)
+      .def("keys", keys_of)
       .def("__contains__", [](const GgufFile& file, const std::string& key) { return file.find(key) != nullptr; })
       .def("__getitem__",
            [](const GgufFile& file, const std::string& key) {

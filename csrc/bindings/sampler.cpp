@@ -2,6 +2,7 @@
 #include "ops/sampling.h"
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 
@@ -23,6 +24,11 @@ Sampler make_sampler(float temperature, int32_t top_k, float top_p, float min_p,
   require(min_p >= 0.0f && min_p <= 1.0f, "min_p: expected 0 <= min_p <= 1", min_p);
   require(repetition_penalty > 0.0f && std::isfinite(repetition_penalty), "repetition_penalty: expected a number > 0",
           repetition_penalty);
+  require(std::isfinite(presence_penalty), "presence_penalty: expected a finite number", presence_penalty);
+  require(std::isfinite(frequency_penalty), "frequency_penalty: expected a finite number", frequency_penalty);
+  for (const auto& [id, bias] : logit_bias) {
+    require(bias < std::numeric_limits<float>::infinity(), "logit_bias: expected finite numbers, or -inf for a ban", bias);
+  }
   SamplingOptions options;
   options.temperature = temperature;
   options.top_k = top_k;

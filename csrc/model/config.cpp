@@ -56,10 +56,11 @@ void read_rope(const Keys& keys, ModelConfig& config) {
   config.rope_theta = keys.number("rope.freq_base", 10000.0);
   if (!(config.rope_theta > 0.0)) keys.fail("rope.freq_base", "must be positive");
 
+  // As llama.cpp reads it: no type means linear, and files from before rope.scaling.* have scale_linear alone.
   const std::string scaling = keys.text("rope.scaling.type");
-  double factor = keys.number("rope.scale_linear", 1.0);  // the key of files from before rope.scaling.*
-  if (scaling == "linear") factor = keys.number("rope.scaling.factor");
-  else if (!scaling.empty() && scaling != "none") keys.unsupported("rope.scaling.type", "RoPE scaling '" + scaling + "'");
+  double factor = keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1.0));
+  if (scaling == "none") factor = 1.0;
+  else if (!scaling.empty() && scaling != "linear") keys.unsupported("rope.scaling.type", "RoPE scaling '" + scaling + "'");
   if (!(factor > 0.0)) keys.fail("rope.scaling.factor", "must be positive");
   config.rope_scale = 1.0 / factor;
 }
