@@ -33,7 +33,8 @@ LogitsMode mode_from(const std::string& name) {
   throw py::value_error("logits: expected 'last', 'all' or 'none', got '" + name + "'");
 }
 
-py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::object>>& pairs, const std::string& logits) {
+py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::object>>& pairs,
+                 const std::string& logits) {
   const LogitsMode mode = mode_from(logits);
   Batch batch;
   for (const auto& [sequence, ids] : pairs) batch.add(sequence, ids);
@@ -130,8 +131,8 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("config", config_of)
       .def_property_readonly("isa", [](const Engine& engine) { return std::string(engine.isa()); })
       .def_property_readonly("threads", &Engine::threads)
-      .def_property_readonly("kv_type",
-                             [](const Engine& engine) { return engine.kv_shape().type == KvType::kF32 ? "f32" : "f16"; })
+      .def_property_readonly(
+          "kv_type", [](const Engine& engine) { return engine.kv_shape().type == KvType::kF32 ? "f32" : "f16"; })
       .def_property_readonly("weight_bytes", &Engine::weight_bytes)
       .def_property_readonly("kv_bytes_per_token",
                              [](const Engine& engine) { return engine.kv_shape().page_bytes() / kPageTokens; })

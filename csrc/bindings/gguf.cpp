@@ -25,7 +25,9 @@ py::object to_str(const uint8_t* data, size_t size) {
   return py::reinterpret_steal<py::object>(text);
 }
 
-py::object to_str(const std::string& text) { return to_str(reinterpret_cast<const uint8_t*>(text.data()), text.size()); }
+py::object to_str(const std::string& text) {
+  return to_str(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+}
 
 py::list keys_of(const GgufFile& file) {
   py::list keys;
@@ -45,7 +47,8 @@ py::list to_str_list(const MetadataValue& value) {
 }
 
 py::object to_array(const MetadataValue& value) {
-  static const char* const kDtypes[] = {"u1", "i1", "<u2", "<i2", "<u4", "<i4", "<f4", "?", "", "", "<u8", "<i8", "<f8"};
+  static const char* const kDtypes[] = {"u1", "i1", "<u2", "<i2", "<u4", "<i4", "<f4",
+                                        "?",  "",   "",    "<u8", "<i8", "<f8"};
   const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(value.count)};
   py::array array(py::dtype(kDtypes[static_cast<size_t>(value.type)]), shape);
   std::memcpy(array.mutable_data(), value.payload, static_cast<size_t>(value.count) * metadata_type_bytes(value.type));
@@ -124,12 +127,13 @@ void bind_gguf(py::module_& module) {
              if (value == nullptr) throw py::key_error(key);
              return to_python(*value);
            })
-      .def("get",
-           [](const GgufFile& file, const std::string& key, py::object fallback) {
-             const MetadataValue* value = file.find(key);
-             return value == nullptr ? fallback : to_python(*value);
-           },
-           py::arg("key"), py::arg("default") = py::none())
+      .def(
+          "get",
+          [](const GgufFile& file, const std::string& key, py::object fallback) {
+            const MetadataValue* value = file.find(key);
+            return value == nullptr ? fallback : to_python(*value);
+          },
+          py::arg("key"), py::arg("default") = py::none())
       .def("array_length",
            [](const GgufFile& file, const std::string& key) -> uint64_t {
              const MetadataValue* value = file.find(key);

@@ -27,7 +27,8 @@ Sampler make_sampler(float temperature, int32_t top_k, float top_p, float min_p,
   require(std::isfinite(presence_penalty), "presence_penalty: expected a finite number", presence_penalty);
   require(std::isfinite(frequency_penalty), "frequency_penalty: expected a finite number", frequency_penalty);
   for (const auto& [id, bias] : logit_bias) {
-    require(bias < std::numeric_limits<float>::infinity(), "logit_bias: expected finite numbers, or -inf for a ban", bias);
+    require(bias < std::numeric_limits<float>::infinity(), "logit_bias: expected finite numbers, or -inf for a ban",
+            bias);
   }
   SamplingOptions options;
   options.temperature = temperature;
@@ -51,18 +52,20 @@ void bind_sampler(py::module_& module) {
            py::arg("top_p") = 1.0f, py::arg("min_p") = 0.0f, py::arg("repetition_penalty") = 1.0f,
            py::arg("presence_penalty") = 0.0f, py::arg("frequency_penalty") = 0.0f, py::arg("seed") = 0,
            py::arg("logit_bias") = std::map<int32_t, float>(), py::arg("banned") = std::vector<int32_t>())
-      .def("accept",
-           [](Sampler& sampler, const py::object& ids) {
-             const TokenArray array = to_token_array(ids);
-             sampler.accept({array.data(), static_cast<size_t>(array.size())});
-           },
-           py::arg("ids"))
-      .def("sample",
-           [](Sampler& sampler, const py::array_t<float, py::array::c_style | py::array::forcecast>& logits) {
-             if (logits.ndim() != 1 || logits.size() == 0) throw py::value_error("logits: expected [n_vocab]");
-             return sampler.sample({logits.data(), static_cast<size_t>(logits.size())});
-           },
-           py::arg("logits"))
+      .def(
+          "accept",
+          [](Sampler& sampler, const py::object& ids) {
+            const TokenArray array = to_token_array(ids);
+            sampler.accept({array.data(), static_cast<size_t>(array.size())});
+          },
+          py::arg("ids"))
+      .def(
+          "sample",
+          [](Sampler& sampler, const py::array_t<float, py::array::c_style | py::array::forcecast>& logits) {
+            if (logits.ndim() != 1 || logits.size() == 0) throw py::value_error("logits: expected [n_vocab]");
+            return sampler.sample({logits.data(), static_cast<size_t>(logits.size())});
+          },
+          py::arg("logits"))
       .def("copy", [](const Sampler& sampler) { return Sampler(sampler); });
 }
 

@@ -43,7 +43,7 @@ inline uint16_t float_to_half(float value) noexcept {
     return static_cast<uint16_t>(sign | 0x7c00u | payload | (is_nan ? 0x200u : 0u));
   }
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);
-  if (magnitude < 0x38800000u) {  // below the smallest normal half: let the float unit round
+  if (magnitude < 0x38800000u) {                            // below the smallest normal half: let the float unit round
     const float rounded = bits_to_float(magnitude) + 0.5f;  // 0.5 has an ulp of 2^-24
     return static_cast<uint16_t>(sign | (float_to_bits(rounded) - 0x3f000000u));
   }
@@ -51,9 +51,7 @@ inline uint16_t float_to_half(float value) noexcept {
   return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
 }
 
-inline float bf16_to_float(uint16_t value) noexcept {
-  return bits_to_float(static_cast<uint32_t>(value) << 16);
-}
+inline float bf16_to_float(uint16_t value) noexcept { return bits_to_float(static_cast<uint32_t>(value) << 16); }
 
 /// float -> bfloat16, round to nearest even; a NaN stays a (quiet) NaN.
 inline uint16_t float_to_bf16(float value) noexcept {

@@ -23,8 +23,9 @@ class ThreadPool {
   void parallel_for(size_t n_items, const Body& body) {
     if (n_items == 0) return;
     require_same_process();
-    run(n_items, [](const void* context, size_t begin, size_t end) { (*static_cast<const Body*>(context))(begin, end); },
-        &body);
+    run(
+        n_items,
+        [](const void* context, size_t begin, size_t end) { (*static_cast<const Body*>(context))(begin, end); }, &body);
   }
 
   /// Throws std::runtime_error when called in a child of fork(): worker threads do not exist there.

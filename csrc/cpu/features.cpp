@@ -74,28 +74,19 @@ struct FeatureBit {
 };
 
 constexpr FeatureBit kFeatureBits[] = {
-    {"fma", 1, 0, kEcx, 12, State::kAvx},
-    {"f16c", 1, 0, kEcx, 29, State::kAvx},
-    {"avx2", 7, 0, kEbx, 5, State::kAvx},
-    {"avxvnni", 7, 1, kEax, 4, State::kAvx},
-    {"avx512f", 7, 0, kEbx, 16, State::kAvx512},
-    {"avx512dq", 7, 0, kEbx, 17, State::kAvx512},
-    {"avx512bw", 7, 0, kEbx, 30, State::kAvx512},
-    {"avx512vl", 7, 0, kEbx, 31, State::kAvx512},
-    {"avx512vbmi", 7, 0, kEcx, 1, State::kAvx512},
-    {"avx512vnni", 7, 0, kEcx, 11, State::kAvx512},
-    {"avx512bf16", 7, 1, kEax, 5, State::kAvx512},
-    {"amx_bf16", 7, 0, kEdx, 22, State::kAmx},
-    {"amx_tile", 7, 0, kEdx, 24, State::kAmx},
-    {"amx_int8", 7, 0, kEdx, 25, State::kAmx},
+    {"fma", 1, 0, kEcx, 12, State::kAvx},          {"f16c", 1, 0, kEcx, 29, State::kAvx},
+    {"avx2", 7, 0, kEbx, 5, State::kAvx},          {"avxvnni", 7, 1, kEax, 4, State::kAvx},
+    {"avx512f", 7, 0, kEbx, 16, State::kAvx512},   {"avx512dq", 7, 0, kEbx, 17, State::kAvx512},
+    {"avx512bw", 7, 0, kEbx, 30, State::kAvx512},  {"avx512vl", 7, 0, kEbx, 31, State::kAvx512},
+    {"avx512vbmi", 7, 0, kEcx, 1, State::kAvx512}, {"avx512vnni", 7, 0, kEcx, 11, State::kAvx512},
+    {"avx512bf16", 7, 1, kEax, 5, State::kAvx512}, {"amx_bf16", 7, 0, kEdx, 22, State::kAmx},
+    {"amx_tile", 7, 0, kEdx, 24, State::kAmx},     {"amx_int8", 7, 0, kEdx, 25, State::kAmx},
 };
 
 struct UsableState {
   bool avx = false, avx512 = false, amx = false;
 
-  bool has(State state) const noexcept {
-    return state == State::kAvx ? avx : state == State::kAvx512 ? avx512 : amx;
-  }
+  bool has(State state) const noexcept { return state == State::kAvx ? avx : state == State::kAvx512 ? avx512 : amx; }
 };
 
 UsableState usable_state() noexcept {
@@ -108,8 +99,8 @@ UsableState usable_state() noexcept {
   const bool has_leaf_7 = cpuid(0, 0).registers[kEax] >= 7;
   state.avx = (xcr0 & kAvxBits) == kAvxBits;
   state.avx512 = (xcr0 & kAvx512Bits) == kAvx512Bits;
-  state.amx = has_leaf_7 && (cpuid(7, 0).registers[kEdx] & kAmxTile) != 0 && (xcr0 & kAmxBits) == kAmxBits &&
-              amx_permitted();
+  state.amx =
+      has_leaf_7 && (cpuid(7, 0).registers[kEdx] & kAmxTile) != 0 && (xcr0 & kAmxBits) == kAmxBits && amx_permitted();
   return state;
 }
 

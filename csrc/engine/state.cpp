@@ -100,7 +100,8 @@ void decode_state(Span<const uint8_t> state, uint64_t fingerprint, size_t n_toke
     throw std::invalid_argument("the saved state comes from another model file: load that file to restore it");
   }
   if (header.kv_type != static_cast<uint32_t>(kv.shape().type)) {
-    throw std::invalid_argument("the saved state has another KV type: load the model with the kv type it was saved with");
+    throw std::invalid_argument(
+        "the saved state has another KV type: load the model with the kv type it was saved with");
   }
   if (header.n_tokens > state.size() || state_bytes(kv.shape(), header.n_tokens) != state.size()) {
     throw std::invalid_argument("the saved state is truncated or damaged");

@@ -9,7 +9,7 @@ namespace belle {
 struct GgmlType {
   uint32_t id;
   const char* name;
-  uint32_t block_size;   // weights
+  uint32_t block_size;  // weights
   uint32_t block_bytes;
 };
 

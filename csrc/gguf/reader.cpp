@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kMaxNameBytes = 65535;
 constexpr uint32_t kMaxDimensions = 4;
-constexpr uint64_t kMinEntryBytes = 8 + 4 + 1;        // key length, type, the smallest value
+constexpr uint64_t kMinEntryBytes = 8 + 4 + 1;  // key length, type, the smallest value
 constexpr uint64_t kMinTensorInfoBytes = 8 + 4 + 8 + 4 + 8;
 
 template <typename T>

@@ -12,8 +12,19 @@
 namespace belle {
 
 enum class MetadataType : uint32_t {
-  kUint8 = 0, kInt8 = 1, kUint16 = 2, kInt16 = 3, kUint32 = 4, kInt32 = 5, kFloat32 = 6,
-  kBool = 7, kString = 8, kArray = 9, kUint64 = 10, kInt64 = 11, kFloat64 = 12,
+  kUint8 = 0,
+  kInt8 = 1,
+  kUint16 = 2,
+  kInt16 = 3,
+  kUint32 = 4,
+  kInt32 = 5,
+  kFloat32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kUint64 = 10,
+  kInt64 = 11,
+  kFloat64 = 12,
 };
 
 /// Bytes of a number or bool; 0 for strings and arrays.
@@ -21,7 +32,7 @@ size_t metadata_type_bytes(MetadataType type) noexcept;
 
 /// A value still in the mapped file. An array of strings is [uint64 length, bytes] repeated `count` times.
 struct MetadataValue {
-  MetadataType type;       // of the value, or of the elements where is_array
+  MetadataType type;  // of the value, or of the elements where is_array
   bool is_array;
   uint64_t count;          // elements; 1 for a scalar
   const uint8_t* payload;  // first element; a scalar string starts with its uint64 length

@@ -9,8 +9,8 @@
 
 #include "kernels/avx2_vector.h"
 #include "kernels/token_tiles.h"
-#include "kernels/vector_rows.h"
 #include "kernels/vector_attention.h"
+#include "kernels/vector_rows.h"
 
 namespace belle {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "kernels/avx512_vector.h"
 #include "kernels/token_tiles.h"
-#include "kernels/vector_rows.h"
 #include "kernels/vector_attention.h"
+#include "kernels/vector_rows.h"
 
 namespace belle {
 namespace {
@@ -90,8 +90,8 @@ struct Quantized {
   struct Tile {
     static void run(const TileArgs& args) noexcept {
       const size_t k = args.matmul->k, n_blocks = k / kBlockSize;
-      const int8_t* values = args.matmul->q.values + args.first_token * k;          // [tokens, k]
-      const float* scales = args.matmul->q.scales + args.first_token * n_blocks;    // [tokens, n_blocks]
+      const int8_t* values = args.matmul->q.values + args.first_token * k;            // [tokens, k]
+      const float* scales = args.matmul->q.scales + args.first_token * n_blocks;      // [tokens, n_blocks]
       const int32_t* value_sums = args.matmul->q.sums + args.first_token * n_blocks;  // [tokens, n_blocks]
       Vector sums[tokens];
       for (size_t t = 0; t < tokens; ++t) sums[t] = zeros();

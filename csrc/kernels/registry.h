@@ -11,10 +11,10 @@ namespace belle {
 /// An ISA is data: what it is called, what it needs, how it ranks.
 struct IsaTier {
   const char* name;
-  int priority;                                  // the highest supported one is the default
-  std::vector<std::string> required_features;    // names of cpu/features.h
-  std::vector<std::string> missing_features;     // of those, what this CPU lacks
-  const KernelTable* table;                      // null where this build has no code for the tier
+  int priority;                                // the highest supported one is the default
+  std::vector<std::string> required_features;  // names of cpu/features.h
+  std::vector<std::string> missing_features;   // of those, what this CPU lacks
+  const KernelTable* table;                    // null where this build has no code for the tier
 
   bool supported() const { return table != nullptr && missing_features.empty(); }
 };

@@ -8,7 +8,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kGroups = 8;                    // groups of 4 neighbouring columns in a block of 32
+constexpr size_t kGroups = 8;                   // groups of 4 neighbouring columns in a block of 32
 constexpr size_t kGroupCodes = kPanelRows * 4;  // codes of a group, all rows
 
 // A product of floats is exact in double, so this rounds like a fused multiply-add (but for rare double
@@ -203,8 +203,8 @@ inline float to_float(float value) noexcept { return value; }
 inline float to_float(uint16_t half) noexcept { return half_value(half); }
 
 template <class Element>
-void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim,
-                      size_t position_stride, float* scores) noexcept {
+void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim, size_t position_stride,
+                      float* scores) noexcept {
   for (size_t i = 0; i < n_positions; ++i) {
     const Element* key = keys + i * position_stride;
     float partial[4] = {};  // element d goes to partial sum d % 4

@@ -15,9 +15,9 @@ namespace belle {
 
 /// Activations for the quantized weight types: int8 with one scale per block of 32 columns.
 struct QuantizedRows {
-  const int8_t* values;   // [n_tokens, k], |value| <= 127
-  const float* scales;    // [n_tokens, k / 32]
-  const int32_t* sums;    // [n_tokens, k / 32], sum of the block's values
+  const int8_t* values;  // [n_tokens, k], |value| <= 127
+  const float* scales;   // [n_tokens, k / 32]
+  const int32_t* sums;   // [n_tokens, k / 32], sum of the block's values
 };
 
 /// y[t, r] = sum over k of x[t, k] * weight[r, k] for the rows of some consecutive panels.
@@ -28,7 +28,7 @@ struct PanelMatmul {
   const float* x;         // [n_tokens, k], float types only
   QuantizedRows q;        // quantized types only
   size_t n_tokens;
-  float* y;               // [n_tokens, y_stride]; y[0] belongs to row 0 of the first panel
+  float* y;  // [n_tokens, y_stride]; y[0] belongs to row 0 of the first panel
   size_t y_stride;
 };
 

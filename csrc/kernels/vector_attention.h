@@ -24,8 +24,8 @@ inline void score_tile(const float* q, const Element* keys, size_t head_dim, siz
 }
 
 template <class Element>
-void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim,
-                      size_t position_stride, float* scores) noexcept {
+void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim, size_t position_stride,
+                      float* scores) noexcept {
   size_t i = 0;
   for (; i + kScoreTile <= n_positions; i += kScoreTile) {
     score_tile<kScoreTile>(q, keys + i * position_stride, head_dim, position_stride, scores + i);

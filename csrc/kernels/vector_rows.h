@@ -107,9 +107,8 @@ void silu_multiply(const float* gate, const float* up, size_t n, float* out) noe
 }
 
 void add_rows(float* x, const float* y, size_t n) noexcept {
-  for_each_vector(n, [&](size_t i, auto lanes) noexcept {
-    store(x + i, add(load(x + i, lanes), load(y + i, lanes)), lanes);
-  });
+  for_each_vector(
+      n, [&](size_t i, auto lanes) noexcept { store(x + i, add(load(x + i, lanes), load(y + i, lanes)), lanes); });
 }
 
 void rotate_pairs(float* x, const float* cosines, const float* sines, size_t n_pairs) noexcept {

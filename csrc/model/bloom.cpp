@@ -18,16 +18,16 @@ struct BloomLayer {
   Projection qkv;               // [3 * hidden, hidden]: all queries, then keys, then values
   Projection attention_output;  // [hidden, hidden]
   Norm feed_forward_norm;
-  Projection up;                // [feed_forward, hidden]
-  Projection down;              // [hidden, feed_forward]
+  Projection up;    // [feed_forward, hidden]
+  Projection down;  // [hidden, feed_forward]
 };
 
 struct BloomWeights {
-  Matrix token_embedding;       // [vocab, hidden]
+  Matrix token_embedding;  // [vocab, hidden]
   Norm embedding_norm;
   std::vector<BloomLayer> layers;
   Norm output_norm;
-  Matrix output;                // [vocab, hidden]; the token embedding where the file ties them
+  Matrix output;  // [vocab, hidden]; the token embedding where the file ties them
   bool all_float = false;
   Buffer image;
 };

@@ -60,7 +60,8 @@ void read_rope(const Keys& keys, ModelConfig& config) {
   const std::string scaling = keys.text("rope.scaling.type");
   double factor = keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1.0));
   if (scaling == "none") factor = 1.0;
-  else if (!scaling.empty() && scaling != "linear") keys.unsupported("rope.scaling.type", "RoPE scaling '" + scaling + "'");
+  else if (!scaling.empty() && scaling != "linear")
+    keys.unsupported("rope.scaling.type", "RoPE scaling '" + scaling + "'");
   if (!(factor > 0.0)) keys.fail("rope.scaling.factor", "must be positive");
   config.rope_scale = 1.0 / factor;
 }
@@ -76,7 +77,8 @@ ModelConfig read_config(const GgufFile& gguf) {
   }
   const Keys keys(gguf, config.architecture);
   for (const char* key : {"expert_count", "expert_used_count"}) {
-    if (keys.has(key) && gguf.get_uint(config.architecture + "." + key) > 0) keys.unsupported(key, "mixture of experts");
+    if (keys.has(key) && gguf.get_uint(config.architecture + "." + key) > 0)
+      keys.unsupported(key, "mixture of experts");
   }
   config.n_layers = keys.size("block_count");
   if (config.n_layers > gguf.tensors().size()) {  // before anything is allocated per layer

@@ -18,9 +18,9 @@ struct ModelConfig {
   size_t context_length = 0;  // trained context
   float norm_eps = 0.0f;
   // LLaMA only
-  size_t rope_dims = 0;       // rotated leading dimensions of a head
+  size_t rope_dims = 0;  // rotated leading dimensions of a head
   double rope_theta = 0.0;
-  double rope_scale = 1.0;    // positions are multiplied by it (1 / linear factor)
+  double rope_scale = 1.0;  // positions are multiplied by it (1 / linear factor)
 };
 
 /// Throws ModelFormatError for missing or contradictory numbers and UnsupportedModelError, naming the key, for an

@@ -15,8 +15,8 @@ namespace belle {
 /// Rows of one pass, in order; a sequence's rows are consecutive positions and its pages are already writable.
 struct PassInput {
   Span<const int32_t> tokens;
-  Span<const KvRow> rows;            // one per token
-  Span<const uint32_t> logit_rows;   // rows whose logits are wanted, ascending
+  Span<const KvRow> rows;           // one per token
+  Span<const uint32_t> logit_rows;  // rows whose logits are wanted, ascending
 };
 
 /// Called between layers; throws Interrupted to leave the pass.

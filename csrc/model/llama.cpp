@@ -21,16 +21,16 @@ struct LlamaLayer {
   Projection v;                 // [n_kv_heads * head_dim, hidden]
   Projection attention_output;  // [hidden, n_heads * head_dim]
   Norm feed_forward_norm;
-  Projection gate;              // [feed_forward, hidden]
-  Projection up;                // [feed_forward, hidden]
-  Projection down;              // [hidden, feed_forward]
+  Projection gate;  // [feed_forward, hidden]
+  Projection up;    // [feed_forward, hidden]
+  Projection down;  // [hidden, feed_forward]
 };
 
 struct LlamaWeights {
-  Matrix token_embedding;       // [vocab, hidden]
+  Matrix token_embedding;  // [vocab, hidden]
   std::vector<LlamaLayer> layers;
   Norm output_norm;
-  Matrix output;                // [vocab, hidden]; the token embedding where the file ties them
+  Matrix output;  // [vocab, hidden]; the token embedding where the file ties them
   bool all_float = false;
   Buffer image;
 };

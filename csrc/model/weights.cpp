@@ -67,7 +67,8 @@ bool WeightLoader::all_float() const noexcept {
 Buffer WeightLoader::load(ThreadPool& pool) {
   refuse_unrequested();
   size_t image_bytes = 0;
-  for (const MatrixRequest& request : matrices_) image_bytes += round_up(request.target->image_bytes(), kTensorAlignment);
+  for (const MatrixRequest& request : matrices_)
+    image_bytes += round_up(request.target->image_bytes(), kTensorAlignment);
   for (const VectorRequest& request : vectors_) image_bytes += round_up(request.n * sizeof(float), kTensorAlignment);
 
   Buffer image(image_bytes);
@@ -105,11 +106,10 @@ const TypeTraits& WeightLoader::type_of(const GgufTensor& tensor) const {
   const TypeTraits* traits = traits_from_ggml_id(tensor.ggml_type);
   if (traits == nullptr) {
     const GgmlType* known = find_ggml_type(tensor.ggml_type);
-    throw UnsupportedModelError(
-        gguf_.path() + ": tensor '" + tensor.name + "' has type " +
-        (known != nullptr ? std::string(known->name) : std::to_string(tensor.ggml_type)) +
-        ", the native engine reads f32, f16, bf16, q4_0, q4_1 and q8_0; "
-        "the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")");
+    throw UnsupportedModelError(gguf_.path() + ": tensor '" + tensor.name + "' has type " +
+                                (known != nullptr ? std::string(known->name) : std::to_string(tensor.ggml_type)) +
+                                ", the native engine reads f32, f16, bf16, q4_0, q4_1 and q8_0; "
+                                "the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")");
   }
   return *traits;
 }

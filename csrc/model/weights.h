@@ -44,12 +44,20 @@ class WeightLoader {
   bool all_float() const noexcept;
 
   /// Packs everything that was requested; the targets then point into the returned image.
-  /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong output.
+  /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong
+  /// output.
   Buffer load(ThreadPool& pool);
 
  private:
-  struct MatrixRequest { const GgufTensor* tensor; Matrix* target; };
-  struct VectorRequest { const GgufTensor* tensor; const float** target; size_t n; };
+  struct MatrixRequest {
+    const GgufTensor* tensor;
+    Matrix* target;
+  };
+  struct VectorRequest {
+    const GgufTensor* tensor;
+    const float** target;
+    size_t n;
+  };
 
   const GgufTensor& find(const std::string& name, const std::vector<uint64_t>& dimensions);
   const TypeTraits& type_of(const GgufTensor& tensor) const;

@@ -46,8 +46,8 @@ struct HeadRows {
 
 struct AttentionShape {
   size_t n_heads;
-  float scale;            // applied to q . k, usually 1 / sqrt(head_dim)
-  const float* slopes;    // ALiBi slope per head, or null
+  float scale;          // applied to q . k, usually 1 / sqrt(head_dim)
+  const float* slopes;  // ALiBi slope per head, or null
 };
 
 /// Writes each row's keys and values at its position.

@@ -16,8 +16,8 @@ QuantizedRows LinearInput::quantized() {
     }
     context_.pool.parallel_for(n_blocks, [&](size_t begin, size_t end) {
       context_.kernels.quantize_activations(x_ + begin * kBlockSize, end - begin,
-                                            storage_.values.data() + begin * kBlockSize,
-                                            storage_.scales.data() + begin, storage_.sums.data() + begin);
+                                            storage_.values.data() + begin * kBlockSize, storage_.scales.data() + begin,
+                                            storage_.sums.data() + begin);
     });
     done_ = true;
   }

@@ -14,7 +14,7 @@ struct SourceRows {
   WeightType type;      // kF32, kF16 or kBf16
   const uint8_t* data;  // [n_rows, n_cols]
   size_t n_rows;
-  size_t n_cols;        // a multiple of the target type's block size
+  size_t n_cols;  // a multiple of the target type's block size
 };
 
 /// Writes GGUF rows [n_rows, row_bytes]. Returns n_rows, or the index of a row that holds a NaN or an infinity

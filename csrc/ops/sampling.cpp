@@ -20,7 +20,8 @@ int32_t argmax(Span<const float> logits) {
       best = i;
     }
   }
-  if (!std::isfinite(highest)) throw std::runtime_error("no token has a finite logit: every token is banned, or the model is damaged");
+  if (!std::isfinite(highest))
+    throw std::runtime_error("no token has a finite logit: every token is banned, or the model is damaged");
   return static_cast<int32_t>(best);
 }
 
@@ -82,7 +83,8 @@ void Sampler::collect_candidates(Span<const float> logits) {
 
   const size_t k = static_cast<size_t>(options_.top_k);
   if (k > 0 && k < candidates_.size()) {  // ties with the k-th stay, as in Hugging Face's warper
-    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k) - 1, candidates_.end(), before);
+    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k) - 1, candidates_.end(),
+                     before);
     const float threshold = candidates_[k - 1].logit;
     const auto end = std::partition(candidates_.begin(), candidates_.end(),
                                     [&](const Candidate& candidate) { return candidate.logit >= threshold; });
@@ -90,7 +92,8 @@ void Sampler::collect_candidates(Span<const float> logits) {
   }
   const float highest =
       std::min_element(candidates_.begin(), candidates_.end(), before)->logit;  // first in order = largest logit
-  if (!std::isfinite(highest)) throw std::runtime_error("a logit is infinite: the model is damaged, or a bias is too large");
+  if (!std::isfinite(highest))
+    throw std::runtime_error("a logit is infinite: the model is damaged, or a bias is too large");
   const bool nucleus = options_.top_p < 1.0f;
   double total = 0.0;
   if (nucleus) {

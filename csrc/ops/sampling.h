@@ -52,9 +52,9 @@ class Sampler {
   SamplingOptions options_;
   uint64_t random_state_;
   std::unordered_map<int32_t, uint32_t> counts_;
-  std::vector<float> scratch_;           // [n_vocab]
-  std::vector<Candidate> candidates_;    // those still in the running
-  std::vector<double> weights_;          // unnormalized probabilities of candidates_
+  std::vector<float> scratch_;         // [n_vocab]
+  std::vector<Candidate> candidates_;  // those still in the running
+  std::vector<double> weights_;        // unnormalized probabilities of candidates_
 };
 
 }  // namespace belle

@@ -21,9 +21,7 @@ constexpr size_t kPanelRows = 16;
 inline size_t panel_count(size_t n_rows) noexcept { return (n_rows + kPanelRows - 1) / kPanelRows; }
 
 /// Bytes of one panel of rows of k weights.
-inline size_t panel_bytes(WeightType type, size_t k) noexcept {
-  return kPanelRows * row_bytes(traits_of(type), k);
-}
+inline size_t panel_bytes(WeightType type, size_t k) noexcept { return kPanelRows * row_bytes(traits_of(type), k); }
 
 /// Packs one panel. `rows` points at the first of n_rows (1..16) GGUF rows, contiguous.
 void pack_panel(WeightType type, const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept;

@@ -32,9 +32,9 @@ static_assert(sizeof(BlockQ8_0) == 34, "GGUF's Q8_0 block has 34 bytes");
 
 struct TypeTraits {
   WeightType type;
-  const char* name;       // as the command line and the tables spell it
-  uint32_t ggml_id;       // GGUF's tensor type number
-  size_t block_size;      // weights per block (1 for the float types)
+  const char* name;   // as the command line and the tables spell it
+  uint32_t ggml_id;   // GGUF's tensor type number
+  size_t block_size;  // weights per block (1 for the float types)
   size_t block_bytes;
   bool quantized;
 };

@@ -50,8 +50,7 @@ std::vector<typename Cache::Element> random_cache(size_t n, Random& random) {
 }
 
 template <class Cache>
-void check_scores(const KernelTable& table, size_t n, size_t head_dim, size_t stride, Random& random,
-                  Checks& checks) {
+void check_scores(const KernelTable& table, size_t n, size_t head_dim, size_t stride, Random& random, Checks& checks) {
   const Guarded<float> q(random.floats(head_dim, -2.0f, 2.0f));
   const Guarded<typename Cache::Element> keys(random_cache<Cache>((n - 1) * stride + head_dim, random));
   Guarded<float> scores(n);
@@ -74,8 +73,7 @@ void check_scores(const KernelTable& table, size_t n, size_t head_dim, size_t st
 }
 
 template <class Cache>
-void check_values(const KernelTable& table, size_t n, size_t head_dim, size_t stride, Random& random,
-                  Checks& checks) {
+void check_values(const KernelTable& table, size_t n, size_t head_dim, size_t stride, Random& random, Checks& checks) {
   const Guarded<float> probs(random.floats(n, 0.0f, 1.0f));
   const Guarded<typename Cache::Element> values(random_cache<Cache>((n - 1) * stride + head_dim, random));
   const std::vector<float> before = random.floats(head_dim, -1.0f, 1.0f);  // the kernel adds to what is there

@@ -7,8 +7,8 @@
 namespace belle_test {
 namespace {
 
-using belle::kPanelRows;
 using belle::KernelTable;
+using belle::kPanelRows;
 using belle::PanelMatmul;
 using belle::WeightType;
 
@@ -113,21 +113,20 @@ void check_values(const GgufMatrix& matrix, const Activations& a, size_t n_token
 
 // Token by token and panel by panel gives the bits of the whole.
 void check_invariance(const KernelTable& table, const GgufMatrix& matrix, const Guarded<uint8_t>& image,
-                      const Activations& a, size_t n_tokens, const Guarded<float>& y, size_t y_stride,
-                      Checks& checks) {
+                      const Activations& a, size_t n_tokens, const Guarded<float>& y, size_t y_stride, Checks& checks) {
   const size_t panel_bytes = belle::panel_bytes(matrix.type, matrix.k);
   bool same = true;
   for (size_t t = 0; t < n_tokens; ++t) {
     for (size_t row = 0; row < matrix.n_rows; row += kPanelRows) {
       const size_t n = matrix.n_rows - row < kPanelRows ? matrix.n_rows - row : kPanelRows;
       Guarded<float> alone(n);
-      table.matmul[static_cast<size_t>(matrix.type)](arguments(image.data() + row / kPanelRows * panel_bytes, n,
-                                                               matrix.k, a, t, 1, alone.data(), n));
+      table.matmul[static_cast<size_t>(matrix.type)](
+          arguments(image.data() + row / kPanelRows * panel_bytes, n, matrix.k, a, t, 1, alone.data(), n));
       same = same && same_bits(alone.data(), y.data() + t * y_stride + row, n);
     }
   }
-  checks.that(same, "matmul %s rows=%zu k=%zu tokens=%zu: bits depend on the batch",
-              belle::traits_of(matrix.type).name, matrix.n_rows, matrix.k, n_tokens);
+  checks.that(same, "matmul %s rows=%zu k=%zu tokens=%zu: bits depend on the batch", belle::traits_of(matrix.type).name,
+              matrix.n_rows, matrix.k, n_tokens);
 }
 
 void run_shape(const KernelTable& table, WeightType type, size_t n_rows, size_t k, size_t n_tokens, Checks& checks) {
@@ -164,8 +163,7 @@ void every_code(const KernelTable& table, WeightType type, int code, Checks& che
   a.set_sums();
   const Guarded<uint8_t> image(packed(matrix));
   Guarded<float> y(kTokens * kPanelRows);
-  table.matmul[static_cast<size_t>(type)](
-      arguments(image.data(), kPanelRows, 32, a, 0, kTokens, y.data(), kPanelRows));
+  table.matmul[static_cast<size_t>(type)](arguments(image.data(), kPanelRows, 32, a, 0, kTokens, y.data(), kPanelRows));
   bool exact = true;
   for (size_t t = 0; t < kTokens; ++t) {
     for (size_t row = 0; row < kPanelRows; ++row) {

@@ -22,9 +22,9 @@ void round_trip(WeightType type, size_t n_rows, size_t k, Checks& checks) {
     for (size_t col = 0; col < k; ++col) {
       const double expected = row < n_rows ? matrix.weights[row * k + col] : 0.0;
       // q4_1 adds two rounded terms in float; the other types are exact
-      const double size = std::fabs(expected) + (type == WeightType::kQ4_1 && row < n_rows
-                                                     ? 2.0 * std::fabs(matrix.m[(row * k + col) / 32])
-                                                     : 0.0);
+      const double size =
+          std::fabs(expected) +
+          (type == WeightType::kQ4_1 && row < n_rows ? 2.0 * std::fabs(matrix.m[(row * k + col) / 32]) : 0.0);
       same = same && near(row_values[col], expected, type == WeightType::kQ4_1 ? 2 * kFloatEps * size : 0.0);
     }
     checks.that(same, "unpack_panel_row %s row %zu of %zu, k=%zu", belle::traits_of(type).name, row, n_rows, k);

@@ -12,7 +12,7 @@ namespace {
 using belle::KernelTable;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-const std::vector<size_t> kLengths = {1,  2,  3,  4,  5,  6,  7,  8,   9,   10,  11,  12,  13,  14,  15,
+const std::vector<size_t> kLengths = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10,  11,  12,  13,  14,   15,
                                       16, 17, 23, 31, 32, 33, 63, 64, 65, 100, 127, 129, 172, 1000, 4096};
 
 // ---- exp ----
@@ -32,8 +32,8 @@ void check_exp_range(const KernelTable& table, Checks& checks) {
 }
 
 void check_exp_special(const KernelTable& table, Checks& checks) {
-  Guarded<float> x(std::vector<float>{-kInfinity, -FLT_MAX, -1000.0f, -87.4f, 0.0f, 89.0f, FLT_MAX, kInfinity,
-                                      std::nanf("")});
+  Guarded<float> x(
+      std::vector<float>{-kInfinity, -FLT_MAX, -1000.0f, -87.4f, 0.0f, 89.0f, FLT_MAX, kInfinity, std::nanf("")});
   const float sum = table.exp_and_sum(x.data(), x.size(), 0.0f);
   for (size_t i = 0; i < 4; ++i) checks.that(x[i] == 0.0f, "exp of %zu: %g is not 0", i, static_cast<double>(x[i]));
   checks.that(x[4] == 1.0f, "exp(0) is %.9g", static_cast<double>(x[4]));
