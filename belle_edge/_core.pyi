@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as PySequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +142,12 @@ class Sequence:
         """A second sequence with the same content; full KV pages are shared until one of them writes."""
     def truncate(self, length: int) -> None:
         """Drop everything from position `length` on. ValueError if length exceeds the current one."""
+    def discard(self, begin: int, end: int) -> None:
+        """Forget positions [begin, end) and move the later ones down by as many.
+
+        Rotary keys are turned back by the distance, ALiBi needs nothing. What is left still carries what its
+        attention saw before. ValueError unless 0 <= begin <= end <= length.
+        """
     def save(self) -> bytes:
         """The whole state, to be given to Model.restore of the same model."""
 
@@ -203,11 +209,23 @@ class Model:
         (KeyboardInterrupt) every sequence keeps the length it had. ValueError for ids out of range, empty entries,
         the same sequence twice, or a sequence of another model; RuntimeError in a forked child process.
         """
+    @overload
     def forward_sample(
         self,
         batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
-    ) -> list[int]:
+        *,
+        top_logprobs: Literal[-1] = -1,
+    ) -> list[int]: ...
+    @overload
+    def forward_sample(
+        self,
+        batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
+        *,
+        top_logprobs: int,
+    ) -> list[tuple[int, float, list[tuple[int, float]]]]:
         """As forward, then each sampler chooses and accepts the next token: logits never reach Python.
 
         The samplers do not see the fed tokens: call Sampler.accept for a prompt that penalties shall count.
+        top_logprobs >= 0: (id, its log-probability, the top_logprobs most likely ids with theirs), from the model's
+        own distribution, before penalties and temperature.
         """

@@ -55,16 +55,33 @@ py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::ob
   return result;
 }
 
-std::vector<int32_t> forward_sample(Engine& engine,
-                                    const std::vector<std::tuple<SequencePtr, py::object, SamplerPtr>>& triples) {
+py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr, py::object, SamplerPtr>>& triples,
+                        int top_logprobs) {
+  if (top_logprobs < kNoLogprobs) throw py::value_error("top_logprobs: expected -1 (none) or a count");
   Batch batch;
   std::vector<Sampler*> samplers;
   for (const auto& [sequence, ids, sampler] : triples) {
     batch.add(sequence, ids);
     samplers.push_back(sampler.get());
   }
-  const py::gil_scoped_release no_gil;
-  return engine.forward_sample(batch.entries, Span<Sampler* const>(samplers.data(), samplers.size()), check_signals);
+  std::vector<SampledToken> sampled;
+  {
+    const py::gil_scoped_release no_gil;
+    const Span<Sampler* const> all(samplers.data(), samplers.size());
+    sampled = engine.forward_sample(batch.entries, all, top_logprobs, check_signals);
+  }
+  py::list result;
+  for (const SampledToken& token : sampled) {
+    if (top_logprobs == kNoLogprobs) {
+      result.append(token.id);
+      continue;
+    }
+    py::list top;
+    for (const TokenProbability& entry : token.logprobs.top)
+      top.append(py::make_tuple(entry.id, entry.log_probability));
+    result.append(py::make_tuple(token.id, token.logprobs.chosen, top));
+  }
+  return result;
 }
 
 py::dict config_of(const Engine& engine) {
@@ -120,6 +137,7 @@ void bind_engine(py::module_& module) {
       .def("tokens", tokens_of)
       .def("fork", &Sequence::fork, no_gil())
       .def("truncate", &Sequence::truncate, py::arg("length"), no_gil())
+      .def("discard", &Sequence::discard, py::arg("begin"), py::arg("end"), no_gil())
       .def("save", save);
 
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Model")
@@ -140,7 +158,7 @@ void bind_engine(py::module_& module) {
       .def("new_sequence", &Engine::new_sequence)
       .def("restore", restore, py::arg("data"))
       .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last")
-      .def("forward_sample", forward_sample, py::arg("batch"));
+      .def("forward_sample", forward_sample, py::arg("batch"), py::kw_only(), py::arg("top_logprobs") = kNoLogprobs);
 }
 
 }  // namespace belle

@@ -50,6 +50,23 @@ void Sequence::truncate(size_t length) {
   kv_.truncate(length);
 }
 
+void Sequence::discard(size_t begin, size_t end) {
+  engine_->pool_.require_same_process();
+  const std::lock_guard<std::mutex> lock(engine_->mutex_);
+  const size_t length = tokens_.size(), distance = end - begin;
+  if (begin > end || end > length) {
+    throw std::invalid_argument("cannot discard positions " + std::to_string(begin) + " to " + std::to_string(end) +
+                                " of a sequence of " + std::to_string(length) + " tokens");
+  }
+  if (distance == 0) return;
+  kv_.reserve(begin, length - begin);
+  move_positions_down(engine_->context_, kv_.shape(), kv_.page_table(), end, length, distance);
+  engine_->decoder_->shift_keys(kv_.shape(), kv_.page_table(), begin, length - distance, distance);
+  tokens_.erase(tokens_.begin() + static_cast<std::ptrdiff_t>(begin),
+                tokens_.begin() + static_cast<std::ptrdiff_t>(end));
+  kv_.truncate(tokens_.size());
+}
+
 std::vector<uint8_t> Sequence::save() const {
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
   return encode_state(engine_->fingerprint_, kv_, tokens_);
@@ -98,18 +115,21 @@ void Engine::forward(Span<const BatchEntry> batch, LogitsMode mode, const Interr
   commit(batch);
 }
 
-std::vector<int32_t> Engine::forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers,
-                                            const InterruptCheck& check) {
+std::vector<SampledToken> Engine::forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers, int n_top,
+                                                 const InterruptCheck& check) {
   pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(mutex_);
   sample_logits_.resize(std::max(sample_logits_.size(), batch.size() * vocab_size()));
   run(batch, LogitsMode::kLast, check, sample_logits_.data());
-  std::vector<int32_t> chosen;
+  std::vector<SampledToken> sampled;
   for (size_t i = 0; i < batch.size(); ++i) {
-    chosen.push_back(samplers[i]->sample(Span<const float>(sample_logits_.data() + i * vocab_size(), vocab_size())));
+    const Span<const float> logits(sample_logits_.data() + i * vocab_size(), vocab_size());
+    SampledToken token{samplers[i]->sample(logits), {}};
+    if (n_top != kNoLogprobs) token.logprobs = log_probabilities(logits, token.id, static_cast<size_t>(n_top));
+    sampled.push_back(std::move(token));
   }
   commit(batch);
-  return chosen;
+  return sampled;
 }
 
 void Engine::validate(Span<const BatchEntry> batch) const {

@@ -27,6 +27,8 @@ class Sequence {
   std::shared_ptr<Sequence> fork() const;
   /// Throws std::invalid_argument when `length` is more than there is.
   void truncate(size_t length);
+  /// Forgets positions [begin, end) and moves the later ones down. Throws std::invalid_argument for a bad range.
+  void discard(size_t begin, size_t end);
   /// The whole state as bytes, for Engine::restore. Layout in engine/state.cpp.
   std::vector<uint8_t> save() const;
 
@@ -50,6 +52,12 @@ struct BatchEntry {
   Sequence* sequence;
   Span<const int32_t> tokens;
 };
+
+struct SampledToken {
+  int32_t id;
+  TokenLogprobs logprobs;  // only where asked for
+};
+constexpr int kNoLogprobs = -1;
 
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
@@ -76,8 +84,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
 
   /// As forward for the last row of each entry, then one choice by each entry's sampler.
-  std::vector<int32_t> forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers,
-                                      const InterruptCheck& check);
+  /// n_top: how many of the most likely tokens to report; kNoLogprobs = no log-probabilities at all.
+  std::vector<SampledToken> forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers, int n_top,
+                                           const InterruptCheck& check);
 
  private:
   friend class Sequence;

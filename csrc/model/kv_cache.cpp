@@ -37,14 +37,14 @@ struct KvSequence::Page {
   Buffer memory;
 };
 
-void KvSequence::reserve(size_t length, size_t n_new) {
-  const size_t n_pages = (length + n_new + kPageTokens - 1) / kPageTokens;
-  const size_t first_written = length / kPageTokens;
-  if (first_written < pages_.size() && pages_[first_written].use_count() > 1) {
+void KvSequence::reserve(size_t first, size_t n) {
+  const size_t n_pages = (first + n + kPageTokens - 1) / kPageTokens;
+  for (size_t i = first / kPageTokens; i < pages_.size() && i < n_pages; ++i) {
+    if (pages_[i].use_count() == 1) continue;
     auto copy = std::make_shared<Page>(pool_);
-    std::memcpy(copy->memory.data(), pages_[first_written]->memory.data(), copy->memory.size());
-    table_[first_written] = copy->memory.data();
-    pages_[first_written] = std::move(copy);
+    std::memcpy(copy->memory.data(), pages_[i]->memory.data(), copy->memory.size());
+    table_[i] = copy->memory.data();
+    pages_[i] = std::move(copy);
   }
   while (pages_.size() < n_pages) {
     auto page = std::make_shared<Page>(pool_);

@@ -34,8 +34,8 @@ class KvSequence {
  public:
   explicit KvSequence(std::shared_ptr<KvPool> pool) : pool_(std::move(pool)) {}
 
-  /// Makes positions [length, length + n_new) writable: adds pages, and copies a shared one that would be written.
-  void reserve(size_t length, size_t n_new);
+  /// Makes positions [first, first + n) writable: adds pages, and copies shared ones that would be written.
+  void reserve(size_t first, size_t n);
   /// Releases pages that hold no position below `length`.
   void truncate(size_t length);
   /// Another table over the same pages.

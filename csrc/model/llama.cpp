@@ -123,6 +123,10 @@ class Llama final : public Decoder {
     linear(context_, head, output(), nullptr, logits);
   }
 
+  void shift_keys(const KvShape& kv, uint8_t* const* pages, size_t first, size_t last, size_t distance) override {
+    rope_.rotate_keys_back(context_, kv, pages, first, last, distance);
+  }
+
  private:
   const Matrix& output() const noexcept {
     return weights_.output.present() ? weights_.output : weights_.token_embedding;

@@ -87,6 +87,24 @@ void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<c
   });
 }
 
+void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* const* pages, size_t first, size_t last,
+                         size_t distance) {
+  const size_t slot_bytes = kv.head_dim * kv_element_bytes(kv.type);
+  const auto slot = [&](size_t position, size_t offset) {
+    return pages[position / kPageTokens] + offset + position % kPageTokens * slot_bytes;
+  };
+  context.pool.parallel_for(kv.n_layers * kv.n_kv_heads, [&](size_t begin, size_t end) {
+    for (size_t item = begin; item < end; ++item) {
+      const size_t layer = item / kv.n_kv_heads, head = item % kv.n_kv_heads;
+      for (size_t position = first; position < last; ++position) {  // ascending: a source is read before it is written
+        for (const size_t offset : {kv.keys_offset(layer, head), kv.values_offset(layer, head)}) {
+          std::memcpy(slot(position - distance, offset), slot(position, offset), slot_bytes);
+        }
+      }
+    }
+  });
+}
+
 void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,
                Span<const KvRow> rows, HeadRows queries, float* out) {
   context.pool.parallel_for(rows.size() * shape.n_heads, [&](size_t begin, size_t end) {

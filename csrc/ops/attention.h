@@ -54,6 +54,10 @@ struct AttentionShape {
 void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
               HeadRows values);
 
+/// Copies the keys and values of one sequence's positions [first, last) down by `distance` positions, in every layer.
+void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* const* pages, size_t first, size_t last,
+                         size_t distance);
+
 /// out [n_rows, n_heads, head_dim]: each row attends to positions 0..its own of its sequence.
 /// With ALiBi, slope * (key position - query position) is added to each score (Press et al. 2022, section 3).
 void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,

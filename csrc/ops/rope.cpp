@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/half.h"
+
 namespace belle {
 
 RopeTable::RopeTable(size_t n_dims, double theta, double scale) : n_pairs_(n_dims / 2) {
@@ -28,6 +30,35 @@ void RopeTable::rotate(const OpsContext& context, float* x, size_t n_rows, size_
       for (size_t h = 0; h < n_heads; ++h) {
         context.kernels.rotate_pairs(x + (r * n_heads + h) * head_dim, cosines_.data() + r * n_pairs_,
                                      sines_.data() + r * n_pairs_, n_pairs_);
+      }
+    }
+  });
+}
+
+void RopeTable::rotate_keys_back(const OpsContext& context, const KvShape& kv, uint8_t* const* pages, size_t first,
+                                 size_t last, size_t distance) const {
+  std::vector<float> cosines, sines;
+  for (const double frequency : frequencies_) {
+    cosines.push_back(static_cast<float>(std::cos(static_cast<double>(distance) * frequency)));
+    sines.push_back(static_cast<float>(-std::sin(static_cast<double>(distance) * frequency)));
+  }
+  const size_t n_heads = kv.n_layers * kv.n_kv_heads, n_dims = 2 * n_pairs_;
+  std::vector<float> scratch(n_heads * n_dims);  // a key per head, for the f16 cache
+  context.pool.parallel_for(n_heads, [&](size_t begin, size_t end) {
+    for (size_t item = begin; item < end; ++item) {
+      const size_t offset = kv.keys_offset(item / kv.n_kv_heads, item % kv.n_kv_heads);
+      for (size_t position = first; position < last; ++position) {
+        uint8_t* slot =
+            pages[position / kPageTokens] + offset + position % kPageTokens * kv.head_dim * kv_element_bytes(kv.type);
+        if (kv.type == KvType::kF32) {
+          context.kernels.rotate_pairs(reinterpret_cast<float*>(slot), cosines.data(), sines.data(), n_pairs_);
+          continue;
+        }
+        uint16_t* half = reinterpret_cast<uint16_t*>(slot);
+        float* key = scratch.data() + item * n_dims;
+        for (size_t d = 0; d < n_dims; ++d) key[d] = half_to_float(half[d]);
+        context.kernels.rotate_pairs(key, cosines.data(), sines.data(), n_pairs_);
+        context.kernels.to_half(key, n_dims, half);
       }
     }
   });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/span.h"
+#include "ops/attention.h"
 #include "ops/context.h"
 
 namespace belle {
@@ -19,6 +20,9 @@ class RopeTable {
   void fill(Span<const uint32_t> positions);
   /// Rotates each of n_heads heads of rows x [n_rows, n_heads, head_dim] in place.
   void rotate(const OpsContext& context, float* x, size_t n_rows, size_t n_heads, size_t head_dim) const;
+  /// Turns the cached keys of positions [first, last) of one sequence back by `distance` positions: rotations add up.
+  void rotate_keys_back(const OpsContext& context, const KvShape& kv, uint8_t* const* pages, size_t first, size_t last,
+                        size_t distance) const;
 
  private:
   size_t n_pairs_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -26,6 +27,25 @@ int32_t argmax(Span<const float> logits) {
 }
 
 }  // namespace
+
+TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t n_top) {
+  const double highest = static_cast<double>(logits[static_cast<size_t>(argmax(logits))]);
+  double total = 0.0;
+  for (const float logit : logits) total += std::exp(static_cast<double>(logit) - highest);
+  const double log_total = highest + std::log(total);
+  const auto log_probability = [&](size_t id) {
+    return static_cast<float>(static_cast<double>(logits[id]) - log_total);
+  };
+
+  std::vector<size_t> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), size_t{0});
+  const size_t n = std::min(n_top, ids.size());
+  std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(n), ids.end(),
+                    [&](size_t a, size_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); });
+  TokenLogprobs result{log_probability(static_cast<size_t>(chosen)), {}};
+  for (size_t i = 0; i < n; ++i) result.top.push_back({static_cast<int32_t>(ids[i]), log_probability(ids[i])});
+  return result;
+}
 
 Sampler::Sampler(SamplingOptions options) : options_(std::move(options)), random_state_(options_.seed) {}
 

@@ -24,6 +24,20 @@ struct SamplingOptions {
   std::vector<int32_t> banned;
 };
 
+struct TokenProbability {
+  int32_t id;
+  float log_probability;  // natural logarithm
+};
+
+/// The chosen token's log-probability, and the `n_top` most likely tokens, highest first.
+struct TokenLogprobs {
+  float chosen;
+  std::vector<TokenProbability> top;
+};
+
+/// From the softmax of logits [n_vocab] as they are, before any sampling setting.
+TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t n_top);
+
 /// Order, Hugging Face's: repetition penalty, presence and frequency penalty, bias, bans, temperature, top-k, top-p,
 /// min-p, one draw. Equal logits rank by lower id.
 class Sampler {
