@@ -80,7 +80,10 @@ class TensorInfo:
     def n_bytes(self) -> int: ...
 
 class GgufFile:
-    """A memory-mapped, bounds-checked GGUF v2/v3 file. Raises OSError or belle_edge.errors.ModelFormatError."""
+    """A memory-mapped, bounds-checked GGUF v2/v3 file. Raises OSError or belle_edge.errors.ModelFormatError.
+
+    Values are read when they are asked for; ModelFormatError if the file was rewritten in place since it was opened.
+    """
 
     def __init__(self, path: str) -> None: ...
     @property
@@ -101,7 +104,10 @@ class GgufFile:
         """Elements of an array value without converting it; 0 for a scalar."""
     def tensors(self) -> list[TensorInfo]: ...
     def tensor_bytes(self, name: str) -> NDArray[np.uint8]:
-        """Read-only view of a tensor's bytes in the mapped file. KeyError if absent."""
+        """Read-only view of a tensor's bytes in the mapped file. KeyError if absent.
+
+        The file must not be cut while the view is in use: the system would end the process.
+        """
 
 class Sampler:
     """Picks the next token from logits over the whole vocabulary; holds the penalties' history and the random state.

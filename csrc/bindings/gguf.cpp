@@ -18,15 +18,10 @@ T load(const uint8_t* data) noexcept {
 }
 
 // Text that is not UTF-8 (a vocabulary may hold such pieces) keeps its bytes as surrogates.
-py::object to_str(const uint8_t* data, size_t size) {
-  PyObject* text =
-      PyUnicode_DecodeUTF8(reinterpret_cast<const char*>(data), static_cast<Py_ssize_t>(size), "surrogateescape");
+py::object to_str(std::string_view bytes) {
+  PyObject* text = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "surrogateescape");
   if (text == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(text);
-}
-
-py::object to_str(const std::string& text) {
-  return to_str(reinterpret_cast<const uint8_t*>(text.data()), text.size());
 }
 
 py::list keys_of(const GgufFile& file) {
@@ -37,12 +32,8 @@ py::list keys_of(const GgufFile& file) {
 
 py::list to_str_list(const MetadataValue& value) {
   py::list list(value.count);
-  const uint8_t* next = value.payload;
-  for (uint64_t i = 0; i < value.count; ++i) {
-    const size_t size = static_cast<size_t>(load<uint64_t>(next));
-    list[i] = to_str(next + sizeof(uint64_t), size);
-    next += sizeof(uint64_t) + size;
-  }
+  size_t i = 0;
+  for (const std::string_view text : string_values(value)) list[i++] = to_str(text);
   return list;
 }
 
@@ -55,11 +46,12 @@ py::object to_array(const MetadataValue& value) {
   return std::move(array);
 }
 
-py::object to_python(const MetadataValue& value) {
+py::object to_python(const GgufFile& file, const MetadataValue& value) {
+  file.mapping().check_unchanged();
   const uint8_t* data = value.payload;
   if (value.is_array) return value.type == MetadataType::kString ? py::object(to_str_list(value)) : to_array(value);
   switch (value.type) {
-    case MetadataType::kString: return to_str(data + sizeof(uint64_t), static_cast<size_t>(load<uint64_t>(data)));
+    case MetadataType::kString: return to_str(string_values(value).front());
     case MetadataType::kBool: return py::bool_(*data != 0);
     case MetadataType::kFloat32: return py::float_(static_cast<double>(load<float>(data)));
     case MetadataType::kFloat64: return py::float_(load<double>(data));
@@ -95,6 +87,7 @@ py::tuple shape_of(const GgufTensor& tensor) {
 
 py::array tensor_bytes(const std::shared_ptr<GgufFile>& file, const std::string& name) {
   const GgufTensor& tensor = require_tensor(*file, name);
+  file->mapping().check_unchanged();
   const py::capsule owner(new std::shared_ptr<GgufFile>(file),
                           [](void* pointer) { delete static_cast<std::shared_ptr<GgufFile>*>(pointer); });
   const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(tensor.n_bytes)};
@@ -125,13 +118,13 @@ void bind_gguf(py::module_& module) {
            [](const GgufFile& file, const std::string& key) {
              const MetadataValue* value = file.find(key);
              if (value == nullptr) throw py::key_error(key);
-             return to_python(*value);
+             return to_python(file, *value);
            })
       .def(
           "get",
           [](const GgufFile& file, const std::string& key, py::object fallback) {
             const MetadataValue* value = file.find(key);
-            return value == nullptr ? fallback : to_python(*value);
+            return value == nullptr ? fallback : to_python(file, *value);
           },
           py::arg("key"), py::arg("default") = py::none())
       .def("array_length",

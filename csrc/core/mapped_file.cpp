@@ -19,6 +19,9 @@
 
 namespace belle {
 
+MappedFile::MappedFile(const std::string& name, Span<const uint8_t> bytes)
+    : path_(name), data_(bytes.data()), size_(bytes.size()), owns_mapping_(false) {}
+
 #ifdef _WIN32
 
 namespace {
@@ -56,38 +59,69 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) UnmapViewOfFile(data_);
+  if (owns_mapping_ && data_ != nullptr) UnmapViewOfFile(data_);
 }
+
+void MappedFile::check_unchanged() const {}
 
 void MappedFile::drop_pages(size_t, size_t) const noexcept {}
 
 #else
 
+namespace {
+
+int64_t modified_ns(const struct stat& status) noexcept {
+#ifdef __APPLE__
+  const struct timespec& time = status.st_mtimespec;
+#else
+  const struct timespec& time = status.st_mtim;
+#endif
+  return static_cast<int64_t>(time.tv_sec) * 1000000000 + time.tv_nsec;
+}
+
+}  // namespace
+
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw SystemError(errno, std::strerror(errno), path);
+  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) throw SystemError(errno, std::strerror(errno), path);
   struct stat status;
-  int error = fstat(descriptor, &status) != 0 ? errno : 0;
+  int error = fstat(descriptor_, &status) != 0 ? errno : 0;
   if (error == 0 && S_ISDIR(status.st_mode)) error = EISDIR;
   if (error == 0 && status.st_size > 0) {
     size_ = static_cast<size_t>(status.st_size);
-    void* mapping = mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
+    modified_ns_ = modified_ns(status);
+    void* mapping = mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor_, 0);
     if (mapping == MAP_FAILED) error = errno;
     else data_ = static_cast<const uint8_t*>(mapping);
   }
-  close(descriptor);
-  if (error != 0) throw SystemError(error, std::strerror(error), path);
+  if (error == 0) return;
+  close(descriptor_);
+  throw SystemError(error, std::strerror(error), path);
 }
 
 MappedFile::~MappedFile() {
+  if (!owns_mapping_) return;
   if (data_ != nullptr) munmap(const_cast<uint8_t*>(data_), size_);
+  close(descriptor_);
+}
+
+void MappedFile::check_unchanged() const {
+  if (!owns_mapping_ || size_ == 0) return;
+  struct stat status;
+  if (fstat(descriptor_, &status) != 0) throw SystemError(errno, std::strerror(errno), path_);
+  if (static_cast<size_t>(status.st_size) != size_ || modified_ns(status) != modified_ns_) {
+    throw ModelFormatError(
+        path_ + ": the file changed while it was in use (" + std::to_string(size_) + " bytes, now " +
+        std::to_string(status.st_size) +
+        "): load it again when it is complete; to replace a model in use, rename the new file over it");
+  }
 }
 
 void MappedFile::drop_pages(size_t offset, size_t n_bytes) const noexcept {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t first = round_up(offset, page);
   const size_t last = (offset + n_bytes) / page * page;
-  if (last > first) madvise(const_cast<uint8_t*>(data_) + first, last - first, MADV_DONTNEED);
+  if (owns_mapping_ && last > first) madvise(const_cast<uint8_t*>(data_) + first, last - first, MADV_DONTNEED);
 }
 
 #endif

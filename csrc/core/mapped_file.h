@@ -1,9 +1,15 @@
 // A whole file mapped read-only.
+//
+// A mapping follows its file. Replacing the file by renaming another over it is safe: the mapping keeps the old one.
+// Cutting it in place is not: reading past the new end would end the process (SIGBUS). check_unchanged() before reading
+// turns that into an error; what remains is a cut during the read itself, which no check can rule out.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
+#include "core/span.h"
 
 namespace belle {
 
@@ -11,6 +17,8 @@ namespace belle {
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);  // UTF-8 on every system
+  /// Bytes that outlive this object, in place of a file; `name` stands for the path.
+  MappedFile(const std::string& name, Span<const uint8_t> bytes);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -19,6 +27,8 @@ class MappedFile {
   const uint8_t* data() const noexcept { return data_; }
   size_t size() const noexcept { return size_; }
 
+  /// Throws ModelFormatError when the file was cut, extended or rewritten since it was opened.
+  void check_unchanged() const;
   /// Tells the system that [offset, offset + n_bytes) will not be read again soon, so its pages need not stay resident.
   void drop_pages(size_t offset, size_t n_bytes) const noexcept;
 
@@ -26,6 +36,9 @@ class MappedFile {
   std::string path_;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
+  int descriptor_ = -1;      // POSIX: to see whether the file changes; Windows lets nobody write to a mapped file
+  int64_t modified_ns_ = 0;  // time of its last change when it was opened
+  bool owns_mapping_ = true;
 };
 
 }  // namespace belle

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "gguf/foreign_files.h"
 #include "gguf/ggml_types.h"
 
 namespace belle {
@@ -54,6 +55,19 @@ size_t metadata_type_bytes(MetadataType type) noexcept {
     case MetadataType::kFloat64: return 8;
     default: return 0;
   }
+}
+
+std::vector<std::string_view> string_values(const MetadataValue& value) {
+  std::vector<std::string_view> strings;
+  strings.reserve(static_cast<size_t>(value.count));
+  const uint8_t* next = value.payload;
+  for (uint64_t i = 0; i < value.count; ++i) {
+    const size_t size = static_cast<size_t>(load<uint64_t>(next));
+    next += sizeof(uint64_t);
+    strings.emplace_back(reinterpret_cast<const char*>(next), size);
+    next += size;
+  }
+  return strings;
 }
 
 // Reads forward; every step is checked against the end of the file.
@@ -109,10 +123,14 @@ class GgufFile::Cursor {
   uint64_t position_ = 0;
 };
 
-GgufFile::GgufFile(const std::string& path) : file_(path) {
+GgufFile::GgufFile(const std::string& path) : file_(path) { parse(); }
+
+GgufFile::GgufFile(const std::string& name, Span<const uint8_t> bytes) : file_(name, bytes) { parse(); }
+
+void GgufFile::parse() {
   Cursor cursor(*this);
   if (file_.size() < 4 || std::memcmp(file_.data(), "GGUF", 4) != 0) {
-    fail("not a GGUF file (it does not start with 'GGUF'); convert a checkpoint with 'belle-edge convert'");
+    fail("not a GGUF file: " + describe_foreign_file({file_.data(), file_.size()}));
   }
   cursor.take(4, "magic");
   version_ = cursor.read<uint32_t>("version");
@@ -132,6 +150,7 @@ GgufFile::GgufFile(const std::string& path) : file_(path) {
   const uint64_t misaligned = cursor.position() % alignment_;
   place_tensors(cursor.position() + (misaligned == 0 ? 0 : alignment_ - misaligned));
   check_overlaps();
+  file_.check_unchanged();
 }
 
 void GgufFile::parse_metadata(Cursor& cursor, uint64_t n_entries) {
@@ -274,8 +293,7 @@ bool GgufFile::get_bool(const std::string& key, bool fallback) const {
 std::string GgufFile::get_string(const std::string& key) const {
   const MetadataValue& value = require(key);
   if (value.is_array || value.type != MetadataType::kString) fail("metadata '" + key + "' is not a string");
-  return std::string(reinterpret_cast<const char*>(value.payload + sizeof(uint64_t)),
-                     static_cast<size_t>(load<uint64_t>(value.payload)));
+  return std::string(string_values(value).front());
 }
 
 std::string GgufFile::get_string(const std::string& key, const std::string& fallback) const {

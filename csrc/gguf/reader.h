@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -38,6 +39,9 @@ struct MetadataValue {
   const uint8_t* payload;  // first element; a scalar string starts with its uint64 length
 };
 
+/// The strings of a string or of an array of strings, still in the mapped file.
+std::vector<std::string_view> string_values(const MetadataValue& value);
+
 struct GgufTensor {
   std::string name;
   uint32_t ggml_type;
@@ -50,6 +54,8 @@ struct GgufTensor {
 class GgufFile {
  public:
   explicit GgufFile(const std::string& path);
+  /// Reads bytes that outlive this object; `name` stands for the path in messages.
+  GgufFile(const std::string& name, Span<const uint8_t> bytes);
 
   const std::string& path() const noexcept { return file_.path(); }
   const MappedFile& mapping() const noexcept { return file_; }
@@ -75,6 +81,7 @@ class GgufFile {
  private:
   class Cursor;
 
+  void parse();
   void parse_metadata(Cursor& cursor, uint64_t n_entries);
   void parse_tensors(Cursor& cursor, uint64_t n_tensors);
   void place_tensors(uint64_t data_offset);

@@ -104,8 +104,7 @@ class Bloom final : public Decoder {
     float* chosen = buffers_.normed.data();
     gather_rows(x, hidden, input.logit_rows, chosen);
     norm(weights_.output_norm, chosen, n_logits, chosen);
-    LinearInput head(context_, buffers_.quantized, chosen, n_logits, hidden);
-    linear(context_, head, output(), nullptr, logits);
+    linear(context_, buffers_.quantized, chosen, n_logits, output(), nullptr, logits);
   }
 
  private:
@@ -123,8 +122,8 @@ class Bloom final : public Decoder {
     const BloomLayer& layer = weights_.layers[layer_index];
     const size_t n_rows = rows.size(), hidden = config_.hidden_size;
     norm(layer.attention_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
-    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, hidden);
-    linear(context_, input, layer.qkv.weight, layer.qkv.bias, buffers_.qkv.data());
+    linear(context_, buffers_.quantized, buffers_.normed.data(), n_rows, layer.qkv.weight, layer.qkv.bias,
+           buffers_.qkv.data());
 
     const HeadRows queries{buffers_.qkv.data(), 3 * hidden};
     const HeadRows keys{buffers_.qkv.data() + hidden, 3 * hidden};
@@ -139,16 +138,16 @@ class Bloom final : public Decoder {
 
   void feed_forward(const BloomLayer& layer, size_t n_rows) {
     norm(layer.feed_forward_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
-    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
-    linear(context_, input, layer.up.weight, layer.up.bias, buffers_.feed_forward.data());
+    linear(context_, buffers_.quantized, buffers_.normed.data(), n_rows, layer.up.weight, layer.up.bias,
+           buffers_.feed_forward.data());
     gelu_rows(context_, buffers_.feed_forward.data(), n_rows, config_.feed_forward_size);
     add_projection(layer.down, buffers_.feed_forward.data(), n_rows);
   }
 
   void add_projection(const Projection& projection, const float* input_rows, size_t n_rows) {
-    LinearInput input(context_, buffers_.quantized, input_rows, n_rows, projection.weight.n_cols);
-    linear(context_, input, projection.weight, projection.bias, buffers_.projected.data());
-    add_rows(context_, buffers_.hidden.data(), buffers_.projected.data(), n_rows, config_.hidden_size);
+    float* projected = buffers_.projected.data();
+    linear(context_, buffers_.quantized, input_rows, n_rows, projection.weight, projection.bias, projected);
+    add_rows(context_, buffers_.hidden.data(), projected, n_rows, config_.hidden_size);
   }
 
   const OpsContext& context_;

@@ -1,5 +1,7 @@
 #include "model/config.h"
 
+#include <cmath>
+
 #include "core/error.h"
 
 namespace belle {
@@ -42,7 +44,7 @@ class Keys {
 
 float read_eps(const Keys& keys, const std::string& key) {
   const double eps = keys.number(key);
-  if (!(eps > 0.0 && eps < 1.0)) keys.fail(key, "is " + std::to_string(eps) + ", expected between 0 and 1");
+  if (!(eps > 1e-30 && eps < 1.0)) keys.fail(key, "is " + std::to_string(eps) + ", expected between 0 and 1");
   return static_cast<float>(eps);
 }
 
@@ -54,7 +56,9 @@ void read_rope(const Keys& keys, ModelConfig& config) {
                                           std::to_string(config.head_dim));
   }
   config.rope_theta = keys.number("rope.freq_base", 10000.0);
-  if (!(config.rope_theta > 0.0)) keys.fail("rope.freq_base", "must be positive");
+  if (!(config.rope_theta >= 1.0 && std::isfinite(config.rope_theta))) {
+    keys.fail("rope.freq_base", "is " + std::to_string(config.rope_theta) + ", expected a finite number from 1");
+  }
 
   // As llama.cpp reads it: no type means linear, and files from before rope.scaling.* have scale_linear alone.
   const std::string scaling = keys.text("rope.scaling.type");
@@ -62,7 +66,9 @@ void read_rope(const Keys& keys, ModelConfig& config) {
   if (scaling == "none") factor = 1.0;
   else if (!scaling.empty() && scaling != "linear")
     keys.unsupported("rope.scaling.type", "RoPE scaling '" + scaling + "'");
-  if (!(factor > 0.0)) keys.fail("rope.scaling.factor", "must be positive");
+  if (!(factor > 1e-6 && factor < 1e6)) {
+    keys.fail("rope.scaling.factor", "is " + std::to_string(factor) + ", expected between 0.000001 and 1000000");
+  }
   config.rope_scale = 1.0 / factor;
 }
 

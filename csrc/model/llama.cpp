@@ -119,8 +119,7 @@ class Llama final : public Decoder {
     float* chosen = buffers_.normed.data();
     gather_rows(x, hidden, input.logit_rows, chosen);
     norm(weights_.output_norm, chosen, n_logits, chosen);
-    LinearInput head(context_, buffers_.quantized, chosen, n_logits, hidden);
-    linear(context_, head, output(), nullptr, logits);
+    linear(context_, buffers_.quantized, chosen, n_logits, output(), nullptr, logits);
   }
 
   void shift_keys(const KvShape& kv, uint8_t* const* pages, size_t first, size_t last, size_t distance) override {
@@ -171,9 +170,9 @@ class Llama final : public Decoder {
   }
 
   void add_projection(const Projection& projection, const float* input_rows, size_t n_rows) {
-    LinearInput input(context_, buffers_.quantized, input_rows, n_rows, projection.weight.n_cols);
-    linear(context_, input, projection.weight, projection.bias, buffers_.projected.data());
-    add_rows(context_, buffers_.hidden.data(), buffers_.projected.data(), n_rows, config_.hidden_size);
+    float* projected = buffers_.projected.data();
+    linear(context_, buffers_.quantized, input_rows, n_rows, projection.weight, projection.bias, projected);
+    add_rows(context_, buffers_.hidden.data(), projected, n_rows, config_.hidden_size);
   }
 
   const OpsContext& context_;

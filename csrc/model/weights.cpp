@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "gguf/ggml_types.h"
+#include "ops/finite.h"
 #include "quant/quantize.h"
 
 namespace belle {
@@ -74,17 +75,23 @@ Buffer WeightLoader::load(ThreadPool& pool) {
   Buffer image(image_bytes);
   uint8_t* next = image.data();
   for (const MatrixRequest& request : matrices_) {
+    gguf_.mapping().check_unchanged();
+    if (!all_finite(pool, *request.target, gguf_.tensor_data(*request.tensor))) fail_not_finite(*request.tensor);
     pack_matrix(pool, *request.target, gguf_.tensor_data(*request.tensor), next);
     gguf_.mapping().drop_pages(request.tensor->offset_bytes, request.tensor->n_bytes);
     request.target->panels = next;
     next += round_up(request.target->image_bytes(), kTensorAlignment);
   }
+  gguf_.mapping().check_unchanged();
   for (const VectorRequest& request : vectors_) {
+    const TypeTraits& traits = type_of(*request.tensor);
+    if (!all_finite(traits.type, gguf_.tensor_data(*request.tensor), request.n)) fail_not_finite(*request.tensor);
     float* out = reinterpret_cast<float*>(next);
-    dequantize_row(type_of(*request.tensor).type, gguf_.tensor_data(*request.tensor), request.n, out);
+    dequantize_row(traits.type, gguf_.tensor_data(*request.tensor), request.n, out);
     *request.target = out;
     next += round_up(request.n * sizeof(float), kTensorAlignment);
   }
+  gguf_.mapping().check_unchanged();
   return image;
 }
 
@@ -112,6 +119,11 @@ const TypeTraits& WeightLoader::type_of(const GgufTensor& tensor) const {
                                 "the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")");
   }
   return *traits;
+}
+
+void WeightLoader::fail_not_finite(const GgufTensor& tensor) const {
+  throw ModelFormatError(gguf_.path() + ": tensor '" + tensor.name +
+                         "' holds NaN or infinite values: the file is damaged; download or convert it again");
 }
 
 void WeightLoader::refuse_unrequested() const {

@@ -45,7 +45,7 @@ class WeightLoader {
 
   /// Packs everything that was requested; the targets then point into the returned image.
   /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong
-  /// output.
+  /// output. Throws ModelFormatError for weights that are not finite, and when the file changes meanwhile.
   Buffer load(ThreadPool& pool);
 
  private:
@@ -61,6 +61,7 @@ class WeightLoader {
 
   const GgufTensor& find(const std::string& name, const std::vector<uint64_t>& dimensions);
   const TypeTraits& type_of(const GgufTensor& tensor) const;
+  [[noreturn]] void fail_not_finite(const GgufTensor& tensor) const;
   void refuse_unrequested() const;
 
   const GgufFile& gguf_;

@@ -54,6 +54,13 @@ class LinearInput {
 /// Throws std::invalid_argument when the input's columns are not the weight's.
 void linear(const OpsContext& context, LinearInput& input, const Matrix& weight, const float* bias, float* y);
 
+/// The same for an input of one layer: x [n_tokens, weight.n_cols].
+inline void linear(const OpsContext& context, QuantizedStorage& storage, const float* x, size_t n_tokens,
+                   const Matrix& weight, const float* bias, float* y) {
+  LinearInput input(context, storage, x, n_tokens, weight.n_cols);
+  linear(context, input, weight, bias, y);
+}
+
 /// out[i] = row ids[i] of the table, dequantized; out [ids.size(), table.n_cols].
 /// Throws std::invalid_argument for an id that is not a row.
 void embed(const OpsContext& context, const Matrix& table, Span<const int32_t> ids, float* out);
