@@ -9,6 +9,7 @@ const KernelTable* scalar_kernels() noexcept;
 #if defined(__x86_64__) || defined(_M_X64)
 #define BELLE_HAS_X86_KERNELS 1
 const KernelTable* avx2_kernels() noexcept;
+const KernelTable* avxvnni_kernels() noexcept;
 const KernelTable* avx512vnni_kernels() noexcept;
 #endif
 

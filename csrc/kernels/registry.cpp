@@ -14,9 +14,11 @@ using TableFn = const KernelTable* (*)() noexcept;
 
 #if defined(BELLE_HAS_X86_KERNELS)
 constexpr TableFn kAvx2Table = avx2_kernels;
+constexpr TableFn kAvxVnniTable = avxvnni_kernels;
 constexpr TableFn kAvx512VnniTable = avx512vnni_kernels;
 #else
 constexpr TableFn kAvx2Table = nullptr;
+constexpr TableFn kAvxVnniTable = nullptr;
 constexpr TableFn kAvx512VnniTable = nullptr;
 #endif
 
@@ -32,6 +34,7 @@ const std::vector<TierSpec>& tier_specs() {
   static const std::vector<TierSpec> specs = {
       {"scalar", 0, {}, scalar_kernels},
       {"avx2", 20, {"avx2", "fma", "f16c"}, kAvx2Table},
+      {"avxvnni", 30, {"avx2", "fma", "f16c", "avxvnni"}, kAvxVnniTable},
       {"avx512vnni",
        40,
        {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"},

@@ -18,7 +18,12 @@ TESTS = Path(__file__).resolve().parent
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 AVX2_FLAGS = ["-mavx2", "-mfma", "-mf16c"]
 AVX512VNNI_FLAGS = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", *AVX2_FLAGS]
-X86_FILES = {"kernels/avx2.cpp": AVX2_FLAGS, "kernels/avx512vnni.cpp": AVX512VNNI_FLAGS}
+AVXVNNI_FLAGS = [*AVX2_FLAGS, "-mavxvnni"]
+X86_FILES = {
+    "kernels/avx2.cpp": AVX2_FLAGS,
+    "kernels/avxvnni.cpp": AVXVNNI_FLAGS,
+    "kernels/avx512vnni.cpp": AVX512VNNI_FLAGS,
+}
 PORTABLE_FILES = [
     "cpu/features.cpp",
     "kernels/registry.cpp",
@@ -90,7 +95,7 @@ def test_every_tier(program: Path) -> None:
     output = checked([str(program)], env=environment())
     assert_all_passed(output)
     if X86:
-        for tier in ("avx2", "avx512vnni"):
+        for tier in ("avx2", "avxvnni", "avx512vnni"):
             assert f"tier {tier}: " in output  # tested, or skipped with its reason
 
 
@@ -111,7 +116,7 @@ def test_an_unknown_tier_is_an_error_that_lists_the_choices(program: Path) -> No
     forced = environment(BELLE_ISA="bogus")
     result = subprocess.run([str(program)], env=forced, capture_output=True, text=True)
     assert result.returncode == 2
-    for word in ("BELLE_ISA", "bogus", "scalar", *(("avx2", "avx512vnni") if X86 else ())):
+    for word in ("BELLE_ISA", "bogus", "scalar", *(("avx2", "avxvnni", "avx512vnni") if X86 else ())):
         assert word in result.stderr
 
 
