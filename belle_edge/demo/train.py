@@ -230,9 +230,15 @@ def save(model: Any, tokenizer: Tokenizer, out: Path) -> None:
             file.chmod(0o644)
         for kept in out.glob("README.md"):
             shutil.copy2(kept, new / kept.name)
-        if out.exists():
-            os.replace(out, Path(scratch) / "old")
-        os.replace(new, out)
+        old = Path(scratch) / "old"
+        try:
+            if out.exists():
+                os.replace(out, old)
+            os.replace(new, out)
+        except BaseException:  # an interrupt between the two: put the previous checkpoint back
+            if old.exists() and not out.exists():
+                os.replace(old, out)
+            raise
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
