@@ -216,7 +216,7 @@ class Model:
         the same sequence twice, or a sequence of another model; RuntimeError in a forked child process.
         """
     @overload
-    def forward_sample(
+    def forward_sample(  # type: ignore[overload-overlap]
         self,
         batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
         *,
