@@ -22,6 +22,9 @@ class IsaTierInfo(TypedDict):
     compiled: bool
 
 def cpu_info() -> CpuInfo: ...
+def cgroup_cpu_quota(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> float:
+    """Processors that the cgroup (v1 or v2) CPU quota allows, 0.0 = no quota."""
+
 def isa_tiers() -> list[IsaTierInfo]:
     """Every tier this build knows, best first."""
 

@@ -35,6 +35,8 @@ py::list tiers() {
 
 void bind_cpu(py::module_& module) {
   module.def("cpu_info", cpu_info);
+  module.def("cgroup_cpu_quota", cgroup_cpu_quota, py::arg("membership") = "/proc/self/cgroup",
+             py::arg("root") = "/sys/fs/cgroup");
   module.def("isa_tiers", tiers);
   module.def("default_isa", [] { return std::string(kernels_for("").name); });
 }

@@ -30,10 +30,10 @@ py::list keys_of(const GgufFile& file) {
   return keys;
 }
 
-py::list to_str_list(const MetadataValue& value) {
+py::list to_str_list(const GgufFile& file, const MetadataValue& value) {
   py::list list(value.count);
   size_t i = 0;
-  for (const std::string_view text : string_values(value)) list[i++] = to_str(text);
+  for (const std::string_view text : file.strings(value)) list[i++] = to_str(text);
   return list;
 }
 
@@ -49,9 +49,10 @@ py::object to_array(const MetadataValue& value) {
 py::object to_python(const GgufFile& file, const MetadataValue& value) {
   file.mapping().check_unchanged();
   const uint8_t* data = value.payload;
-  if (value.is_array) return value.type == MetadataType::kString ? py::object(to_str_list(value)) : to_array(value);
+  if (value.is_array)
+    return value.type == MetadataType::kString ? py::object(to_str_list(file, value)) : to_array(value);
   switch (value.type) {
-    case MetadataType::kString: return to_str(string_values(value).front());
+    case MetadataType::kString: return to_str(file.strings(value).front());
     case MetadataType::kBool: return py::bool_(*data != 0);
     case MetadataType::kFloat32: return py::float_(static_cast<double>(load<float>(data)));
     case MetadataType::kFloat64: return py::float_(load<double>(data));

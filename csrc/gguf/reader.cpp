@@ -57,19 +57,6 @@ size_t metadata_type_bytes(MetadataType type) noexcept {
   }
 }
 
-std::vector<std::string_view> string_values(const MetadataValue& value) {
-  std::vector<std::string_view> strings;
-  strings.reserve(static_cast<size_t>(value.count));
-  const uint8_t* next = value.payload;
-  for (uint64_t i = 0; i < value.count; ++i) {
-    const size_t size = static_cast<size_t>(load<uint64_t>(next));
-    next += sizeof(uint64_t);
-    strings.emplace_back(reinterpret_cast<const char*>(next), size);
-    next += size;
-  }
-  return strings;
-}
-
 // Reads forward; every step is checked against the end of the file.
 class GgufFile::Cursor {
  public:
@@ -293,11 +280,27 @@ bool GgufFile::get_bool(const std::string& key, bool fallback) const {
 std::string GgufFile::get_string(const std::string& key) const {
   const MetadataValue& value = require(key);
   if (value.is_array || value.type != MetadataType::kString) fail("metadata '" + key + "' is not a string");
-  return std::string(string_values(value).front());
+  return std::string(strings(value).front());
 }
 
 std::string GgufFile::get_string(const std::string& key, const std::string& fallback) const {
   return find(key) == nullptr ? fallback : get_string(key);
+}
+
+std::vector<std::string_view> GgufFile::strings(const MetadataValue& value) const {
+  std::vector<std::string_view> result;
+  result.reserve(static_cast<size_t>(value.count));
+  const uint8_t* next = value.payload;
+  const uint8_t* const end = file_.data() + file_.size();
+  for (uint64_t i = 0; i < value.count; ++i) {
+    if (static_cast<size_t>(end - next) < sizeof(uint64_t)) fail("the file changed while it was in use: load it again");
+    const uint64_t size = load<uint64_t>(next);
+    next += sizeof(uint64_t);
+    if (size > static_cast<uint64_t>(end - next)) fail("the file changed while it was in use: load it again");
+    result.emplace_back(reinterpret_cast<const char*>(next), static_cast<size_t>(size));
+    next += size;
+  }
+  return result;
 }
 
 void GgufFile::fail(const std::string& message) const { throw ModelFormatError(path() + ": " + message); }

@@ -39,9 +39,6 @@ struct MetadataValue {
   const uint8_t* payload;  // first element; a scalar string starts with its uint64 length
 };
 
-/// The strings of a string or of an array of strings, still in the mapped file.
-std::vector<std::string_view> string_values(const MetadataValue& value);
-
 struct GgufTensor {
   std::string name;
   uint32_t ggml_type;
@@ -77,6 +74,10 @@ class GgufFile {
   bool get_bool(const std::string& key, bool fallback) const;
   std::string get_string(const std::string& key) const;
   std::string get_string(const std::string& key, const std::string& fallback) const;
+
+  /// The strings of a string or of an array of strings, still in the mapped file.
+  /// Throws ModelFormatError when their lengths no longer fit in it: the file was rewritten.
+  std::vector<std::string_view> strings(const MetadataValue& value) const;
 
  private:
   class Cursor;
