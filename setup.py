@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
@@ -60,4 +60,18 @@ class CMakeBuild(build_ext):
         subprocess.run(["cmake", "--build", str(build), "--config", config, "--parallel", jobs], check=True)
 
 
-setup(ext_modules=[CMakeExtension("belle_edge._core")], cmdclass={"build_ext": CMakeBuild})
+def packages() -> list[str]:
+    """Everything below belle_edge/, and convert/, which is installed as belle_edge.convert."""
+    convert = [
+        "belle_edge.convert",
+        *(f"belle_edge.convert.{name}" for name in find_packages(str(ROOT / "convert"))),
+    ]
+    return [*find_packages(str(ROOT), include=["belle_edge", "belle_edge.*"]), *convert]
+
+
+setup(
+    packages=packages(),
+    package_dir={"belle_edge.convert": "convert"},
+    ext_modules=[CMakeExtension("belle_edge._core")],
+    cmdclass={"build_ext": CMakeBuild},
+)
