@@ -1,8 +1,14 @@
 #include "model/kv_cache.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace belle {
+namespace {
+
+constexpr size_t kKeptPages = 4;
+
+}  // namespace
 
 size_t KvPool::allocated_bytes() const {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -24,6 +30,11 @@ Buffer KvPool::take() {
 
 void KvPool::give_back(Buffer page) noexcept {
   const std::lock_guard<std::mutex> lock(mutex_);
+  const size_t n_in_use = n_pages_ - free_.size() - 1;
+  if (free_.size() >= std::max(kKeptPages, n_in_use)) {
+    --n_pages_;  // `page` is released on return
+    return;
+  }
   free_.push_back(std::move(page));
 }
 

@@ -10,7 +10,8 @@
 
 namespace belle {
 
-/// Hands out pages and takes them back for reuse. Safe from any thread.
+/// Hands out pages and takes them back for reuse; what is kept never exceeds what is in use by more than a few pages.
+/// Safe from any thread.
 class KvPool {
  public:
   explicit KvPool(const KvShape& shape) : shape_(shape) {}
@@ -26,7 +27,7 @@ class KvPool {
   KvShape shape_;
   mutable std::mutex mutex_;
   std::vector<Buffer> free_;
-  size_t n_pages_ = 0;
+  size_t n_pages_ = 0;  // in use or free
 };
 
 /// The page table of one sequence. Not synchronized: the engine serializes access.
