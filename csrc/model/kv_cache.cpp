@@ -30,12 +30,12 @@ Buffer KvPool::take() {
 
 void KvPool::give_back(Buffer page) noexcept {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const size_t n_in_use = n_pages_ - free_.size() - 1;
-  if (free_.size() >= std::max(kKeptPages, n_in_use)) {
-    --n_pages_;  // `page` is released on return
-    return;
-  }
   free_.push_back(std::move(page));
+  const size_t n_in_use = n_pages_ - free_.size();
+  while (free_.size() > std::max(kKeptPages, n_in_use)) {
+    free_.pop_back();
+    --n_pages_;
+  }
 }
 
 struct KvSequence::Page {

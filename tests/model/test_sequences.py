@@ -158,8 +158,9 @@ def test_kv_memory_is_shared_by_forks_and_reused(model_file: ModelFile, ids: Ids
     assert model.kv_bytes == 13 * page_bytes  # each has its own copy of the last page alone
     del sequence, forks
     gc.collect()
-    prefilled(model, ids[: 13 * 32])
+    again = prefilled(model, ids[: 13 * 32])
     assert model.kv_bytes == 13 * page_bytes
+    assert again.length == 13 * 32
 
 
 def test_dropped_sequences_give_their_memory_back(path: Path, ids: Ids) -> None:
