@@ -43,20 +43,20 @@ def bpe_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
             f"(known: {', '.join(sorted(PRE_TOKENIZERS))}); {USE_LLAMA_CPP}"
         )
     kept = (TokenType.NORMAL, TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED, TokenType.BYTE)
-    ids = vocabulary.texts_of(kept)
+    ids = {text: token_id for text, token_id in vocabulary.texts_of(kept).items() if _is_unicode(text)}
     missing = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - ids.keys())
     unknown = None if vocabulary.unknown_id is None else vocabulary.tokens[vocabulary.unknown_id]
     if missing and unknown not in ids:
         raise ModelFormatError(
             f"[tokenizer] {len(missing)} of 256 byte tokens are missing, the first is '{missing[0]}'"
         )
-    merges = [_pair(merge) for merge in vocabulary.merges]
+    merges = [_pair(merge, ids) for merge in vocabulary.merges]
     options: dict[str, Any] = {"ignore_merges": True} if vocabulary.pre in _WHOLE_WORDS_FIRST else {}
     if missing:
         options["unk_token"] = unknown
     try:
         model = models.BPE(ids, merges, **options)
-    except Exception as error:  # the library raises plain Exception: it names the merge that does not fit
+    except Exception as error:  # the library raises plain Exception
         raise ModelFormatError(
             f"[tokenizer] tokenizer.ggml.merges does not fit the vocabulary: {error}"
         ) from error
@@ -70,9 +70,19 @@ def bpe_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
     return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
 
 
-def _pair(merge: str) -> tuple[str, str]:
+def _pair(merge: str, ids: dict[str, int]) -> tuple[str, str]:
+    """The two sides of a merge, checked: the library ends in a panic for some results that are no tokens."""
     left, _, right = merge.partition(" ")
+    if left not in ids or right not in ids or left + right not in ids:
+        raise ModelFormatError(
+            f"[tokenizer] tokenizer.ggml.merges does not fit the vocabulary: "
+            f"'{_shortened(merge)}' joins or makes something that is no token"
+        )
     return left, right
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def sentencepiece_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
@@ -83,11 +93,17 @@ def sentencepiece_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
     kinds = _sentencepiece_types(vocabulary)
     seen: set[str] = set()
     for token_id, (text, score) in enumerate(zip(vocabulary.tokens, vocabulary.scores, strict=True)):
-        if not text or text in seen:  # the library refuses such entries; nothing encodes to them
-            text, kinds[token_id] = f"{_PLACEHOLDER}{token_id}", int(TokenType.CONTROL)
+        if not text or text in seen or not _is_unicode(text):  # refused by the library; nothing encodes to it
+            text = f"{_PLACEHOLDER}{token_id}"
+            if kinds[token_id] != TokenType.UNKNOWN:
+                kinds[token_id] = int(TokenType.CONTROL)
         seen.add(text)
         proto.pieces.add(piece=text, score=score, type=kinds[token_id])
-    if TokenType.UNKNOWN not in kinds:  # the library wants one; this id is past the vocabulary and never used
+    if TokenType.UNKNOWN not in kinds and TokenType.BYTE not in kinds:
+        raise ModelFormatError(
+            "[tokenizer] neither an unknown piece nor all 256 byte pieces: not every text could be encoded"
+        )
+    if TokenType.UNKNOWN not in kinds:  # the library wants one; bytes stand for everything, so it is not used
         proto.pieces.add(piece=f"{_PLACEHOLDER}unknown", score=0.0, type=int(TokenType.UNKNOWN))
     proto.trainer_spec.model_type = model_pb2.TrainerSpec.BPE  # type: ignore[attr-defined]
     proto.trainer_spec.byte_fallback = TokenType.BYTE in kinds
@@ -122,7 +138,7 @@ def _sentencepiece_types(vocabulary: Vocabulary) -> list[int]:
 def sentencepiece_bytes(text: str, kind: int) -> bytes:
     if kind == TokenType.BYTE and re.fullmatch("<0x[0-9A-Fa-f]{2}>", text):
         return bytes([int(text[3:5], 16)])
-    return text.replace(_SPACE_MARK, " ").encode("utf-8", "replace")
+    return _stored_bytes(text.replace(_SPACE_MARK, " "))
 
 
 def byte_level_bytes() -> Callable[[str, int], bytes]:
@@ -135,6 +151,23 @@ def byte_level_bytes() -> Callable[[str, int], bytes]:
     def to_bytes(text: str, kind: int) -> bytes:
         if kind != TokenType.USER_DEFINED and all(char in to_byte for char in text):
             return bytes(to_byte[char] for char in text)
-        return text.encode("utf-8", "replace")
+        return _stored_bytes(text)
 
     return to_bytes
+
+
+def _is_unicode(text: str) -> bool:
+    """False for an entry that is not UTF-8 in the file: its bytes were read as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _stored_bytes(text: str) -> bytes:
+    """The bytes of an entry as the file has them, also where they are not UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return text.encode("utf-8", "replace")

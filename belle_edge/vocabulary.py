@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -56,8 +57,8 @@ class Vocabulary:
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Vocabulary:
         """Read the `tokenizer.ggml.*` keys. Raises ModelFormatError or UnsupportedModelError."""
-        model = metadata.get("tokenizer.ggml.model")
-        if model is None:
+        model = _text(metadata, "tokenizer.ggml.model")
+        if not model:
             raise ModelFormatError(
                 "[tokenizer] the file has no tokenizer.ggml.model: it carries no tokenizer"
             )
@@ -70,14 +71,15 @@ class Vocabulary:
         tokens = _strings(metadata, "tokenizer.ggml.tokens")
         if not tokens:
             raise ModelFormatError("[tokenizer] tokenizer.ggml.tokens is missing or empty")
-        pre = str(metadata.get("tokenizer.ggml.pre") or "")
-        if not spm and not pre and metadata.get("general.architecture") == "bloom":
+        pre = _text(metadata, "tokenizer.ggml.pre")
+        if not spm and not pre and _text(metadata, "general.architecture") == "bloom":
             pre = "bloom"  # files from before llama.cpp wrote this key
         bos_id = _special_id(metadata, "bos", len(tokens), 1 if spm else None)
         eos_id = _special_id(metadata, "eos", len(tokens), 2 if spm else None)
         unknown_id = _special_id(metadata, "unknown", len(tokens), 0 if spm else None)
         eot_id = _special_id(metadata, "eot", len(tokens), None)
-        types = _numbers(metadata, "tokenizer.ggml.token_type", len(tokens), default=int(TokenType.NORMAL))
+        normal = int(TokenType.NORMAL)
+        types = _numbers(metadata, "tokenizer.ggml.token_type", len(tokens), int, default=normal)
         for token_id in (bos_id, eos_id, eot_id):
             if token_id is not None and types[token_id] == TokenType.NORMAL:
                 types[token_id] = TokenType.CONTROL
@@ -92,7 +94,7 @@ class Vocabulary:
             pre=pre,
             tokens=tokens,
             types=types,
-            scores=_numbers(metadata, "tokenizer.ggml.scores", len(tokens), default=None if spm else 0.0),
+            scores=_scores(metadata, len(tokens), required=spm),
             merges=[] if spm else _strings(metadata, "tokenizer.ggml.merges"),
             bos_id=bos_id,
             eos_id=eos_id,
@@ -100,9 +102,9 @@ class Vocabulary:
             padding_id=_special_id(metadata, "padding", len(tokens), None),
             end_ids=frozenset(end_ids),
             add_bos=bos_id is not None
-            and bool(metadata.get("tokenizer.ggml.add_bos_token", spm or pre in _BOS_BY_DEFAULT)),
-            add_eos=eos_id is not None and bool(metadata.get("tokenizer.ggml.add_eos_token", False)),
-            add_space_prefix=bool(metadata.get("tokenizer.ggml.add_space_prefix", spm)),
+            and _switch(metadata, "tokenizer.ggml.add_bos_token", spm or pre in _BOS_BY_DEFAULT),
+            add_eos=eos_id is not None and _switch(metadata, "tokenizer.ggml.add_eos_token", False),
+            add_space_prefix=_switch(metadata, "tokenizer.ggml.add_space_prefix", spm),
         )
 
     def __len__(self) -> int:
@@ -117,27 +119,59 @@ class Vocabulary:
         return found
 
 
+def _text(metadata: Metadata, key: str) -> str:
+    """A string; empty when the key is absent."""
+    value = metadata.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ModelFormatError(f"[tokenizer] {key}: expected a string, got {type(value).__name__}")
+    return value
+
+
+def _switch(metadata: Metadata, key: str, default: bool) -> bool:
+    value = metadata.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, int):  # some writers store 0 and 1
+        raise ModelFormatError(f"[tokenizer] {key}: expected true or false, got {type(value).__name__}")
+    return bool(value)
+
+
 def _strings(metadata: Metadata, key: str) -> list[str]:
     values = metadata.get(key)
     if values is None:
         return []
-    values = list(values)
-    if not all(isinstance(value, str) for value in values):
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
         raise ModelFormatError(f"[tokenizer] {key}: expected an array of strings")
-    return values
+    return list(values)
 
 
-def _numbers(metadata: Metadata, key: str, n_tokens: int, default: Any) -> list[Any]:
+def _scores(metadata: Metadata, n_tokens: int, *, required: bool) -> list[Any]:
+    scores = _numbers(
+        metadata, "tokenizer.ggml.scores", n_tokens, (int, float), default=None if required else 0.0
+    )
+    for token_id, score in enumerate(scores):
+        if not math.isfinite(score):
+            raise ModelFormatError(f"[tokenizer] tokenizer.ggml.scores: entry {token_id} is {score}")
+    return scores
+
+
+def _numbers(
+    metadata: Metadata, key: str, n_tokens: int, kind: type | tuple[type, ...], *, default: Any
+) -> list[Any]:
     """An array of `n_tokens` plain numbers; absent: `default` for all, or an error if that is None."""
     values = metadata.get(key)
     if values is None:
         if default is None:
             raise ModelFormatError(f"[tokenizer] {key} is missing")
         return [default] * n_tokens
-    values = values.tolist() if hasattr(values, "tolist") else list(values)
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, kind) for value in values):
+        raise ModelFormatError(f"[tokenizer] {key}: expected an array of numbers")
     if len(values) != n_tokens:
         raise ModelFormatError(f"[tokenizer] {key}: expected {n_tokens} entries, got {len(values)}")
-    return values
+    return list(values)
 
 
 def _special_id(metadata: Metadata, name: str, n_tokens: int, default: int | None) -> int | None:
@@ -145,8 +179,10 @@ def _special_id(metadata: Metadata, name: str, n_tokens: int, default: int | Non
     value = metadata.get(key)
     if value is None:
         return default if default is not None and default < n_tokens else None
-    if int(value) == 0xFFFFFFFF:  # how -1, "no such token", is stored in an unsigned field
+    if not isinstance(value, int):
+        raise ModelFormatError(f"[tokenizer] {key}: expected an integer, got {type(value).__name__}")
+    if value == 0xFFFFFFFF:  # how -1, "no such token", is stored in an unsigned field
         return None
-    if not 0 <= int(value) < n_tokens:
+    if not 0 <= value < n_tokens:
         raise ModelFormatError(f"[tokenizer] {key}: {value} is outside the vocabulary of {n_tokens} entries")
-    return int(value)
+    return int(value)  # True and False are integers, too

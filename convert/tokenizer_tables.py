@@ -18,28 +18,12 @@ def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTab
     tokenizer.model is read directly where there is one (transformers takes minutes for large SentencePiece
     models), else tokenizer.json. Raises ConversionError for kinds GGUF cannot express, and for missing rows.
     """
-    model_path = checkpoint.folder / "tokenizer.model"
-    huggingface_json = checkpoint.text("tokenizer.json")
     tokenizer = checkpoint.json("tokenizer.json")
-    if tokenizer is not None:
-        _check_bpe(tokenizer)
-    if tokenizer is not None and is_byte_level(tokenizer):
-        tables = read_byte_level_json(tokenizer)
-    elif model_path.is_file():
-        check_real_file(model_path)
-        tables = read_tokenizer_model(model_path)
-    elif tokenizer is not None and tokenizer["model"].get("byte_fallback"):
-        tables = read_sentencepiece_json(tokenizer)
-    elif tokenizer is not None:
-        raise ConversionError(
-            "[tokenizer.json] a BPE neither over bytes nor with byte fallback has no counterpart in GGUF"
-        )
-    else:
-        raise ConversionError(
-            f"[{checkpoint.folder.name}] no tokenizer: expected tokenizer.model or tokenizer.json"
-            " (transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes it)"
-        )
-    tables.huggingface_json = huggingface_json
+    try:
+        tables = _read_tables(checkpoint, tokenizer)
+    except (TypeError, AttributeError, KeyError, IndexError) as error:
+        raise ConversionError(f"[tokenizer.json] malformed ({error}): download it again") from error
+    tables.huggingface_json = checkpoint.text("tokenizer.json")
     settings = _optional_json(checkpoint, "tokenizer_config.json")
     _add_tokens(tables, _added_tokens(checkpoint, tokenizer, settings), n_vocab_rows=n_vocab_rows)
     _pad(tables, n_vocab_rows=n_vocab_rows)
@@ -47,6 +31,28 @@ def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTab
     _settings(tables, settings)
     tables.chat_template = checkpoint.text("chat_template.jinja") or _own_template(settings)
     return tables
+
+
+def _read_tables(checkpoint: Checkpoint, tokenizer: dict[str, Any] | None) -> TokenizerTables:
+    """The base vocabulary. A tokenizer.json of another structure ends in TypeError and its like."""
+    model_path = checkpoint.folder / "tokenizer.model"
+    if tokenizer is not None:
+        _check_bpe(tokenizer)
+        if is_byte_level(tokenizer):
+            return read_byte_level_json(tokenizer)
+    if model_path.is_file():
+        check_real_file(model_path)
+        return read_tokenizer_model(model_path)
+    if tokenizer is None:
+        raise ConversionError(
+            f"[{checkpoint.folder.name}] no tokenizer: expected tokenizer.model or tokenizer.json"
+            " (transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes it)"
+        )
+    if tokenizer["model"].get("byte_fallback"):
+        return read_sentencepiece_json(tokenizer)
+    raise ConversionError(
+        "[tokenizer.json] a BPE neither over bytes nor with byte fallback has no counterpart in GGUF"
+    )
 
 
 def _check_bpe(tokenizer: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -18,6 +19,16 @@ from belle_edge.convert.quantize import PlannedTensor
 from belle_edge.errors import ConversionError
 
 ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
+_NO_SPACE = "free some space, or write to another disk"
+_NOT_ALLOWED = "choose a folder that you may write to"
+_REMEDIES = {
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EFBIG: "this file system, or a limit (ulimit -f), allows no file so large",
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.EROFS: _NOT_ALLOWED,
+}
 
 
 def header_bytes(architecture: str, metadata: Metadata, tensors: Iterable[PlannedTensor]) -> bytes:
@@ -58,6 +69,8 @@ def check_target(path: Path, *, force: bool) -> None:
     """ConversionError unless `path` can be the output: its folder exists, it is free or `force` is given."""
     if path.is_dir():
         raise ConversionError(f"[{path}] expected a file name for the output, got a folder")
+    if path.exists() and not path.is_file():
+        raise ConversionError(f"[{path}] expected a regular file for the output, got a device or pipe")
     if not path.parent.is_dir():
         raise ConversionError(f"[{path}] the folder for the output does not exist")
     if path.exists() and not force:
@@ -82,10 +95,14 @@ def partial_path(path: Path) -> Path:
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears at `path` only when the block ends without an error; synced first, else removed.
 
-    Raises ConversionError when another process is writing the same target.
+    Raises ConversionError when another process is writing the same target, and OSError, naming `path`, when the
+    system refuses to create or write the file.
     """
     partial = partial_path(path)
-    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:
+        raise _with_remedy(error, path) from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         _lock(file, path)
         if not _is_same_file(file, partial):  # its writer finished between our open and our lock
@@ -95,8 +112,10 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             yield file
             os.fsync(file.fileno())
             os.replace(partial, path)
-        except BaseException:
+        except BaseException as error:
             partial.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in _REMEDIES:
+                raise _with_remedy(error, path) from error
             raise
     _sync_folder(path.parent)
 
@@ -106,6 +125,13 @@ def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
     view = memoryview(data).cast("B")
     while view:
         view = view[file.write(view) :]
+
+
+def _with_remedy(error: OSError, path: Path) -> OSError:
+    """The same error, with the target's name and what to do."""
+    text = f"{error.strerror}; nothing was written"
+    remedy = _REMEDIES.get(error.errno or 0)
+    return OSError(error.errno, f"{text}: {remedy}" if remedy else text, str(path))
 
 
 def _lock(file: IO[bytes], path: Path) -> None:

@@ -17,10 +17,11 @@ _READERS: dict[str, _Reader] = {name: module.read for module in (bloom, llama) f
 def read_model(config: Mapping[str, Any], tensors: Mapping[str, SourceTensor]) -> MappedModel:
     """Map a checkpoint by the architecture its config names; ConversionError for an unsupported one."""
     named = config.get("architectures") or []
-    candidates = [*named, config.get("model_type")] if isinstance(named, list) else [config.get("model_type")]
+    named = named if isinstance(named, list) else [named]
+    candidates = [str(name) for name in (*named, config.get("model_type")) if name is not None]
     known = [name for name in candidates if name in _READERS]
-    if not known or (named and named[0] not in _READERS):
-        found = candidates[0] if candidates and candidates[0] else "nothing"
+    if not known or (named and candidates[0] not in _READERS):
+        found = candidates[0] if candidates else "nothing"
         raise ConversionError(
             f"[config.json] architecture {found}: this converter reads BLOOM (BloomForCausalLM) and LLaMA"
             " (LlamaForCausalLM);"

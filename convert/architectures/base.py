@@ -95,7 +95,7 @@ class Weights:
 
     def _get(self, name: str) -> SourceTensor:
         if name not in self._tensors:
-            hint = ""
+            hint = "; it may be incomplete, download it again"
             if any(found.endswith((".qweight", ".g_idx")) for found in self._tensors):
                 hint = "; this is a GPTQ checkpoint, use the unquantized one"
             raise ConversionError(f"[weights] {name} is missing from the checkpoint{hint}")

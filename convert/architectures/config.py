@@ -8,6 +8,8 @@ from typing import Any
 
 from belle_edge.errors import ConversionError
 
+_LARGEST = 1 << 24  # far above any real model, and what the engine accepts
+
 
 @dataclass(frozen=True)
 class ConfigReader:
@@ -23,6 +25,8 @@ class ConfigReader:
             raise ConversionError(
                 f"[config.json] expected a positive integer under {' or '.join(spellings)}, got {value!r}"
             )
+        if value > _LARGEST:
+            raise ConversionError(f"[config.json] {' or '.join(spellings)}: {value} is beyond {_LARGEST}")
         return value
 
     def number(self, *spellings: str, default: float | None = None) -> float:

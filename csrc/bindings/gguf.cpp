@@ -5,23 +5,29 @@
 #include <memory>
 
 #include "bindings/bindings.h"
+#include "core/load.h"
 #include "gguf/ggml_types.h"
 
 namespace belle {
 namespace {
-
-template <typename T>
-T load(const uint8_t* data) noexcept {
-  T value;
-  std::memcpy(&value, data, sizeof value);
-  return value;
-}
 
 // Text that is not UTF-8 (a vocabulary may hold such pieces) keeps its bytes as surrogates.
 py::object to_str(std::string_view bytes) {
   PyObject* text = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "surrogateescape");
   if (text == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(text);
+}
+
+// The inverse, for keys and names that are not UTF-8 either.
+std::string to_bytes(const py::str& text) {
+  PyObject* bytes = PyUnicode_AsEncodedString(text.ptr(), "utf-8", "surrogateescape");
+  if (bytes == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::bytes>(bytes);
+}
+
+[[noreturn]] void raise_key_error(const py::str& key) {
+  PyErr_SetObject(PyExc_KeyError, key.ptr());
+  throw py::error_already_set();
 }
 
 py::list keys_of(const GgufFile& file) {
@@ -67,9 +73,9 @@ py::object to_python(const GgufFile& file, const MetadataValue& value) {
   }
 }
 
-const GgufTensor& require_tensor(const GgufFile& file, const std::string& name) {
-  const GgufTensor* tensor = file.find_tensor(name);
-  if (tensor == nullptr) throw py::key_error(name);
+const GgufTensor& require_tensor(const GgufFile& file, const py::str& name) {
+  const GgufTensor* tensor = file.find_tensor(to_bytes(name));
+  if (tensor == nullptr) raise_key_error(name);
   return *tensor;
 }
 
@@ -86,7 +92,7 @@ py::tuple shape_of(const GgufTensor& tensor) {
   return shape;
 }
 
-py::array tensor_bytes(const std::shared_ptr<GgufFile>& file, const std::string& name) {
+py::array tensor_bytes(const std::shared_ptr<GgufFile>& file, const py::str& name) {
   const GgufTensor& tensor = require_tensor(*file, name);
   file->mapping().check_unchanged();
   const py::capsule owner(new std::shared_ptr<GgufFile>(file),
@@ -114,24 +120,24 @@ void bind_gguf(py::module_& module) {
       .def_property_readonly("alignment", &GgufFile::alignment)
       .def_property_readonly("size_bytes", [](const GgufFile& file) { return file.mapping().size(); })
       .def("keys", keys_of)
-      .def("__contains__", [](const GgufFile& file, const std::string& key) { return file.find(key) != nullptr; })
+      .def("__contains__", [](const GgufFile& file, const py::str& key) { return file.find(to_bytes(key)) != nullptr; })
       .def("__getitem__",
-           [](const GgufFile& file, const std::string& key) {
-             const MetadataValue* value = file.find(key);
-             if (value == nullptr) throw py::key_error(key);
+           [](const GgufFile& file, const py::str& key) {
+             const MetadataValue* value = file.find(to_bytes(key));
+             if (value == nullptr) raise_key_error(key);
              return to_python(file, *value);
            })
       .def(
           "get",
-          [](const GgufFile& file, const std::string& key, py::object fallback) {
-            const MetadataValue* value = file.find(key);
+          [](const GgufFile& file, const py::str& key, py::object fallback) {
+            const MetadataValue* value = file.find(to_bytes(key));
             return value == nullptr ? fallback : to_python(file, *value);
           },
           py::arg("key"), py::arg("default") = py::none())
       .def("array_length",
-           [](const GgufFile& file, const std::string& key) -> uint64_t {
-             const MetadataValue* value = file.find(key);
-             if (value == nullptr) throw py::key_error(key);
+           [](const GgufFile& file, const py::str& key) -> uint64_t {
+             const MetadataValue* value = file.find(to_bytes(key));
+             if (value == nullptr) raise_key_error(key);
              return value->is_array ? value->count : 0;
            })
       .def("tensors", &GgufFile::tensors)

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "core/error.h"
 #include "engine/state.h"
 
 namespace belle {
@@ -59,6 +60,9 @@ void Sequence::discard(size_t begin, size_t end) {
                                 " of a sequence of " + std::to_string(length) + " tokens");
   }
   if (distance == 0) return;
+  if (!engine_->decoder_->keys_can_move()) {
+    throw UnsupportedModelError("this architecture's keys are bound to their positions: a full context cannot slide");
+  }
   kv_.reserve(begin, length - begin);
   move_positions_down(engine_->context_, kv_.shape(), kv_.page_table(), end, length, distance);
   engine_->decoder_->shift_keys(kv_.shape(), kv_.page_table(), begin, length - distance, distance);

@@ -82,6 +82,7 @@ class Bloom final : public Decoder {
   size_t embedding_rows() const noexcept override { return weights_.token_embedding.n_rows; }
   size_t weight_bytes() const noexcept override { return weights_.image.size(); }
   bool all_float() const noexcept override { return weights_.all_float; }
+  bool keys_can_move() const noexcept override { return true; }  // ALiBi: keys carry no position
 
   void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
     const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;

@@ -35,8 +35,9 @@ class Decoder {
   /// Writes logits [logit_rows.size(), vocab_size()]. Reuses its buffers: one pass at a time.
   virtual void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) = 0;
 
+  /// Whether stored keys can move to other positions: they carry none (ALiBi), or one that can be turned back (rotary).
+  virtual bool keys_can_move() const noexcept = 0;
   /// Adapts the stored keys of positions [first, last), which have just been moved down by `distance` positions.
-  /// Nothing to do where keys do not carry their position (ALiBi).
   virtual void shift_keys(const KvShape&, uint8_t* const* /*pages*/, size_t /*first*/, size_t /*last*/,
                           size_t /*distance*/) {}
 

@@ -122,6 +122,7 @@ class Llama final : public Decoder {
     linear(context_, buffers_.quantized, chosen, n_logits, output(), nullptr, logits);
   }
 
+  bool keys_can_move() const noexcept override { return true; }
   void shift_keys(const KvShape& kv, uint8_t* const* pages, size_t first, size_t last, size_t distance) override {
     rope_.rotate_keys_back(context_, kv, pages, first, last, distance);
   }

@@ -7,10 +7,23 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/error.h"
+
 namespace belle {
 namespace {
 
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
+
+// No logit is finite. NaN and +inf come from the model; -inf everywhere is what a ban of every token leaves.
+[[noreturn]] void fail_without_choice(Span<const float> logits) {
+  for (const float logit : logits) {
+    if (logit != kBanned) {
+      throw ModelFormatError(
+          "the model computed no finite logit: its weights are damaged; download or convert the file again");
+    }
+  }
+  throw std::invalid_argument("every token is banned: leave at least one");
+}
 
 int32_t argmax(Span<const float> logits) {
   size_t best = 0;
@@ -21,8 +34,7 @@ int32_t argmax(Span<const float> logits) {
       best = i;
     }
   }
-  if (!std::isfinite(highest))
-    throw std::runtime_error("no token has a finite logit: every token is banned, or the model is damaged");
+  if (!std::isfinite(highest)) fail_without_choice(logits);
   return static_cast<int32_t>(best);
 }
 
@@ -113,7 +125,7 @@ void Sampler::collect_candidates(Span<const float> logits) {
   const float highest =
       std::min_element(candidates_.begin(), candidates_.end(), before)->logit;  // first in order = largest logit
   if (!std::isfinite(highest))
-    throw std::runtime_error("a logit is infinite: the model is damaged, or a bias is too large");
+    throw ModelFormatError("a logit is infinite: the model's weights are damaged, or the temperature is too small");
   const bool nucleus = options_.top_p < 1.0f;
   double total = 0.0;
   if (nucleus) {

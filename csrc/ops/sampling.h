@@ -47,7 +47,8 @@ class Sampler {
   /// Adds tokens to the history that the penalties count.
   void accept(Span<const int32_t> ids);
   /// Chooses from logits [n_vocab] and accepts the choice.
-  /// Throws std::runtime_error when no token has a finite logit (a broken model, or everything banned).
+  /// Throws ModelFormatError when the logits are not finite (damaged weights), std::invalid_argument when everything is
+  /// banned.
   int32_t sample(Span<const float> logits);
 
  private:

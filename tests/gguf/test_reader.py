@@ -110,6 +110,19 @@ def test_strings_that_are_not_utf8_keep_their_bytes(tmp_path: Path) -> None:
     assert file["many"][1] == "ok"
 
 
+def test_keys_and_names_that_are_not_utf8_find_their_values(tmp_path: Path) -> None:
+    entries = [entry(b"key\xff", STRING, string("value"))]
+    file = opened(tmp_path, build(entries, [RawTensor(b"name\xff", [2])], b"12345678"))
+    (key,), (tensor,) = file.keys(), file.tensors()
+    assert key.encode("utf-8", "surrogateescape") == b"key\xff"
+    assert file[key] == file.get(key) == "value"
+    assert key in file
+    assert file.array_length(key) == 0
+    assert file.tensor_bytes(tensor.name).tobytes() == b"12345678"
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        file.get("\ud800")
+
+
 def test_any_nonzero_byte_is_true(tmp_path: Path) -> None:
     file = opened(tmp_path, build([entry("yes", BOOL, b"\x02"), array("both", BOOL, 2, b"\x00\x01")]))
     assert file["yes"] is True

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from belle_edge import _core
 
-from .gguf_models import VOCAB_SIZE, random_bloom, random_llama
+from .gguf_models import RANDOM_MODELS, VOCAB_SIZE
 
 ModelFile = Callable[[str, str], Path]
 
@@ -42,7 +42,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
     def path_of(architecture: str, type: str) -> Path:
         path = folder / f"{architecture}-{type}.gguf"
         if not path.exists():
-            model = random_llama() if architecture == "llama" else random_bloom()
+            model = RANDOM_MODELS[architecture]()
             model.write(path, type)
         return path
 

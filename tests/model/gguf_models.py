@@ -21,12 +21,15 @@ class GgufModel:
     metadata: dict[str, Any]  # without the "<architecture>." prefix
     tensors: dict[str, NDArray[np.float32]]  # NumPy shapes
     raw: dict[str, tuple[gguf.GGMLQuantizationType, NDArray[np.uint8]]] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)  # metadata under its full keys
 
     def write(self, path: Path, type: str = "f32") -> Path:
         """Matrices become `type`; vectors stay float32."""
         writer = gguf.GGUFWriter(path, self.architecture)
         for key, value in self.metadata.items():
             add_value(writer, f"{self.architecture}.{key}", value)
+        for key, value in self.extra.items():
+            add_value(writer, key, value)
         kind = gguf.GGMLQuantizationType[type.upper()]
         for name, tensor in self.tensors.items():
             if tensor.ndim == 1 or type == "f32":
@@ -124,6 +127,9 @@ def random_bloom(*, seed: int = 2, hidden: int = 96, n_heads: int = 6) -> GgufMo
             tensors[f"blk.{layer}.{name}.bias"] = normal(random, shape[0])
     add_norm("output_norm")
     return GgufModel("bloom", metadata, tensors)
+
+
+RANDOM_MODELS = {"llama": random_llama, "bloom": random_bloom}  # by architecture; a KeyError for any other
 
 
 def normal(random: np.random.Generator, *shape: int) -> NDArray[np.float32]:

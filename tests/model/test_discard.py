@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from belle_edge import _core
 
-from .gguf_models import GgufModel, random_bloom, random_llama
+from .gguf_models import RANDOM_MODELS, GgufModel
 
 Ids = NDArray[np.int32]
 N_TOKENS = 100  # four KV pages
@@ -28,7 +28,7 @@ def one_layer(model: GgufModel) -> GgufModel:
 
 @pytest.fixture(scope="module", params=["llama", "bloom"])
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = one_layer(random_llama() if request.param == "llama" else random_bloom())
+    model = one_layer(RANDOM_MODELS[request.param]())
     return model.write(tmp_path_factory.mktemp("one-layer") / f"{request.param}.gguf")
 
 

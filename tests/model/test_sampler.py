@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from belle_edge._core import Sampler
+from belle_edge.errors import ModelFormatError
 
 Logits = NDArray[np.float32]
 Probabilities = NDArray[np.float64]
@@ -298,17 +299,16 @@ def test_a_copy_goes_on_alike_and_apart() -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_nothing_left_to_choose_is_an_error(temperature: float) -> None:
-    with pytest.raises(RuntimeError, match="banned"):
+    with pytest.raises(ValueError, match="banned"):
         Sampler(temperature=temperature, banned=range(10)).sample(random_logits(80, 10))
-    for value in (np.nan, -np.inf):
-        with pytest.raises(RuntimeError, match="finite"):
-            Sampler(temperature=temperature).sample(np.full(10, value, np.float32))
+    with pytest.raises(ModelFormatError, match="weights are damaged"):
+        Sampler(temperature=temperature).sample(np.full(10, np.nan, np.float32))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_an_infinite_logit_is_an_error(temperature: float) -> None:
     logits = np.array([1.0, np.inf, 2.0], dtype=np.float32)
-    with pytest.raises(RuntimeError, match="damaged"):
+    with pytest.raises(ModelFormatError, match="damaged"):
         Sampler(temperature=temperature).sample(logits)
 
 
