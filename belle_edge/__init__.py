@@ -14,32 +14,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .errors import BelleError, ConversionError, ModelFormatError, UnsupportedModelError
+from .errors import (
+    BackendError,
+    BackendMissingError,
+    BelleError,
+    ConversionError,
+    ModelFormatError,
+    UnsupportedModelError,
+)
 
 if TYPE_CHECKING:
-    from .generation import Generation, Stream, Timings
+    from .answer import TokenLogprob
+    from .conversation import Conversation
+    from .generation import AsyncStream, Generation, Stream, Timings
     from .model import Belle
     from .sampling import SamplingParams
     from .tokenizer import Tokenizer
 
 _LAZY = {
+    "AsyncStream": "generation",
     "Belle": "model",
+    "Conversation": "conversation",
     "Generation": "generation",
     "SamplingParams": "sampling",
     "Stream": "generation",
     "Timings": "generation",
+    "TokenLogprob": "answer",
     "Tokenizer": "tokenizer",
 }
 
 __all__ = [
+    "AsyncStream",
+    "BackendError",
+    "BackendMissingError",
     "Belle",
     "BelleError",
+    "Conversation",
     "ConversionError",
     "Generation",
     "ModelFormatError",
     "SamplingParams",
     "Stream",
     "Timings",
+    "TokenLogprob",
     "Tokenizer",
     "UnsupportedModelError",
     "__version__",

@@ -13,6 +13,7 @@ from .vocabulary import Metadata
 
 _PRESET_KEYS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 _GUARDS = tuple(chr(code) for code in range(0xFDD0, 0xFDF0))  # Unicode's noncharacters: never part of a text
+_ANCHORS = ("\x01", "\n", "a")  # texts to encode a continuation behind; the first is in hardly any token
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ class ChatFormat:
             checked = SamplingParams(stop=() if stops is None else stops).merged(**preset)
         except (TypeError, ValueError) as error:
             raise ModelFormatError(f"[chat format] belle.* metadata: {error}") from error
-        template = metadata.get("tokenizer.chat_template") or (family.chat_template if family else None)
+        template = metadata.get("tokenizer.chat_template")
+        if template is not None and not isinstance(template, str):
+            raise ModelFormatError("[chat format] tokenizer.chat_template: expected a text")
+        template = template or (family.chat_template if family else None)
         return cls(template=template, family=name, stop_strings=tuple(checked.stop), preset=preset)
 
     def encode(self, tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
@@ -51,19 +55,64 @@ class ChatFormat:
 
         Raises ValueError for malformed messages, and when there is no template or it is broken.
         """
+        guard = self._unused([str(message.get("content")) for message in messages])[0]
+        shielded = [_shielded(message, tokenizer, guard) for message in messages]
+        text = self._render(tokenizer, shielded)
+        bos = tokenizer.bos_token
+        add_bos = False if bos and text.startswith(bos) else None
+        return tokenizer.encode(text, add_bos=add_bos, add_eos=False, parse_special=True, guard=guard)
+
+    def encode_next(self, tokenizer: Tokenizer, content: str) -> list[int]:
+        """Ids that come after an answer's own tokens: what closes its turn (EOS in belle-v2, nothing in the
+        other families), the user's next turn, the opening of the next answer.
+
+        It is the text that the template puts behind an answer, encoded as a continuation. So the ids of
+        earlier turns stay what they were.
+        Raises ValueError when the template is broken, or does not repeat an answer as it was written.
+        """
+        guard, answer = self._unused([content])[:2]
+        user: Message = {"role": "user", "content": content}
+        earlier: list[Message] = [{"role": "user", "content": "…"}, {"role": "assistant", "content": answer}]
+        before, found, after = self._render(
+            tokenizer, [*earlier, _shielded(user, tokenizer, guard)]
+        ).partition(answer)
+        if not found or before != self._render(tokenizer, earlier[:1]):
+            raise ValueError("[chat format] this template rewrites earlier answers: use chat() with messages")
+        return encode_continuation(tokenizer, after, parse_special=True, guard=guard)
+
+    def _unused(self, texts: Sequence[str]) -> list[str]:
+        """Guard characters that are in none of `texts` and not in the template: two or more."""
         if self.template is None:
-            raise ValueError("[chat format] this file has no chat template; use raw=True")
-        joined = "".join([str(message.get("content")) for message in messages])
-        guard = next((char for char in _GUARDS if char not in joined and char not in self.template), None)
-        if guard is None:
+            raise ValueError("[chat format] this file has no chat template: generate with raw=True")
+        joined = "".join(texts) + self.template
+        unused = [char for char in _GUARDS if char not in joined]
+        if len(unused) < 2:
             raise ValueError(
                 "[chat format] the messages use every Unicode noncharacter from U+FDD0 to U+FDEF"
             )
-        shielded = [_shielded(message, tokenizer, guard) for message in messages]
-        bos = tokenizer.bos_token
-        text = render(self.template, shielded, bos_token=bos, eos_token=tokenizer.eos_token)
-        add_bos = False if bos and text.startswith(bos) else None
-        return tokenizer.encode(text, add_bos=add_bos, add_eos=False, parse_special=True, guard=guard)
+        return unused
+
+    def _render(self, tokenizer: Tokenizer, messages: Sequence[Message]) -> str:
+        return render(
+            self.template or "", messages, bos_token=tokenizer.bos_token, eos_token=tokenizer.eos_token
+        )
+
+
+def encode_continuation(
+    tokenizer: Tokenizer, text: str, *, parse_special: bool = False, guard: str = ""
+) -> list[int]:
+    """Ids of a text that goes on after others: without BOS, and without the space that SentencePiece puts
+    before the first word of a text."""
+
+    def encode(part: str) -> list[int]:
+        return tokenizer.encode(part, add_bos=False, add_eos=False, parse_special=parse_special, guard=guard)
+
+    if tokenizer.vocabulary.add_space_prefix:
+        for anchor in _ANCHORS:
+            before, both = encode(anchor), encode(anchor + text)
+            if both[: len(before)] == before:
+                return both[len(before) :]
+    return encode(text)
 
 
 def _short(value: float) -> float:

@@ -15,5 +15,13 @@ class UnsupportedModelError(BelleError, ValueError):
     """A well-formed model needs something that the native engine does not implement; the message names it."""
 
 
+class BackendError(BelleError, RuntimeError):
+    """An engine outside this package cannot be used or failed; the message says what to do."""
+
+
+class BackendMissingError(BackendError, ImportError):
+    """The package that an engine needs is not installed; the message says how to install it."""
+
+
 class ConversionError(BelleError, ValueError):
     """A checkpoint cannot be converted; the message names the file or tensor and says what to do."""

@@ -1,17 +1,14 @@
-"""One generation: the token loop, the text it yields and where it ends; its stream and its result."""
+"""The result of a generation, and the stream that writes it: synchronous, or asynchronous over a thread."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Iterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
+from .answer import Answer, FinishReason, TokenLogprob, advance
+from .answer import check_length as check_length
 from .backends.base import Backend
-from .sampling import SamplingParams
-from .tokenizer import StreamDecoder, Tokenizer
-
-FinishReason = Literal["stop", "length", "stop_string"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Generation:
 
     finish_reason: "stop" (the model ended its answer), "stop_string" (one of the stop strings came), or
     "length" (max_tokens, or the end of the context). token_ids are all chosen tokens but the one that ends
-    the answer; the text ends before a stop string, the ids do not.
+    the answer; the text ends before a stop string and after the last whole character, the ids do not.
     """
 
     text: str
@@ -36,6 +33,10 @@ class Generation:
     finish_reason: FinishReason
     prompt_tokens: int
     timings: Timings
+    prefilled_tokens: int = 0  # of the prompt, computed for this answer; the others were in the cache
+    logprobs: tuple[TokenLogprob, ...] | None = (
+        None  # one per token id, if SamplingParams.top_logprobs is set
+    )
 
     @property
     def completion_tokens(self) -> int:
@@ -51,73 +52,33 @@ class Generation:
         return self.text
 
 
-class TextAssembler:
-    """Tokens in, text out that can no longer become part of a stop string."""
-
-    def __init__(self, decoder: StreamDecoder, stop_strings: Sequence[str]) -> None:
-        self._decoder = decoder
-        self._stop_strings = tuple(stop_strings)
-        self._held = ""
-        self.stopped = False  # a stop string came; nothing is written after it
-
-    def push(self, token_id: int) -> str:
-        """The text that `token_id` makes certain; may be empty."""
-        return self._release(self._decoder.push(token_id), final=False)
-
-    def flush(self) -> str:
-        """What is still held when no more tokens come."""
-        return self._release(self._decoder.flush(), final=True)
-
-    def _release(self, text: str, *, final: bool) -> str:
-        if self.stopped:
-            return ""
-        text = self._held + text
-        found = [at for at in (text.find(stop) for stop in self._stop_strings) if at >= 0]
-        if found:
-            self.stopped = True
-            self._held = ""
-            return text[: min(found)]
-        keep = 0 if final else max((_overlap(text, stop) for stop in self._stop_strings), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that is a beginning of `stop`, but not all of it."""
-    for length in range(min(len(text), len(stop) - 1), 0, -1):
-        if text.endswith(stop[:length]):
-            return length
-    return 0
+def result_of(answer: Answer) -> Generation:
+    """The result of a finished answer."""
+    assert answer.reason is not None
+    prefill_s, decode_s = answer.seconds
+    return Generation(
+        text=answer.text,
+        token_ids=tuple(answer.ids),
+        finish_reason=answer.reason,
+        prompt_tokens=answer.prompt_tokens,
+        timings=Timings(prefill_s=prefill_s, decode_s=decode_s),
+        prefilled_tokens=answer.prefilled_tokens,
+        logprobs=tuple(answer.logprobs) if answer.params.top_logprobs is not None else None,
+    )
 
 
 class Stream(Iterator[str]):
-    """Pieces of text as they become certain; joined they equal `result.text`. It may be left early."""
+    """Pieces of text as they become certain; joined they equal `result.text`. It may be left early.
+
+    Nothing is computed before the first piece is asked for.
+    """
 
     def __init__(
-        self,
-        backend: Backend,
-        tokenizer: Tokenizer,
-        prompt_ids: Sequence[int],
-        params: SamplingParams,
-        *,
-        max_tokens: int,
-        context: int,
+        self, backend: Backend, answer: Answer, on_end: Callable[[Answer], None] | None = None
     ) -> None:
-        """Nothing is computed before the first piece is asked for.
-
-        max_tokens: of the answer; context: of prompt and answer, both in tokens.
-        Raises ValueError for an empty prompt, one longer than the context, or max_tokens below 1.
-        """
-        if max_tokens < 1:
-            raise ValueError(f"[generate] max_tokens: expected at least 1, got {max_tokens}")
-        check_length(prompt_ids, context)
-        self._backend = backend
-        self._tokenizer = tokenizer
-        self._prompt_ids = list(prompt_ids)
-        self._params = params
-        self._n_limit = min(max_tokens, context - len(self._prompt_ids) + 1)  # the last token need not be fed
-        self._result: Generation | None = None
-        self._pieces = self._run()
+        """on_end: called once with the answer when it has ended or was left, unless it was never begun."""
+        self._answer = answer
+        self._pieces = _write(backend, answer, on_end)  # no reference to self: a dropped stream ends at once
 
     def __next__(self) -> str:
         return next(self._pieces)
@@ -125,58 +86,84 @@ class Stream(Iterator[str]):
     @property
     def result(self) -> Generation:
         """The whole generation. Raises RuntimeError before the last piece was taken."""
-        if self._result is None:
+        if not self._answer.finished:
             raise RuntimeError("[stream] not finished: there is a result only after the last piece")
-        return self._result
+        return result_of(self._answer)
+
+    def finish(self) -> Generation:
+        """Write the rest and return the result."""
+        for _ in self:
+            pass
+        return self.result
 
     def close(self) -> None:
-        """End the generation now and let go of its memory."""
-        self._pieces.close()
+        """End the generation now and let go of its memory. RuntimeError while another thread is in it."""
+        try:
+            self._pieces.close()
+        except ValueError:
+            if getattr(self._pieces, "gi_running", False):
+                raise RuntimeError("[stream] another thread is reading it: it cannot be closed now") from None
+            raise
 
-    def _run(self) -> Generator[str, None, None]:
-        backend, params, end_ids = self._backend, self._params, self._tokenizer.vocabulary.end_ids
-        at_start = all(self._tokenizer.is_special(token_id) for token_id in self._prompt_ids)
-        assembler = TextAssembler(StreamDecoder(self._tokenizer, at_start=at_start), params.stop)
-        sequence = backend.new_sequence()
-        sampler = backend.new_sampler(params)
-        sampler.accept(self._prompt_ids)
-        ids: list[int] = []
-        pieces: list[str] = []
-        reason: FinishReason = "length"
 
-        start = time.perf_counter()
-        token_id = backend.forward_sample([(sequence, self._prompt_ids, sampler)])[0]
-        first = time.perf_counter()
-        while True:
-            if token_id in end_ids:
-                reason = "stop"
-                break
-            ids.append(token_id)
-            if piece := assembler.push(token_id):
-                pieces.append(piece)
+def _write(
+    backend: Backend, answer: Answer, on_end: Callable[[Answer], None] | None
+) -> Generator[str, None, None]:
+    try:
+        while not answer.finished:
+            (piece,) = advance(backend, [answer])
+            if piece:
                 yield piece
-            if assembler.stopped or len(ids) == self._n_limit:
-                break
-            token_id = backend.forward_sample([(sequence, [token_id], sampler)])[0]
-        if piece := assembler.flush():
-            pieces.append(piece)
-            yield piece
-        self._result = Generation(
-            text="".join(pieces),
-            token_ids=tuple(ids),
-            finish_reason="stop_string" if assembler.stopped else reason,
-            prompt_tokens=len(self._prompt_ids),
-            timings=Timings(prefill_s=first - start, decode_s=time.perf_counter() - first),
-        )
+    finally:
+        if on_end is not None:
+            on_end(answer)
+        answer.sequence = None  # lets go of its memory
 
 
-def check_length(ids: Sequence[int], context: int) -> None:
-    """ValueError unless there are 1 to `context` ids."""
-    if len(ids) == 0:
-        raise ValueError(
-            "[generate] the prompt is empty and the tokenizer adds no BOS token: nothing to start from"
-        )
-    if len(ids) > context:
-        raise ValueError(
-            f"[generate] the prompt has {len(ids)} tokens, the context holds {context}: shorten the prompt"
-        )
+class AsyncStream(AsyncIterator[str]):
+    """A stream for asyncio: every step runs in a worker thread, so the event loop stays free.
+
+    Cancelling the task that iterates ends the generation after the token in progress.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()  # held while a step runs
+        self._abandoned = False
+
+    async def __anext__(self) -> str:
+        import asyncio
+
+        try:
+            piece = await asyncio.to_thread(self._step)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    @property
+    def result(self) -> Generation:
+        """The whole generation. Raises RuntimeError before the last piece was taken."""
+        return self._stream.result
+
+    async def aclose(self) -> None:
+        """End the generation after the token in progress and let go of its memory."""
+        self._abandon()
+
+    def _step(self) -> str | None:
+        with self._lock:
+            piece = None if self._abandoned else next(self._stream, None)
+        if self._abandoned:
+            self._abandon()
+        return piece
+
+    def _abandon(self) -> None:
+        """Close the stream, or leave that to the thread that is in a step now."""
+        self._abandoned = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._stream.close()
+            finally:
+                self._lock.release()

@@ -1,19 +1,18 @@
-"""`Belle`: load a GGUF file, write text with it, look at its tokens and logits."""
+"""`Belle`: a loaded GGUF file; its tokens and logits. The ways to write text with it are in writer.py."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from .answer import check_length
 from .backends import open_backend
 from .chat_format import ChatFormat
 from .errors import ModelFormatError
-from .generation import Generation, Stream, check_length
-from .sampling import SamplingParams, resolve
-from .tokenizer import Tokenizer
+from .memory import check_memory
+from .writer import Writer
 
 if TYPE_CHECKING:
     import os
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from .backends.base import Backend
 
 
-class Belle:
-    """A loaded model. One model serves several Python threads: every call has its own sequence.
+class Belle(Writer):
+    """A loaded model. One model serves several Python threads: every call has its own sequence, and passes of
+    the engine take turns. `close` in one thread ends the generations of the others with a ValueError.
 
     with Belle.load("belle.gguf") as model:
         print(model.generate("用一句话介绍北京。"))
@@ -36,9 +36,9 @@ class Belle:
 
         ModelFormatError where tokenizer and weights do not match, ValueError for a context out of range.
         """
-        self._backend = backend
+        self.backend = backend
         self.path = path
-        self.tokenizer = Tokenizer.from_metadata(backend.metadata)
+        self.tokenizer = backend.tokenizer()
         self.chat_format = ChatFormat.from_metadata(backend.metadata)
         n_rows = int(backend.config["vocab_size"])
         if len(self.tokenizer) != n_rows:
@@ -62,15 +62,20 @@ class Belle:
         context: int | None = None,
         kv: str = "auto",
         isa: str | None = None,
+        memory_check: bool = True,
     ) -> Belle:
-        """Load a GGUF file of architecture bloom or llama.
+        """Load a GGUF file.
 
+        backend: "native" runs BLOOM and LLaMA, "llama.cpp" (package llama-cpp-python) whatever that knows.
         threads: None = every processor this process may use. context: tokens of prompt and answer together,
         None = as trained. kv: type of the key/value cache, "f32", "f16", or "auto" (f32 where all matrices
         are float). isa: instruction-set tier, None = the best this CPU has (see `belle-edge info`).
+        memory_check: refuse before loading when weights and a full cache cannot fit into memory.
 
         Raises FileNotFoundError and other OSErrors, ModelFormatError (damaged), UnsupportedModelError (names
-        what this engine lacks), ValueError (an argument out of range).
+        what this engine lacks), InsufficientMemoryError (with the numbers, and what would fit), ValueError (an
+        argument out of range), and with llama.cpp BackendError (its
+        build does not run here) or BackendMissingError (not installed).
         """
         path = Path(path)
         if path.is_dir():
@@ -79,9 +84,11 @@ class Belle:
             )
         if not path.exists():
             raise FileNotFoundError(f"[model] no such file: {path}")
+        if memory_check:
+            check_memory(path, context=context, kv=kv)
         if threads is not None and threads < 1:
             raise ValueError(f"[model] threads: expected at least 1, got {threads}")
-        engine = open_backend(backend, path, threads=threads, kv=kv, isa=isa)
+        engine = open_backend(backend, path, threads=threads, kv=kv, isa=isa, context=context)
         try:
             return cls(engine, path=path, context=context)
         except BaseException:
@@ -91,61 +98,12 @@ class Belle:
     @property
     def config(self) -> Mapping[str, Any]:
         """Architecture and shapes: n_layers, n_heads, hidden_size, vocab_size, context_length, …"""
-        return self._backend.config
+        return self.backend.config
 
     @property
     def details(self) -> Mapping[str, Any]:
         """How it runs: threads, isa, kv_type, weight_bytes, kv_bytes_per_token, …"""
-        return self._backend.details
-
-    def generate(
-        self,
-        prompt: str | Sequence[int],
-        *,
-        max_tokens: int = 256,
-        raw: bool = False,
-        params: SamplingParams | None = None,
-        **sampling: Any,
-    ) -> Generation:
-        """Answer a prompt.
-
-        prompt: text, or token ids that are used as they are. max_tokens: of the answer. raw False: the text
-        is put into the file's chat template, its sampling preset and its stop strings apply; raw True: none
-        of these, the text goes in as it is (with BOS as the tokenizer's settings say) and SamplingParams'
-        defaults apply. Both end at EOS and at the end of the context. params, sampling: settings by name, see
-        SamplingParams; `params` replaces the preset, single settings change it. `temperature=0` is the plain
-        argmax unless penalties are given too.
-
-        Returns the finished Generation. Raises ValueError (a setting out of range, an empty prompt, a prompt
-        longer than the context, a broken template) and KeyboardInterrupt within one token.
-        """
-        stream = self.stream(prompt, max_tokens=max_tokens, raw=raw, params=params, **sampling)
-        for _ in stream:
-            pass
-        return stream.result
-
-    def stream(
-        self,
-        prompt: str | Sequence[int],
-        *,
-        max_tokens: int = 256,
-        raw: bool = False,
-        params: SamplingParams | None = None,
-        **sampling: Any,
-    ) -> Stream:
-        """As `generate`, but piece by piece: iterate, then read `.result`. Never half a character."""
-        raw = raw or self._lacks_template(prompt)
-        chosen = resolve({} if raw else self.chat_format.preset, params, sampling)
-        if not raw:
-            chosen = chosen.merged(stop=(*self.chat_format.stop_strings, *chosen.stop))
-        return Stream(
-            self._backend,
-            self.tokenizer,
-            self._prompt_ids(prompt, raw=raw),
-            chosen,
-            max_tokens=max_tokens,
-            context=self.context,
-        )
+        return self.backend.details
 
     def tokenize(self, text: str, *, add_bos: bool | None = None, parse_special: bool = False) -> list[int]:
         """Ids of `text`. add_bos None: as the file's settings say (these decide on EOS, too). parse_special:
@@ -163,12 +121,12 @@ class Belle:
         many, or one out of range.
         """
         check_length(ids, self.context)
-        sequence = self._backend.new_sequence()
-        return self._backend.forward([(sequence, ids)], logits="last" if last_only else "all")[0]
+        sequence = self.backend.new_sequence()
+        return self.backend.forward([(sequence, ids)], logits="last" if last_only else "all")[0]
 
     def close(self) -> None:
         """Release the weights. Any later use raises ValueError."""
-        self._backend.close()
+        self.backend.close()
 
     def __enter__(self) -> Belle:
         return self
@@ -180,20 +138,3 @@ class Belle:
 
     def __repr__(self) -> str:
         return f"Belle({str(self.path)!r})"
-
-    def _lacks_template(self, prompt: str | Sequence[int]) -> bool:
-        """Whether a text prompt cannot be put into a template, because the file has none; warns then."""
-        if self.chat_format.template is not None or not isinstance(prompt, str):
-            return False
-        warnings.warn(
-            f"{self.path.name} has no chat template: the prompt goes in as it is (raw=True hides this note)",
-            stacklevel=3,
-        )
-        return True
-
-    def _prompt_ids(self, prompt: str | Sequence[int], *, raw: bool) -> list[int]:
-        if not isinstance(prompt, str):
-            return [int(token_id) for token_id in prompt]
-        if raw:
-            return self.tokenizer.encode(prompt, add_eos=False)
-        return self.chat_format.encode(self.tokenizer, [{"role": "user", "content": prompt}])

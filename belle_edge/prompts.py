@@ -161,11 +161,39 @@ def render(
         raise ValueError(f"[chat template] failed on these messages: {error}") from error
 
 
+def check_dialogue(messages: Sequence[Message]) -> None:
+    """ValueError unless `messages` are a dialogue that waits for an answer: perhaps a system message, then
+    user and assistant in turn, a user message last."""
+    for index, message in enumerate(_check_messages(messages)):
+        role = message["role"]
+        if role not in ("system", "user", "assistant"):
+            raise ValueError(
+                f"[messages] message {index}: expected the role system, user or assistant, got {role!r}"
+            )
+        if role == "system" and index > 0:
+            raise ValueError(f"[messages] message {index}: the system message has to be the first one")
+        if role == messages[index - 1]["role"] and index > 0:
+            raise ValueError(
+                f"[messages] message {index}: a second {role} message in a row; join their texts"
+            )
+    roles = [message["role"] for message in messages]
+    if "user" not in roles or roles[roles[0] == "system"] != "user":
+        raise ValueError("[messages] expected the first message after the system's to be the user's")
+    if roles[-1] != "user":
+        raise ValueError(
+            f"[messages] expected the last message to be the user's, the one to answer; got {roles[-1]}"
+        )
+
+
 def _check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
+    if isinstance(messages, (str, Mapping)):
+        raise ValueError("[messages] expected a list of messages")
     if not messages:
         raise ValueError("[messages] expected at least one message, got none")
     checked = []
     for index, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise ValueError(f"[messages] message {index}: expected a dict, got {message!r}")
         role, content = message.get("role"), message.get("content")
         if not isinstance(role, str) or not isinstance(content, str):
             raise ValueError(

@@ -8,18 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
+PenaltyScope = Literal["all", "answer"]
 _NEUTRAL_PENALTIES = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """Settings in the order in which they act (Hugging Face's): penalties, bias, bans, temperature, top-k,
-    top-p, min-p.
+    """Settings of one answer. They act in Hugging Face's order: repetition penalty, presence and frequency
+    penalty, logit bias, banned tokens, temperature, top-k, top-p, min-p, one draw.
 
-    The defaults sample from the model's own distribution, unchanged. Penalties look at the prompt and the
-    answer. Raises ValueError, naming the setting, for a value out of range.
+    The defaults sample from the model's own distribution, unchanged. Tokens are named by id: one text can be
+    several tokens, `Belle.tokenize` tells. Raises ValueError, naming the setting, for a value out of range.
     """
 
     temperature: float = 1.0  # 0: always the most probable token, lowest id on ties
@@ -29,10 +30,12 @@ class SamplingParams:
     repetition_penalty: float = 1.0  # seen tokens: positive logits divided by it, negative multiplied; 1: off
     presence_penalty: float = 0.0  # subtracted from the logit of each seen token
     frequency_penalty: float = 0.0  # subtracted once per occurrence
+    penalty_scope: PenaltyScope = "all"  # tokens that count as seen: prompt and answer, or the "answer" alone
     seed: int | None = None  # None: from the system's entropy
     logit_bias: Mapping[int, float] = field(default_factory=dict)  # id -> added to its logit
     banned: Sequence[int] = ()  # ids that are never chosen
     stop: Sequence[str] = ()  # strings that end the text and are not part of it
+    top_logprobs: int | None = None  # report log-probabilities: of each token and this many best; None: none
 
     def __post_init__(self) -> None:
         _check_number("temperature", self.temperature, low=0.0)
@@ -42,6 +45,12 @@ class SamplingParams:
         _check_number("presence_penalty", self.presence_penalty)
         _check_number("frequency_penalty", self.frequency_penalty)
         _check_integer("top_k", self.top_k)
+        if self.penalty_scope not in get_args(PenaltyScope):
+            raise ValueError(
+                f"[sampling] penalty_scope: expected 'all' or 'answer', got {self.penalty_scope!r}"
+            )
+        if self.top_logprobs is not None:
+            _check_integer("top_logprobs", self.top_logprobs)
         if self.seed is not None:
             _check_integer("seed", self.seed)
             if self.seed >= 2**64:
@@ -74,6 +83,15 @@ class SamplingParams:
             if self.seed is not None
             else replace(self, seed=int.from_bytes(os.urandom(8), "little") >> 1)
         )
+
+    def check_ids(self, n_tokens: int) -> None:
+        """ValueError for a bias or ban of an id that a vocabulary of `n_tokens` does not have."""
+        for name, ids in (("logit_bias", self.logit_bias), ("banned", self.banned)):
+            for token_id in ids:
+                if token_id >= n_tokens:
+                    raise ValueError(
+                        f"[sampling] {name}: id {token_id} is outside the vocabulary of {n_tokens} entries"
+                    )
 
 
 def resolve(

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..sampling import SamplingParams
+from ..tokenizer import Tokenizer
 from ..vocabulary import Metadata
 
 TokenIds = Sequence[int] | NDArray[np.int32]
 LogitsMode = Literal["last", "all", "none"]
+
+
+class ScoredToken(NamedTuple):
+    """A chosen token with natural log-probabilities under the model's own distribution: the softmax of the raw
+    logits, before penalties, bias and temperature."""
+
+    token_id: int
+    logprob: float
+    top: Sequence[tuple[int, float]]  # the most probable tokens, best first: (id, log-probability)
 
 
 class SequenceState(Protocol):
@@ -30,6 +40,12 @@ class SequenceState(Protocol):
 
     def truncate(self, length: int) -> None:
         """Drop everything from position `length` on. ValueError if it exceeds the current length."""
+
+    def discard(self, begin: int, end: int) -> None:
+        """Drop positions [begin, end); later ones move down, their keys turned to the new positions.
+
+        ValueError unless 0 <= begin <= end <= length.
+        """
 
     def save(self) -> bytes:
         """The whole state, for `Backend.restore` of the same model."""
@@ -64,6 +80,9 @@ class Backend(Protocol):
     def details(self) -> Mapping[str, Any]:
         """How it runs, for reports: threads, instruction-set tier, KV type, sizes in bytes."""
 
+    def tokenizer(self) -> Tokenizer:
+        """The file's. Raises ModelFormatError or UnsupportedModelError."""
+
     def new_sequence(self) -> SequenceState: ...
 
     def restore(self, data: bytes) -> SequenceState:
@@ -83,5 +102,31 @@ class Backend(Protocol):
     def forward_sample(self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]]) -> list[int]:
         """As `forward`, then each sampler chooses and accepts the next token of its sequence."""
 
+    def forward_sample_scored(
+        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, top_logprobs: int
+    ) -> list[ScoredToken]:
+        """As `forward_sample`, with log-probabilities: of the choice, and of the `top_logprobs` best tokens.
+
+        The choices are the same as without. An engine without such a call of its own can return
+        `score_and_sample(self, batch, top_logprobs=top_logprobs)`.
+        """
+
     def close(self) -> None:
         """Release the weights. Calling it twice is fine."""
+
+
+def score_and_sample(
+    backend: Backend, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, top_logprobs: int
+) -> list[ScoredToken]:
+    """`Backend.forward_sample_scored` made of `forward` and `SamplerState.sample`."""
+    rows = backend.forward([(sequence, ids) for sequence, ids, _ in batch], logits="last")
+    scored = []
+    for row, (_, _, sampler) in zip(rows, batch, strict=True):
+        logits = row[-1].astype(np.float64)
+        highest = logits.max()
+        logprobs = logits - (highest + np.log(np.exp(logits - highest).sum()))
+        best = np.argsort(-logprobs, kind="stable")[:top_logprobs]  # equal ones by lower id
+        token_id = sampler.sample(row[-1])
+        top = [(int(other), float(logprobs[other])) for other in best]
+        scored.append(ScoredToken(token_id, float(logprobs[token_id]), top))
+    return scored

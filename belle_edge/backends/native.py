@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..sampling import SamplingParams
+from ..tokenizer import Tokenizer
 from ..vocabulary import Metadata
-from .base import LogitsMode, SamplerState, SequenceState, TokenIds
+from .base import LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
+from .samplers import core_sampler
 
 
 class NativeBackend:
@@ -56,6 +58,9 @@ class NativeBackend:
             "kv_bytes": model.kv_bytes,
         }
 
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer.from_metadata(self._metadata)
+
     def new_sequence(self) -> SequenceState:
         return self.model.new_sequence()
 
@@ -63,18 +68,7 @@ class NativeBackend:
         return self.model.restore(data)
 
     def new_sampler(self, params: SamplingParams) -> SamplerState:
-        return _core.Sampler(
-            temperature=params.temperature,
-            top_k=params.top_k,
-            top_p=params.top_p,
-            min_p=params.min_p,
-            repetition_penalty=params.repetition_penalty,
-            presence_penalty=params.presence_penalty,
-            frequency_penalty=params.frequency_penalty,
-            seed=params.with_seed().seed or 0,
-            logit_bias=dict(params.logit_bias),
-            banned=list(params.banned),
-        )
+        return core_sampler(params)
 
     def forward(
         self, batch: Sequence[tuple[SequenceState, TokenIds]], *, logits: LogitsMode = "last"
@@ -83,6 +77,14 @@ class NativeBackend:
 
     def forward_sample(self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]]) -> list[int]:
         return self.model.forward_sample(cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch))
+
+    def forward_sample_scored(
+        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, top_logprobs: int
+    ) -> list[ScoredToken]:
+        triples = cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch)
+        return [
+            ScoredToken(*chosen) for chosen in self.model.forward_sample(triples, top_logprobs=top_logprobs)
+        ]
 
     def close(self) -> None:
         self._model = None

@@ -12,8 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .generate import add_engine_arguments, speed_line
-from .info import describe_file, size_text
+from ..memory import size_text
+from .describe import describe_file
+from .options import add_engine_arguments, open_model
+from .reports import speed_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         files = _convert(checkpoint_path(), folder, console)
         _answer(args, files[_TYPES[-1]], console)
         if args.keep is not None:
-            console.print(f"The files are in {folder}. Ask more:", markup=False)
+            console.print("The files are kept. Ask more:", markup=False)
             console.print(f'  belle-edge generate {files[_TYPES[-1]]} "12加30等于多少？"', markup=False)
     return 0
 
@@ -97,10 +99,9 @@ def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
 def _answer(args: argparse.Namespace, path: Path, console: Console) -> None:
     """Ask each question, printing the answer as it is written."""
     from ..demo.tasks import DEMO_QUESTIONS
-    from ..model import Belle
 
     questions = args.question or [question for question, _ in DEMO_QUESTIONS]
-    with Belle.load(path, threads=args.threads, isa=args.isa, context=args.context, kv=args.kv) as model:
+    with open_model(args, path) as model:
         for question in questions:
             console.print(f"[bold]Human:[/bold] {_escaped(question)}")
             console.print("[bold]Assistant:[/bold] ", end="")

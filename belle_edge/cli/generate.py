@@ -1,137 +1,140 @@
-"""`belle-edge generate`: answer one prompt given as argument, file or standard input."""
+"""`belle-edge generate`: answer prompts given as argument, file or standard input."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .options import (
+    add_engine_arguments,
+    add_model_argument,
+    add_sampling_arguments,
+    open_model,
+    sampling_settings,
+)
+from .reports import report, speed_line
+from .terminal import LOGGER, printable, text_writer
 
 if TYPE_CHECKING:
     from ..generation import Generation, Stream
     from ..model import Belle
 
-_SAMPLING_FLAGS: tuple[tuple[str, type, str], ...] = (
-    ("temperature", float, "0 takes the most probable token each time"),
-    ("top_k", int, "keep the K most probable tokens, 0 all"),
-    ("top_p", float, "keep the most probable tokens of this total probability"),
-    ("min_p", float, "keep tokens at least this fraction as probable as the best"),
-    ("repetition_penalty", float, "above 1: seen tokens become less probable"),
-    ("presence_penalty", float, "subtracted from the logits of seen tokens"),
-    ("frequency_penalty", float, "subtracted once per occurrence"),
-    ("seed", int, "the same seed, file and settings give the same text"),
-)
+_CHUNK = 64  # prompts whose answers are printed together; the model takes 16 of them at a time
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Define the command's arguments."""
     parser = subparsers.add_parser(
         "generate",
-        help="answer one prompt",
-        description="Answer one prompt. Without PROMPT and --file the prompt is read from standard input.",
+        help="answer one prompt, or many",
+        description="Answer a prompt. Without PROMPT and --file it is read from standard input.",
     )
-    parser.add_argument("model", metavar="MODEL.gguf", type=Path)
+    add_model_argument(parser)
     prompt = parser.add_mutually_exclusive_group()
     prompt.add_argument("prompt", metavar="PROMPT", nargs="?")
     prompt.add_argument("--file", type=Path, metavar="PATH", help="read the prompt from a UTF-8 text file")
-    parser.add_argument("--raw", action="store_true", help="no chat template, no preset, no stop strings")
-    parser.add_argument(
-        "--max-tokens", type=int, default=256, metavar="N", help="length of the answer (default 256)"
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument("--lines", action="store_true", help="every line of the input is a prompt of its own")
+    many.add_argument(
+        "--jsonl",
+        action="store_true",
+        help='every line is JSON: a text, or an object with the text under "prompt"',
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON line instead of text")
+    parser.add_argument("--raw", action="store_true", help="no chat template, no preset, no stop strings")
+    parser.add_argument("--json", action="store_true", help="print one JSON line per prompt instead of text")
+    parser.add_argument(
+        "--logprobs",
+        type=int,
+        metavar="N",
+        help="with --json: log-probabilities of the tokens, and the N most probable at each step",
+    )
     parser.add_argument(
         "--stream", action=argparse.BooleanOptionalAction, default=True, help="print text while it is written"
     )
     add_engine_arguments(parser)
-    sampling = parser.add_argument_group("sampling (default: the file's own preset)")
-    for name, kind, text in _SAMPLING_FLAGS:
-        sampling.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text
-        )
-    sampling.add_argument(
-        "--stop", action="append", metavar="TEXT", help="end before this text; may be repeated"
-    )
+    add_sampling_arguments(parser)
     parser.set_defaults(run=run)
-
-
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """--threads, --isa, --context and --kv, as `Belle.load` takes them."""
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="default: every processor this process may use"
-    )
-    parser.add_argument(
-        "--isa", metavar="TIER", help="instruction-set tier, see `belle-edge info` (default: the best)"
-    )
-    parser.add_argument(
-        "--context", type=int, metavar="N", help="tokens of prompt and answer (default: as trained)"
-    )
-    parser.add_argument(
-        "--kv", choices=("auto", "f16", "f32"), default="auto", help="type of the key/value cache"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from ..model import Belle
-
-    prompt = _read_prompt(args)
-    settings = {name: getattr(args, name) for name, _, _ in _SAMPLING_FLAGS}
-    settings["stop"] = args.stop
-    with Belle.load(
-        args.model, threads=args.threads, isa=args.isa, context=args.context, kv=args.kv
-    ) as model:
-        stream = model.stream(prompt, max_tokens=args.max_tokens, raw=args.raw, **settings)
-        if args.json:
-            print(json.dumps(_report(_drain(stream), model), ensure_ascii=False))
-            return 0
-        if args.stream:
-            for piece in stream:
-                print(piece, end="", flush=True)
-            print(flush=True)
+    if args.logprobs is not None and not args.json:
+        raise ValueError("--logprobs needs --json, which is where they are shown")
+    text = _read_text(args)
+    prompts = list(_prompts(text, jsonl=args.jsonl)) if args.lines or args.jsonl else [text]
+    settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
+    if args.logprobs is not None:
+        settings["top_logprobs"] = args.logprobs
+    with open_model(args) as model:
+        if args.lines or args.jsonl:
+            _answer_many(prompts, model, settings, as_json=args.json)
         else:
-            print(_drain(stream).text)
-        if args.verbose:
-            print(speed_line(stream.result, model), file=sys.stderr)
+            _answer(model.stream(text, **settings), model, as_json=args.json, live=args.stream)
     return 0
 
 
-def speed_line(result: Generation, model: Belle) -> str:
-    """Token counts and speeds of one answer, for people."""
-    prefill_s = result.timings.prefill_s
-    details = model.details
-    return (
-        f"{result.prompt_tokens} prompt tokens in {prefill_s * 1e3:.0f} ms, "
-        f"{result.completion_tokens} tokens at {result.tokens_per_second:.1f} tokens/s "
-        f"({details['isa']}, {details['threads']} threads)"
-    )
+def _answer_many(prompts: list[str], model: Belle, settings: dict[str, Any], *, as_json: bool) -> None:
+    """Print the answers in the order of the prompts; prompt i uses seed + i."""
+    for start in range(0, len(prompts), _CHUNK):
+        chunk = prompts[start : start + _CHUNK]
+        seed = None if settings["seed"] is None else settings["seed"] + start
+        try:
+            results = model.generate_batch(chunk, **{**settings, "seed": seed})
+        except ValueError as error:
+            raise ValueError(
+                f"prompts {start} to {start + len(chunk) - 1}: {error}" if start else str(error)
+            ) from error
+        for result in results:
+            _print(result, model, as_json=as_json)
 
 
-def _read_prompt(args: argparse.Namespace) -> str:
+def _answer(stream: Stream, model: Belle, *, as_json: bool, live: bool) -> None:
+    """Print the answer to one prompt, piece by piece if `live`."""
+    if live and not as_json:
+        write = text_writer(sys.stdout)
+        for piece in stream:
+            write(piece)
+        write("\n")
+        LOGGER.info("%s", speed_line(stream.result, model))
+        return
+    _print(stream.finish(), model, as_json=as_json)
+
+
+def _print(result: Generation, model: Belle, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report(result, model), ensure_ascii=False), flush=True)
+    else:
+        print(printable(result.text) if sys.stdout.isatty() else result.text, flush=True)
+    LOGGER.info("%s", speed_line(result, model))
+
+
+def _read_text(args: argparse.Namespace) -> str:
     if args.prompt is not None:
         return str(args.prompt)
     if args.file is None and sys.stdin.isatty():
         print("belle-edge: type the prompt, end it with Ctrl-D (Ctrl-Z on Windows)", file=sys.stderr)
-    text: str = args.file.read_text(encoding="utf-8") if args.file is not None else sys.stdin.read()
+    text: str = args.file.read_text(encoding="utf-8-sig") if args.file is not None else sys.stdin.read()
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _drain(stream: Stream) -> Generation:
-    for _ in stream:
-        pass
-    return stream.result
-
-
-def _report(result: Generation, model: Belle) -> dict[str, Any]:
-    return {
-        "text": result.text,
-        "token_ids": list(result.token_ids),
-        "finish_reason": result.finish_reason,
-        "prompt_tokens": result.prompt_tokens,
-        "completion_tokens": result.completion_tokens,
-        "prefill_s": round(result.timings.prefill_s, 6),
-        "decode_s": round(result.timings.decode_s, 6),
-        "tokens_per_s": round(result.tokens_per_second, 3),
-        "isa": model.details["isa"],
-        "threads": model.details["threads"],
-    }
+def _prompts(text: str, *, jsonl: bool) -> Iterator[str]:
+    """The prompts of a text with one per line; empty lines are left out."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if not line.strip():
+            continue
+        if not jsonl:
+            yield line
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"line {number} is not JSON: {error}") from error
+        prompt = value.get("prompt") if isinstance(value, dict) else value
+        if not isinstance(prompt, str):
+            raise ValueError(f'line {number}: expected a text, or an object with a text under "prompt"')
+        yield prompt

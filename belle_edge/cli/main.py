@@ -7,17 +7,17 @@ BELLE_DEBUG in the environment, shows the traceback instead of the line.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import __version__
-from . import convert, demo, generate, info
+from ..errors import BelleError
+from . import chat, completion, convert, demo, generate, info, pull
+from .terminal import printable, set_up_messages, use_utf8
 
-_COMMANDS = (convert, generate, info, demo)
+_COMMANDS = (convert, pull, generate, chat, info, demo, completion)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,16 +33,19 @@ def build_parser() -> argparse.ArgumentParser:
     for subparser in subparsers.choices.values():
         with suppress(argparse.ArgumentError):  # a command may define its own
             subparser.add_argument(
-                "--verbose", action="store_true", help="details on stderr, tracebacks on errors"
+                "-v", "--verbose", action="store_true", help="details on stderr, tracebacks on errors"
             )
+        with suppress(argparse.ArgumentError):
+            subparser.add_argument("-q", "--quiet", action="store_true", help="no notes, only errors")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    _use_utf8()
+    use_utf8()
     args = build_parser().parse_args(argv)
-    warnings.showwarning = _show_warning
+    verbose = getattr(args, "verbose", False)
+    set_up_messages(quiet=getattr(args, "quiet", False), verbose=verbose)
     try:
         code: int | None = args.run(args)
         sys.stdout.flush()
@@ -53,30 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if getattr(args, "verbose", False) or os.environ.get("BELLE_DEBUG"):
+        if verbose or os.environ.get("BELLE_DEBUG"):
             raise
         print(f"belle-edge: error: {_one_line(error)}", file=sys.stderr)
         return 1
     return code or 0
 
 
-def _use_utf8() -> None:
-    """UTF-8 on every pipe and console, whatever the locale says."""
-    for stream, errors in ((sys.stdin, "strict"), (sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors=errors)
-
-
 def _one_line(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"the input is not UTF-8 text (byte {error.start})"
-    text = " ".join(str(error).split())
-    expected = isinstance(error, (ValueError, OSError)) and text
+    text = printable(" ".join(str(error).split()))
+    expected = isinstance(error, (BelleError, ValueError, OSError)) and text
     return text if expected else f"{type(error).__name__}: {text} (--verbose shows where)"
-
-
-def _show_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
-    print(f"belle-edge: note: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

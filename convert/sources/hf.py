@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
 from belle_edge.convert.sources.safetensors_file import open_safetensors
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.convert.sources.torch_file import open_torch_file
@@ -18,7 +19,6 @@ from belle_edge.errors import ConversionError
 
 _LFS_PREFIX = b"version https://git-lfs.github.com/spec/"
 _SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.(?:safetensors|bin))$")
-_METADATA_PATTERNS = ["*.json", "tokenizer.model", "*.jinja", "README.md"]
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
 
 
@@ -61,10 +61,10 @@ def open_checkpoint(src: str | Path, *, revision: str | None = None) -> Checkpoi
     folder = Path(src).expanduser()
     repo_id = None
     if not folder.exists():
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(src)) or str(src).startswith("."):
+        if not is_repo_id(str(src)):
             raise ConversionError(f"[{src}] no such folder, and not a hub id of the form org/name")
         repo_id = str(src)
-        folder = _download(repo_id, revision)
+        folder = download_checkpoint(repo_id, revision)
     elif not folder.is_dir():
         raise ConversionError(f"[{folder.name}] expected a folder with config.json and weights, got a file")
     cached = _CACHE_FOLDER.search(folder.absolute().as_posix())
@@ -197,52 +197,3 @@ def _other_form(folder: Path) -> str:
     if any(name.endswith(".gguf") for name in names):
         return "a .gguf file, which is converted already"
     return ""
-
-
-def _download(repo_id: str, revision: str | None) -> Path:
-    """The local snapshot of a hub repository, downloading what is needed: one form of weights, not both.
-
-    Without a connection an earlier download will do.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
-    try:
-        siblings = HfApi().model_info(repo_id, revision=revision, timeout=15).siblings or []
-    except RepositoryNotFoundError:
-        raise ConversionError(
-            f"[{repo_id}] no such folder here, and no such model on the hub (or it needs a login)"
-        ) from None
-    except RevisionNotFoundError:
-        raise ConversionError(f"[{repo_id}] the hub has no revision {revision!r} of it") from None
-    except Exception as error:  # the kinds of network errors differ between versions of huggingface_hub
-        return _downloaded_earlier(repo_id, revision, reason=_first_line(error))
-    suffix = ".safetensors" if any(file.rfilename.endswith(".safetensors") for file in siblings) else ".bin"
-    try:
-        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=_patterns(suffix)))
-    except Exception as error:
-        raise ConversionError(f"[{repo_id}] download failed: {_first_line(error)}") from None
-
-
-def _downloaded_earlier(repo_id: str, revision: str | None, *, reason: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    for suffix in (".safetensors", ".bin"):
-        wanted = _patterns(suffix)
-        try:
-            found = snapshot_download(
-                repo_id, revision=revision, allow_patterns=wanted, local_files_only=True
-            )
-            return Path(found)
-        except LocalEntryNotFoundError:
-            continue
-    raise ConversionError(f"[{repo_id}] no such folder here, and the hub cannot be reached ({reason})")
-
-
-def _patterns(suffix: str) -> list[str]:
-    return [*_METADATA_PATTERNS, f"model*{suffix}", f"pytorch_model*{suffix}"]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

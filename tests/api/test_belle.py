@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +15,6 @@ from belle_edge import Belle, SamplingParams
 
 Converted = Callable[[str, str], Path]
 QUESTION = "用一句话介绍北京。"
-
-
-@pytest.fixture(scope="module")
-def stories(converted: Converted) -> Iterator[Belle]:
-    with Belle.load(converted("stories260K/hf", "f32")) as model:
-        yield model
-
-
-@pytest.fixture(scope="module")
-def tiny_zh(converted: Converted) -> Iterator[Belle]:
-    with Belle.load(converted("belle-tiny-zh", "q4_0")) as model:
-        yield model
 
 
 def test_stories_reproduce_the_golden_text(stories: Belle, test_data: Path) -> None:

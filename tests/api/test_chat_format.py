@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from belle_edge.chat_format import ChatFormat
+from belle_edge._core import GgufFile
+from belle_edge.chat_format import ChatFormat, encode_continuation
 from belle_edge.errors import ModelFormatError
 from belle_edge.prompts import FAMILIES
 from belle_edge.tokenizer import Tokenizer
@@ -89,3 +91,49 @@ def test_a_text_may_hold_the_guard_itself(tokenizer: Tokenizer) -> None:
     ids = ChatFormat(template="{{ messages[0]['content'] }}").encode(tokenizer, _message(text))
     assert tokenizer.decode(ids) == text
     assert 2 not in ids
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_the_next_turn_is_what_the_template_puts_behind_an_answer(tokenizer: Tokenizer, family: str) -> None:
+    chat = ChatFormat(template=FAMILIES[family].chat_template)
+    first = chat.encode(tokenizer, _message("a"))
+    answer = encode_continuation(tokenizer, "b")
+    following = chat.encode_next(tokenizer, "c</s>\ufdd1")
+    messages = [*_message("a"), {"role": "assistant", "content": "b"}, *_message("c</s>\ufdd1")]
+    assert [*first, *answer, *following] == chat.encode(tokenizer, messages)
+    assert following.count(2) == (family == "belle-v2")  # typed by a user it is text
+
+
+def test_a_continuation_has_no_space_before_it(tokenizer: Tokenizer) -> None:
+    space = tokenizer.encode("", add_bos=False) or [tokenizer.vocabulary.tokens.index("▁")]
+    for text in ("a", "\nHuman:", " a", "\x01", "你"):
+        ids = encode_continuation(tokenizer, text)
+        assert b"".join(map(tokenizer.token_bytes, ids)).decode() == text
+        assert tokenizer.encode(text, add_bos=False) == [*space, *ids]
+    assert encode_continuation(tokenizer, "") == []
+
+
+def test_a_template_that_rewrites_answers_has_no_next_turn(tokenizer: Tokenizer) -> None:
+    for template in (
+        "{% for m in messages %}{{ m['content'] | upper }}{% endfor %}{{ messages | length }}",
+        "{{ messages[-1]['content'] }}",
+    ):
+        with pytest.raises(ValueError, match="rewrites earlier answers"):
+            ChatFormat(template=template).encode_next(tokenizer, "x")
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_turns_join_to_the_templates_text_in_llamas_vocabulary(test_data: Path, family: str) -> None:
+    file = GgufFile(str(test_data / "tokenizers/llama/ggml-vocab-llama-spm.gguf"))
+    llama, chat = Tokenizer.from_metadata(file), ChatFormat(template=FAMILIES[family].chat_template)
+    for answer in ("你好，有什么可以帮您？", "Hello there.", "1. one\n2. two", " lead", "x "):
+        messages = [*_message("hi"), {"role": "assistant", "content": answer}, *_message("再见 next")]
+        parts = [
+            *chat.encode(llama, messages[:1]),
+            *encode_continuation(llama, answer),
+            *chat.encode_next(llama, "再见 next"),
+        ]
+        whole = chat.encode(llama, messages)
+        assert llama.decode(parts, skip_special=False) == llama.decode(whole, skip_special=False)
+        if not answer[0].isascii():  # else the space before an English word may be part of its token
+            assert parts == whole

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import belle_edge
 
 HEAVY = (
@@ -51,3 +53,11 @@ def test_one_version() -> None:
     from belle_edge import _core
 
     assert _core.__version__ == belle_edge.__version__
+
+
+def test_every_public_name_is_there() -> None:
+    assert sorted(belle_edge.__all__, key=str.lower) == sorted(set(belle_edge.__all__), key=str.lower)
+    for name in belle_edge.__all__:
+        assert getattr(belle_edge, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = belle_edge.nothing

@@ -2,93 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import gguf
 import pytest
 
+from ..hub.stand_in import COMMIT, serve
+
 pytest.importorskip("huggingface_hub")
 
 REPO = "BelleGroup/BELLE-7B-2M"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@contextmanager
-def stand_in_hub(folder: Path, requested: list[str]) -> Iterator[str]:
-    """Serves `folder` as REPO as far as downloading a snapshot needs; notes the files that were fetched."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
-
-        def do_GET(self) -> None:
-            self.answer(body=True)
-
-        def answer(self, *, body: bool) -> None:
-            path = self.path.split("?")[0]
-            files = [item for item in sorted(folder.iterdir()) if item.is_file()]
-            if path.startswith(f"/api/models/{REPO}/tree/"):
-                entries = [
-                    {"type": "file", "path": item.name, "size": item.stat().st_size, "oid": oid(item)}
-                    for item in files
-                ]
-                self.send(json.dumps(entries).encode(), body=body)
-            elif path in (
-                f"/api/models/{REPO}",
-                *(f"/api/models/{REPO}/revision/{r}" for r in ("main", COMMIT)),
-            ):
-                siblings = [{"rfilename": item.name} for item in files]
-                self.send(json.dumps({"id": REPO, "sha": COMMIT, "siblings": siblings}).encode(), body=body)
-            elif path.startswith(f"/{REPO}/resolve/") and (folder / path.split("/")[-1]).is_file():
-                item = folder / path.split("/")[-1]
-                if body:
-                    requested.append(item.name)
-                self.send(item.read_bytes(), body=body, etag=oid(item))
-            else:
-                self.send(b"{}", body=body, status=404, error="RepoNotFound")
-
-        def send(
-            self, data: bytes, *, body: bool, status: int = 200, etag: str = "", error: str = ""
-        ) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.send_header("X-Repo-Commit", COMMIT)
-            if etag:
-                self.send_header("ETag", f'"{etag}"')
-            if error:
-                self.send_header("X-Error-Code", error)
-            self.end_headers()
-            if body:
-                self.wfile.write(data)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def oid(path: Path) -> str:
-    return hashlib.sha1(path.read_bytes()).hexdigest()
 
 
 def run(
@@ -111,13 +39,13 @@ def test_hub_id(make_bloom: Any, tmp_path: Path) -> None:
 
     folder, cache = make_bloom(), tmp_path / "cache"
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    requested: list[str] = []
-    with stand_in_hub(folder, requested) as endpoint:
+    with serve(REPO, folder) as hub:
+        endpoint = hub.url
         done = run(REPO, tmp_path / "out.gguf", endpoint=endpoint, cache=cache)
         assert done.returncode == 0, done.stderr
         unknown = run("BelleGroup/nothing", tmp_path / "no.gguf", endpoint=endpoint, cache=cache)
-    assert "model.safetensors" in requested
-    assert "pytorch_model.bin" not in requested
+    assert "model.safetensors" in hub.fetched()
+    assert "pytorch_model.bin" not in hub.fetched()
     assert json.loads(done.stdout)["family"] == "belle"
     reader = gguf.GGUFReader(tmp_path / "out.gguf")
     found = {key: field.contents() for key, field in reader.fields.items()}

@@ -26,11 +26,12 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "_version"}
+SHARED = {"errors", "folders", "_version"}
 TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
+    "folders": set(),
     "prompts": SHARED,
     "sampling": SHARED,
     "vocabulary": SHARED,
@@ -41,10 +42,32 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "demo": SHARED,
     "convert": {"_core", "prompts", "errors"},
     "backends": SHARED | TEXT | {"_core"},
-    "generation": SHARED | TEXT | {"backends"},
-    "model": SHARED | TEXT | {"backends", "generation"},
-    "cli": SHARED | TEXT | {"_core", "backends", "generation", "model", "convert", "demo", "evaluation"},
-    "__init__": SHARED | {"model", "generation", "sampling", "tokenizer"},
+    "text_assembly": SHARED | TEXT,
+    "answer": SHARED | TEXT | {"backends", "text_assembly"},
+    "generation": SHARED | TEXT | {"backends", "answer"},
+    "batch": SHARED | TEXT | {"backends", "answer", "generation"},
+    "conversation_file": SHARED | TEXT | {"backends", "answer"},
+    "conversation": SHARED | TEXT | {"backends", "answer", "generation", "conversation_file"},
+    "writer": SHARED | TEXT | {"backends", "answer", "generation", "batch", "conversation"},
+    "memory": SHARED | {"_core"},
+    "model": SHARED | TEXT | {"backends", "answer", "generation", "writer", "memory"},
+    "hub": SHARED | {"convert"},
+    "hf": SHARED | TEXT | {"_core", "backends", "convert", "hub"},
+    "cli": SHARED
+    | TEXT
+    | {
+        "hub",
+        "_core",
+        "backends",
+        "generation",
+        "conversation",
+        "model",
+        "convert",
+        "demo",
+        "evaluation",
+        "memory",
+    },
+    "__init__": SHARED | {"model", "answer", "generation", "conversation", "sampling", "tokenizer"},
 }
 HEAVY = {
     "torch",

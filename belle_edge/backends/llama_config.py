@@ -1,0 +1,69 @@
+"""What a model loaded by llama.cpp is, for reports: shapes, cache sizes, the CPU features in use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .._core import GgufFile
+from ..vocabulary import Metadata
+from .llama_library import Library
+
+KV_BYTES = {"f32": 4, "f16": 2}  # per value
+_FLOAT_TYPES = frozenset({"f32", "f16", "bf16"})
+_BY_CACHE_SIZE = "rope_factors_long.weight"  # with this tensor llama.cpp chooses rotary factors by cache size
+
+
+def config_of(library: Library, model: Any, metadata: Metadata) -> dict[str, Any]:
+    """As `Backend.config`; 0 for what an architecture does not have."""
+    api = library.api
+    n_heads, hidden = int(api.llama_model_n_head(model)), int(api.llama_model_n_embd(model))
+    return {
+        "architecture": str(metadata.get("general.architecture")),
+        "n_layers": int(api.llama_model_n_layer(model)),
+        "n_heads": n_heads,
+        "n_kv_heads": int(api.llama_model_n_head_kv(model)),
+        "head_dim": _number(metadata, "attention.key_length") or (hidden // n_heads if n_heads else 0),
+        "hidden_size": hidden,
+        "feed_forward_size": _number(metadata, "feed_forward_length"),
+        "vocab_size": int(api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))),
+        "context_length": int(api.llama_model_n_ctx_train(model)),
+    }
+
+
+def kv_bytes_per_token(config: Mapping[str, Any], metadata: Metadata, kv_type: str) -> int:
+    """Keys and values of one token; an estimate where layers differ in ways the usual keys do not tell."""
+    value_dim = _number(metadata, "attention.value_length") or config["head_dim"]
+    heads = _get(metadata, "attention.head_count_kv")
+    n_heads = int(np.sum(heads)) if np.ndim(heads) else config["n_layers"] * config["n_kv_heads"]
+    return int(n_heads * (config["head_dim"] + value_dim) * KV_BYTES[kv_type])
+
+
+def default_kv_type(file: GgufFile) -> str:
+    """f32 where all matrices are float, as in the native engine; else f16."""
+    types = {tensor.type for tensor in file.tensors() if len(tensor.shape) > 1}
+    return "f32" if types <= _FLOAT_TYPES else "f16"
+
+
+def may_resize_cache(file: GgufFile) -> bool:
+    """Whether logits stay the same in a cache of another size."""
+    return all(tensor.name != _BY_CACHE_SIZE for tensor in file.tensors())
+
+
+def cpu_features(library: Library) -> str:
+    """What this build of llama.cpp uses, as "AVX2 FMA F16C"."""
+    text = library.api.llama_print_system_info().decode("ascii", "replace")
+    return " ".join(re.findall(r"(\w+) = 1\b", text))
+
+
+def _get(metadata: Metadata, key: str) -> Any:
+    return metadata.get(f"{metadata.get('general.architecture')}.{key}")
+
+
+def _number(metadata: Metadata, key: str) -> int:
+    """A number, or the largest one of a value per layer; 0 if absent."""
+    value = _get(metadata, key)
+    return 0 if value is None else int(np.max(value))

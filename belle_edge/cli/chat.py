@@ -1,0 +1,86 @@
+"""`belle-edge chat`: a conversation in the terminal, or from a pipe with a turn on each line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .notice import start_notice
+from .options import (
+    add_engine_arguments,
+    add_model_argument,
+    add_sampling_arguments,
+    open_model,
+    sampling_settings,
+)
+from .terminal import styled
+
+_HOW = '''\
+A turn is a line. End a line with a backslash to go on in the next one, or put a longer text between lines of
+"""; a pasted text stays together. Lines that begin with / are commands, /help lists them; // at the start of a
+line stands for a plain /. Ctrl-C stops an answer, Ctrl-D leaves.
+'''
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Define the command's arguments."""
+    parser = subparsers.add_parser(
+        "chat",
+        help="talk with a model",
+        description="Talk with a model. With standard input from a pipe every line is a turn, and only the "
+        "answers go to standard output.",
+        epilog=_HOW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_model_argument(parser)
+    parser.add_argument("--system", metavar="TEXT", help="an instruction that opens the conversation")
+    parser.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved conversation")
+    parser.add_argument(
+        "--overflow",
+        choices=("error", "slide"),
+        default="error",
+        help="when the context is full: stop with an error (default), or drop the oldest turns",
+    )
+    parser.add_argument("--json", action="store_true", help="print every answer as one JSON line")
+    parser.add_argument("--no-history", action="store_true", help="keep no file of the lines typed here")
+    add_engine_arguments(parser)
+    add_sampling_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from .chat_session import COMMANDS, ChatSession
+    from .turns import history_file, line_editing, pipe_line, read_turns, terminal_line
+
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    with open_model(args) as model:
+        if not args.quiet:
+            for line in start_notice(model.backend.metadata):
+                print(styled(line, "dim", stream=sys.stderr), file=sys.stderr)
+        session = ChatSession(
+            model,
+            interactive=interactive,
+            as_json=args.json,
+            max_tokens=args.max_tokens,
+            overflow=args.overflow,
+            sampling={name: value for name, value in sampling_settings(args).items() if value is not None},
+        )
+        session.start(system=args.system, load=args.load)
+        if not interactive:
+            return session.run(read_turns(pipe_line, _raise_interrupt))
+        if not args.quiet:
+            print(
+                styled("/help lists the commands, Ctrl-D leaves.", "dim", stream=sys.stderr), file=sys.stderr
+            )
+        prompts = [
+            styled(mark, "bold", "cyan", stream=sys.stdout, readline_prompt=True) for mark in ("> ", ". ")
+        ]
+        history = None if args.no_history else history_file()
+        with line_editing([f"/{name}" for name in COMMANDS], history):
+            return session.run(read_turns(terminal_line(*prompts), session.interrupted))
+
+
+def _raise_interrupt() -> None:
+    raise KeyboardInterrupt

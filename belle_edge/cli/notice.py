@@ -1,0 +1,35 @@
+"""What a user should know before the first answer: a model's licence and its limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..vocabulary import Metadata
+
+_LIMITS = "It makes factual errors, reasons and codes weakly, and can write harmful text: check what it says."
+_RESEARCH_ONLY = "BELLE's data and models are for research only, not for commercial use"
+_FAMILY_TERMS = {  # where a file states no licence of its own
+    "belle": f"BLOOM's RAIL terms; {_RESEARCH_ONLY}",
+    "belle-llama": f"Meta's LLaMA terms; {_RESEARCH_ONLY}",
+    "belle-ext": f"Meta's LLaMA terms; {_RESEARCH_ONLY}",
+    "belle-v2": f"the LLaMA 2 licence; {_RESEARCH_ONLY}",
+}
+
+
+def licence_text(metadata: Metadata) -> str:
+    """The licence as the file states it, else the terms of its BELLE family, in one line."""
+    name, link = metadata.get("general.license.name"), metadata.get("general.license.link")
+    stated = name or metadata.get("general.license")
+    if isinstance(stated, str) and stated:
+        return f"{stated} ({link})" if isinstance(link, str) and link else stated
+    family = metadata.get("belle.family")
+    terms = _FAMILY_TERMS.get(family) if isinstance(family, str) else None
+    return (
+        f"not stated in the file; models of family {family}: {terms}" if terms else "not stated in the file"
+    )
+
+
+def start_notice(metadata: Metadata) -> list[str]:
+    """The lines that a chat starts with."""
+    return [f"licence: {licence_text(metadata)}", _LIMITS]

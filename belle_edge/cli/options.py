@@ -1,0 +1,108 @@
+"""Arguments that several commands share, and the loading of a model as they say."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .terminal import LOGGER
+
+if TYPE_CHECKING:
+    from ..model import Belle
+
+_SAMPLING_FLAGS: tuple[tuple[str, type, str], ...] = (
+    ("temperature", float, "0 takes the most probable token each time"),
+    ("top_k", int, "keep the K most probable tokens, 0 all"),
+    ("top_p", float, "keep the most probable tokens of this total probability"),
+    ("min_p", float, "keep tokens at least this fraction as probable as the best"),
+    ("repetition_penalty", float, "above 1: seen tokens become less probable"),
+    ("presence_penalty", float, "subtracted from the logits of seen tokens"),
+    ("frequency_penalty", float, "subtracted once per occurrence"),
+    ("seed", int, "the same seed, file and settings give the same text"),
+)
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """MODEL.gguf, required."""
+    parser.add_argument("model", metavar="MODEL.gguf", type=Path)
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the model is loaded, as `Belle.load` takes it."""
+    engine = parser.add_argument_group("engine")
+    engine.add_argument(
+        "--backend",
+        choices=("native", "llama.cpp"),
+        default="native",
+        help="llama.cpp runs any architecture it knows, through llama-cpp-python (default: native)",
+    )
+    engine.add_argument(
+        "--threads", type=int, metavar="N", help="default: every processor this process may use"
+    )
+    engine.add_argument(
+        "--isa", metavar="TIER", help="instruction-set tier, see `belle-edge info` (default: the best)"
+    )
+    engine.add_argument(
+        "--context", type=int, metavar="N", help="tokens of prompt and answer (default: as trained)"
+    )
+    engine.add_argument(
+        "--kv", choices=("auto", "f16", "f32"), default="auto", help="type of the key/value cache"
+    )
+    engine.add_argument(
+        "--no-memory-check",
+        dest="memory_check",
+        action="store_false",
+        help="load even if the model does not seem to fit into memory",
+    )
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """--max-tokens and the settings of SamplingParams."""
+    parser.add_argument(
+        "--max-tokens", type=int, default=256, metavar="N", help="length of an answer (default 256)"
+    )
+    sampling = parser.add_argument_group("sampling (default: the file's own preset)")
+    for name, kind, text in _SAMPLING_FLAGS:
+        sampling.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text
+        )
+    sampling.add_argument(
+        "--penalty-scope",
+        choices=("all", "answer"),
+        help="which tokens count as seen: prompt and answer (default), or the answer alone",
+    )
+    sampling.add_argument(
+        "--stop", action="append", metavar="TEXT", help="end before this text; may be repeated"
+    )
+
+
+def sampling_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings by name; None where the command line says nothing."""
+    names = (*(name for name, _, _ in _SAMPLING_FLAGS), "penalty_scope", "stop")
+    return {name: getattr(args, name) for name in names}
+
+
+def open_model(args: argparse.Namespace, path: Path | None = None) -> Belle:
+    """Load args.model, or `path`, after checking that it fits into memory. Raises what `Belle.load` raises."""
+    from ..memory import InsufficientMemoryError
+    from ..model import Belle
+
+    path = args.model if path is None else path
+    start = time.perf_counter()
+    try:
+        model = Belle.load(
+            path,
+            backend=args.backend,
+            threads=args.threads,
+            isa=args.isa,
+            context=args.context,
+            kv=args.kv,
+            memory_check=args.memory_check,
+        )
+    except InsufficientMemoryError as error:
+        raise InsufficientMemoryError(f"{error}; --no-memory-check loads it anyway") from None
+    details = ", ".join(f"{key} {value}" for key, value in model.details.items())
+    LOGGER.info("loaded %s in %.2f s: %s", path.name, time.perf_counter() - start, details)
+    return model

@@ -1,0 +1,109 @@
+"""`belle-edge pull`: a model from the hub, downloaded with resume and checksums, converted if wanted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..hub import Pulled
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command on an argparse subparsers object."""
+    parser = subparsers.add_parser(
+        "pull",
+        help="download a model from the hub",
+        description="Download a model from the hub: the checkpoint's needed files, or one GGUF file. A download that"
+        " was cut off continues; hashes are checked; without a connection an earlier download is used.",
+        epilog="Environment: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HOME (the cache), HF_HUB_OFFLINE=1.",
+    )
+    parser.add_argument("repo_id", metavar="ID", help="hub id, as BelleGroup/BELLE-7B-2M")
+    parser.add_argument("--revision", help="branch, tag or commit (default: main)")
+    parser.add_argument("--to", metavar="DIR", help="folder for the files (default: the hub's cache)")
+    parser.add_argument(
+        "--convert", action="store_true", help="make a GGUF file, in --to or in the current folder"
+    )
+    parser.add_argument(
+        "-t",
+        "--type",
+        metavar="TYPE",
+        help="with --convert: type of the matrices (default: q4_0); of a repository of GGUF files: which one",
+    )
+    parser.add_argument(
+        "--include",
+        metavar="PATTERN",
+        nargs="+",
+        default=(),
+        help="fetch the files that match instead of the needed ones",
+    )
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite an existing GGUF file")
+    parser.add_argument(
+        "--json", action="store_true", help="print a machine-readable report, and nothing else"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pull as the arguments say. Returns the exit code; the errors of the download and the conversion pass."""
+    from contextlib import nullcontext
+
+    from belle_edge.convert import TYPES
+    from belle_edge.convert.progress import terminal_progress
+
+    from ..hub import pull
+
+    silent = args.json or getattr(args, "quiet", False)
+    if args.convert and args.type is not None and args.type not in TYPES:
+        print(f"belle-edge: error: --type {args.type}: expected one of {', '.join(TYPES)}", file=sys.stderr)
+        return 2
+    if silent:
+        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined, unused-ignore]
+
+        disable_progress_bars()
+    try:
+        with nullcontext(None) if silent or not args.convert else terminal_progress() as progress:
+            pulled = pull(
+                args.repo_id,
+                revision=args.revision,
+                to=args.to,
+                include=args.include,
+                type=args.type,
+                convert=args.convert,
+                force=args.force,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        print("belle-edge: interrupted; the same command continues the download", file=sys.stderr)
+        return 130
+    if args.json:
+        print(json.dumps(_report(pulled), ensure_ascii=False, indent=2))
+    else:
+        _print(pulled)
+    return 0
+
+
+def _report(pulled: Pulled) -> dict[str, Any]:
+    return {
+        "repo_id": pulled.repo_id,
+        "commit": pulled.commit,
+        "folder": str(pulled.folder),
+        "files": [path.relative_to(pulled.folder).as_posix() for path in pulled.files],
+        "bytes": pulled.n_bytes,
+        "from_cache": pulled.from_cache,
+        "gguf": None if pulled.gguf is None else str(pulled.gguf),
+    }
+
+
+def _print(pulled: Pulled) -> None:
+    if pulled.report is not None:
+        pulled.report.print()
+        return
+    source = f"{pulled.repo_id}@{pulled.commit[:8]}"
+    print(f"{source}: {len(pulled.files)} files, {pulled.n_bytes / 1e6:.1f} MB, in {pulled.folder}")
+    if pulled.gguf is not None:
+        print(f"belle-edge chat {pulled.gguf}")
+    elif any(path.name == "config.json" for path in pulled.files):
+        print(f"belle-edge convert {pulled.folder} -o model.gguf")

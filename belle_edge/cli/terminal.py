@@ -1,0 +1,82 @@
+"""Standard streams and the terminal: UTF-8, colours where they are wanted, log lines, text that is safe to show."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import TextIO
+
+LOGGER = logging.getLogger("belle_edge")
+
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
+
+
+def use_utf8() -> None:
+    """UTF-8 on every pipe, whatever the locale says.
+
+    A Windows console needs nothing more: there Python reads and writes UTF-16 through the console's own
+    functions, independent of the code page.
+    """
+    for stream, errors in ((sys.stdin, "strict"), (sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=errors)
+
+
+def set_up_messages(*, quiet: bool, verbose: bool) -> None:
+    """Log records of the package and Python warnings go to stderr, a line each.
+
+    quiet: errors only; verbose: information, too.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("belle-edge: %(message)s"))
+    LOGGER.handlers = [handler]
+    LOGGER.propagate = False
+    LOGGER.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
+    warnings.showwarning = _log_warning
+
+
+def _log_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
+    LOGGER.warning("note: %s", message)
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that shows colours and NO_COLOR (https://no-color.org) is unset or empty."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return False
+    if sys.platform == "win32":
+        os.system("")  # switches escape sequences on in the console that predates Windows Terminal
+    return True
+
+
+def styled(text: str, *styles: str, stream: TextIO, readline_prompt: bool = False) -> str:
+    """`text` in colours or weights, or as it is where `stream` shows none.
+
+    readline_prompt: mark the escape sequences as having no width, as readline's line editing needs.
+    """
+    if not wants_colour(stream):
+        return text
+    start = f"\x1b[{';'.join(_STYLES[style] for style in styles)}m"
+    mark = "\x01{}\x02" if readline_prompt else "{}"
+    return f"{mark.format(start)}{text}{mark.format(chr(27) + '[0m')}"
+
+
+def printable(text: str) -> str:
+    """Text without control characters: a model must not move the cursor or reprogram the terminal."""
+    return _CONTROL.sub("", text)
+
+
+def text_writer(stream: TextIO) -> Callable[[str], None]:
+    """Writes pieces of a model's text to `stream` at once; made printable where that is a terminal."""
+    return partial(_write, stream, printable if stream.isatty() else str)
+
+
+def _write(stream: TextIO, prepare: Callable[[str], str], text: str) -> None:
+    stream.write(prepare(text))
+    stream.flush()

@@ -1,0 +1,111 @@
+"""AutoTokenizer and AutoModelForCausalLM: `from_pretrained` with transformers' arguments."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from ..chat_format import ChatFormat
+from ..errors import ModelFormatError
+from ..tokenizer import Tokenizer
+from .model import HfModel
+from .sources import DEFAULT_TYPE, Options, find, tokenizer_metadata
+from .tokenizer import HfTokenizer
+
+_log = logging.getLogger(__name__)
+
+
+class AutoTokenizer:
+    """Use `AutoTokenizer.from_pretrained`."""
+
+    @staticmethod
+    def from_pretrained(
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        family: str | None = None,
+        quantization: str = DEFAULT_TYPE,
+        gguf_file: str | None = None,
+        padding_side: str | None = None,
+        **ignored: Any,
+    ) -> HfTokenizer:
+        """The tokenizer of a GGUF file, a checkpoint folder, or a hub id (without its weights).
+
+        family: prompt family of the chat template, if the recognised one is wrong. quantization, gguf_file:
+        as for the model, where there are several GGUF files. Other arguments of transformers' have no effect.
+        Raises ConversionError, OSError, ModelFormatError, UnsupportedModelError, ValueError.
+        """
+        _note_ignored("AutoTokenizer", ignored)
+        name = os.fspath(pretrained_model_name_or_path)
+        options = Options(type=quantization, family=family, revision=revision, gguf_file=gguf_file)
+        source = find(name, options, weights=False)
+        metadata = tokenizer_metadata(source)
+        settings = dict(source.json("tokenizer_config.json") or {})
+        if padding_side is not None:
+            settings["padding_side"] = padding_side
+        return HfTokenizer(
+            Tokenizer.from_metadata(metadata),
+            chat_template=ChatFormat.from_metadata(metadata).template,
+            settings=settings,
+            name_or_path=name,
+        )
+
+
+class AutoModelForCausalLM:
+    """Use `AutoModelForCausalLM.from_pretrained`."""
+
+    @staticmethod
+    def from_pretrained(
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        quantization: str | None = None,
+        family: str | None = None,
+        gguf_file: str | None = None,
+        load_in_8bit: bool = False,
+        load_in_4bit: bool = False,
+        backend: str = "native",
+        threads: int | None = None,
+        context: int | None = None,
+        kv: str = "auto",
+        isa: str | None = None,
+        **ignored: Any,
+    ) -> HfModel:
+        """The model of a GGUF file, a checkpoint folder, or a hub id.
+
+        Folders and hub ids are converted once, into a cache ($BELLE_CACHE, or the user's cache folder).
+        quantization: type of the matrices, f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0, or q8_0 for
+        load_in_8bit. backend, threads, context, kv, isa: as for `Belle.load`. Other arguments of
+        transformers' (torch_dtype, device_map, …) have no effect.
+        Raises ConversionError, OSError, ModelFormatError, UnsupportedModelError, ValueError.
+        """
+        _note_ignored("AutoModelForCausalLM", ignored)
+        name = os.fspath(pretrained_model_name_or_path)
+        chosen = quantization or ("q8_0" if load_in_8bit and not load_in_4bit else DEFAULT_TYPE)
+        options = Options(type=chosen, family=family, revision=revision, gguf_file=gguf_file)
+        engine: dict[str, Any] = {
+            "backend": backend,
+            "threads": threads,
+            "context": context,
+            "kv": kv,
+            "isa": isa,
+            "name_or_path": name,
+        }
+        source = find(name, options, weights=True)
+        settings = source.json("generation_config.json")
+        try:
+            return HfModel(source.gguf(), generation_config=settings, **engine)
+        except ModelFormatError as error:
+            entry = source.entry
+            if entry is None:
+                raise
+            _log.warning("%s: the cached conversion is damaged (%s); converting again", name, error)
+            entry.discard()
+        source = find(name, options, weights=True)  # the weights, if they were not needed before
+        return HfModel(source.gguf(), generation_config=settings, **engine)
+
+
+def _note_ignored(who: str, names: dict[str, Any]) -> None:
+    if names:
+        _log.debug("%s: arguments without effect here: %s", who, ", ".join(sorted(names)))

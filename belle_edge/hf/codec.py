@@ -1,0 +1,100 @@
+"""Text ↔ ids with special tokens, exactly as transformers' tokenizers do it, on the tables of a GGUF file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from ..tokenizer import Tokenizer
+from ..vocabulary import TokenType
+
+_SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space
+_REPLACEMENT = "\ufffd"
+_ROW_WITHOUT_TOKEN = re.compile(r"\[(PAD|UNUSED)(\d+)\]")  # the converter's names for spare embedding rows
+
+
+class Codec:
+    """Encodes texts in which special tokens count as such; decodes them back to their texts."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.vocabulary = tokenizer.vocabulary
+        self.special = self.vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})  # text -> id
+        longest_first = sorted(self.special, key=len, reverse=True)
+        self._special_pattern = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+
+    @cached_property
+    def n_tokens(self) -> int:
+        """Entries of the vocabulary, without the names of spare embedding rows at its end."""
+        types, tokens = self.vocabulary.types, self.vocabulary.tokens
+        n_tokens = len(tokens)
+        while n_tokens and types[n_tokens - 1] == TokenType.UNUSED and _is_spare(tokens[n_tokens - 1]):
+            n_tokens -= 1
+        return n_tokens
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Ids of `text`, with BOS and EOS as the file's settings say if `add_special_tokens`."""
+        vocabulary = self.vocabulary
+        ids: list[int] = []
+        for index, part in enumerate(self._special_pattern.split(text) if self.special else [text]):
+            if index % 2:
+                ids.append(self.special[part])
+            elif part:
+                starts_text = index == 0 and not part.startswith((" ", _SPACE_MARK))
+                encoder = self._tokenizer if starts_text else self._inner
+                ids += encoder.encode(part, add_bos=False, add_eos=False)
+        if not add_special_tokens:
+            return ids
+        start = [vocabulary.bos_id] if vocabulary.add_bos and vocabulary.bos_id is not None else []
+        end = [vocabulary.eos_id] if vocabulary.add_eos and vocabulary.eos_id is not None else []
+        return [*start, *ids, *end]
+
+    @cached_property
+    def _inner(self) -> Tokenizer:
+        """Without SentencePiece's space in front, which transformers (since 5) puts before the whole text only,
+        and not before one that starts with a space."""
+        if not self.vocabulary.add_space_prefix:
+            return self._tokenizer
+        return Tokenizer(replace(self.vocabulary, add_space_prefix=False))
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """Text of `ids`; bytes that are no UTF-8 become U+FFFD. ValueError for an id outside the vocabulary."""
+        kept = [token_id for token_id in ids if not (skip_special_tokens and self.is_special(token_id))]
+        if self.vocabulary.model == "gpt2":
+            return b"".join(map(self._bytes, kept)).decode("utf-8", "replace")
+        text = self._join_pieces(kept)
+        return text.removeprefix(" ") if self.vocabulary.add_space_prefix else text
+
+    def _join_pieces(self, ids: Sequence[int]) -> str:
+        """SentencePiece: a run of byte pieces is UTF-8 as a whole, or U+FFFD for each of its bytes."""
+        text, run = "", b""
+        for token_id in ids:
+            data = self._bytes(token_id)
+            if self.vocabulary.types[token_id] == TokenType.BYTE:
+                run += data
+                continue
+            text += _byte_run(run) + data.decode("utf-8", "replace")
+            run = b""
+        return text + _byte_run(run)
+
+    def _bytes(self, token_id: int) -> bytes:
+        if _is_spare(self.vocabulary.tokens[token_id]) if 0 <= token_id < len(self.vocabulary) else False:
+            return b""
+        return self._tokenizer.token_bytes(token_id, skip_special=False)
+
+    def is_special(self, token_id: int) -> bool:
+        known = 0 <= token_id < len(self.vocabulary)
+        return known and self.vocabulary.types[token_id] in (TokenType.CONTROL, TokenType.UNKNOWN)
+
+
+def _is_spare(token: str) -> bool:
+    return _ROW_WITHOUT_TOKEN.fullmatch(token) is not None
+
+
+def _byte_run(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _REPLACEMENT * len(data)

@@ -1,0 +1,252 @@
+"""A model with the interface of transformers' causal language models, on a backend of this package."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends import open_backend
+from .decoding import Hooks, decode_steps, start_rows
+from .generation_config import GenerationConfig
+from .rows import check_prompt, spans, token_rows
+from .tensors import TensorKind, is_torch, make_tensor, torch_or_none
+
+_log = logging.getLogger(__name__)
+_FORWARD_WITHOUT_EFFECT = {
+    "use_cache",
+    "return_dict",
+    "output_attentions",
+    "output_hidden_states",
+    "token_type_ids",
+}
+
+
+@dataclass
+class ModelOutput:
+    """Of a forward pass: `logits` float32 [n_rows, n_tokens, n_vocab]."""
+
+    logits: Any
+
+    def __getitem__(self, key: int | str) -> Any:
+        return {0: self.logits, "logits": self.logits}[key]
+
+
+@dataclass
+class GenerateOutput:
+    """Of `generate(return_dict_in_generate=True)`: `sequences` int64 [n_rows, n_tokens]; scores are not kept."""
+
+    sequences: Any
+    scores: None = None
+
+    def __getitem__(self, key: int | str) -> Any:
+        return {0: self.sequences, "sequences": self.sequences}[key]
+
+
+class ModelConfig(dict[str, Any]):
+    """Architecture and shapes under transformers' names, as entries and as attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
+class HfModel:
+    """A loaded GGUF file. Everything is on the CPU; weights keep the file's types whatever `.half()` says."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        generation_config: Mapping[str, Any] | None = None,
+        name_or_path: str = "",
+        backend: str = "native",
+        threads: int | None = None,
+        context: int | None = None,
+        kv: str = "auto",
+        isa: str | None = None,
+    ) -> None:
+        """generation_config: the source's generation_config.json; without one EOS, BOS and padding are the
+        file's. The other arguments, and what is raised: as for `Belle.load`.
+        """
+        self._backend = open_backend(backend, path, threads=threads, kv=kv, isa=isa, context=context)
+        self._tokenizer = self._backend.tokenizer()
+        vocabulary = self._tokenizer.vocabulary
+        self.name_or_path = name_or_path or str(path)
+        self.context = int(self._backend.config["context_length"]) if context is None else context
+        stated = dict(generation_config or {})
+        self.generation_config = GenerationConfig.from_dict(
+            {
+                "bos_token_id": vocabulary.bos_id,
+                "eos_token_id": sorted(vocabulary.end_ids) or None,
+                "pad_token_id": vocabulary.padding_id,
+                **{key: value for key, value in stated.items() if value is not None},
+            }
+        )
+        shapes = self._backend.config
+        self.config = ModelConfig(
+            model_type=shapes["architecture"],
+            vocab_size=shapes["vocab_size"],
+            hidden_size=shapes["hidden_size"],
+            intermediate_size=shapes["feed_forward_size"],
+            num_hidden_layers=shapes["n_layers"],
+            num_attention_heads=shapes["n_heads"],
+            num_key_value_heads=shapes["n_kv_heads"],
+            max_position_embeddings=shapes["context_length"],
+            bos_token_id=vocabulary.bos_id,
+            eos_token_id=vocabulary.eos_id,
+            pad_token_id=vocabulary.padding_id,
+            is_encoder_decoder=False,
+            use_cache=True,
+            name_or_path=self.name_or_path,
+        )
+
+    # ---- what scripts call on a torch module ----------------------------------------------------------------
+
+    def eval(self) -> HfModel:
+        return self
+
+    def to(self, *args: Any, **options: Any) -> HfModel:
+        """Itself: the model stays on the CPU, in the types of its file."""
+        if args or options:
+            _log.debug("model.to%s: no effect, the model runs on the CPU in its file's types", args)
+        return self
+
+    cuda = cpu = half = float = bfloat16 = requires_grad_ = to
+
+    @property
+    def device(self) -> Any:
+        """torch.device("cpu"), or "cpu" in a program that does not use torch."""
+        torch = sys.modules.get("torch")
+        return "cpu" if torch is None else torch.device("cpu")
+
+    def close(self) -> None:
+        """Release the weights."""
+        self._backend.close()
+
+    def __enter__(self) -> HfModel:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    # ---- a forward pass -------------------------------------------------------------------------------------
+
+    def forward(self, input_ids: Any, attention_mask: Any = None, **options: Any) -> ModelOutput:
+        """Next-token logits of every position; zeros where the mask hides one.
+
+        input_ids, attention_mask: [n_rows, n_tokens]. ValueError for ids out of range, a hole in the mask,
+        more tokens than the context, or arguments this engine has no use for.
+        """
+        unknown = sorted(
+            name for name in options.keys() - _FORWARD_WITHOUT_EFFECT if options[name] is not None
+        )
+        if unknown:
+            raise ValueError(f"[model] argument '{unknown[0]}' is not implemented here")
+        rows = token_rows(input_ids)
+        visible = spans(rows, attention_mask, pad_id=None)
+        for row, (start, end) in zip(rows, visible, strict=True):
+            check_prompt(row[start:end], self.context)
+        batch = [
+            (self._backend.new_sequence(), row[start:end])
+            for row, (start, end) in zip(rows, visible, strict=True)
+        ]
+        parts = self._backend.forward(batch, logits="all")
+        logits = np.zeros((len(rows), len(rows[0]), parts[0].shape[1]), np.float32)
+        for index, ((start, end), part) in enumerate(zip(visible, parts, strict=True)):
+            logits[index, start:end] = part
+        return ModelOutput(make_tensor(logits, _kind_of(input_ids)))
+
+    __call__ = forward
+
+    # ---- generation -----------------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        inputs: Any = None,
+        generation_config: Any = None,
+        *,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        streamer: Any = None,
+        logits_processor: Sequence[Any] | None = None,
+        stopping_criteria: Sequence[Any] | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Prompts with their answers: int64 [n_rows, n_tokens], finished rows filled with the padding token.
+
+        inputs or input_ids: [n_rows, n_tokens], padded on either side as attention_mask says (without one,
+        padding tokens count as padding); none: an answer to BOS. generation_config: any object with to_dict,
+        or a dict; settings: single ones by name (max_length, max_new_tokens, do_sample, temperature, top_k,
+        top_p, repetition_penalty, seed, …). Greedy unless do_sample. Unlike in transformers padding never
+        counts for the repetition penalty, so each row gets the answer it would get alone.
+
+        streamer: gets the prompt, then each new token, by put(), and end(). Raises ValueError for settings
+        out of range or not implemented, a hole in the mask, and a prompt that is empty or too long.
+        """
+        config = self.generation_config.merged(generation_config, settings)
+        given = inputs if input_ids is None else input_ids
+        if isinstance(given, Mapping) or hasattr(given, "input_ids"):  # a whole BatchEncoding
+            given, attention_mask = given["input_ids"], given["attention_mask"]
+        if given is None:
+            if config.bos_token_id is None:
+                raise ValueError("[generate] no input_ids, and the vocabulary has no BOS token to start from")
+            given = [[config.bos_token_id]]
+        kind, rows = _kind_of(given), token_rows(given)
+        pad_id = config.pad_token_id if config.pad_token_id not in config.eos_ids else None
+        prompts = [
+            row[a:b] for row, (a, b) in zip(rows, spans(rows, attention_mask, pad_id=pad_id), strict=True)
+        ]
+        for prompt in prompts:
+            check_prompt(prompt, self.context)
+        n_width = len(rows[0])
+        n_steps = config.length_limit(n_width, self.context) - n_width
+        n_room = self.context + 1 - max(map(len, prompts))  # the last token need not be fed
+        if n_steps > n_room:
+            warnings.warn(
+                f"generate: the context of {self.context} tokens ends before max_length", stacklevel=2
+            )
+            n_steps = n_room
+
+        answers = start_rows(self._backend, prompts, config)
+        hooks = Hooks(tuple(logits_processor or ()), tuple(stopping_criteria or ()), kind)
+        if streamer is not None:
+            streamer.put(make_tensor(rows, kind))
+        columns = []
+        for tokens in decode_steps(
+            self._backend,
+            answers,
+            config,
+            hooks,
+            n_steps=n_steps,
+            n_steps_without_end=config.first_free_length(n_width) - n_width,
+            text_of=self._tokenizer.decode,
+        ):
+            columns.append([config.padding_id if token is None else token for token in tokens])
+            if streamer is not None:
+                streamer.put(make_tensor(columns[-1], kind))
+        if streamer is not None:
+            streamer.end()
+
+        n_copies = len(answers) // len(rows)
+        whole = [[*rows[i // n_copies], *(column[i] for column in columns)] for i in range(len(answers))]
+        sequences = make_tensor(whole, kind)
+        return GenerateOutput(sequences) if config.return_dict_in_generate else sequences
+
+
+def _kind_of(ids: Any) -> TensorKind:
+    """Results come as the input came: torch for tensors and (where installed) lists, arrays for arrays."""
+    if is_torch(ids):
+        return "pt"
+    return "np" if isinstance(ids, np.ndarray) or torch_or_none() is None else "pt"

@@ -1,0 +1,163 @@
+"""From the name in `from_pretrained` to a GGUF file: a file, a checkpoint folder, or a hub id."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..vocabulary import Metadata
+from .cache import CacheEntry, fingerprint
+
+_log = logging.getLogger(__name__)
+DEFAULT_TYPE = "q4_0"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to find and convert a model."""
+
+    type: str = DEFAULT_TYPE  # of the matrices, where something is converted or chosen
+    family: str | None = None  # prompt family, None: as recognised
+    revision: str | None = None  # branch, tag or commit of a hub id
+    gguf_file: str | None = None  # which GGUF file of a folder or repository
+
+
+@dataclass(frozen=True)
+class Source:
+    """A resolved name: a GGUF file that is there, or a checkpoint folder that `gguf()` converts."""
+
+    name: str
+    options: Options
+    gguf_path: Path | None = None
+    folder: Path | None = None
+    commit: str | None = None  # of a hub id
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """A JSON file beside the checkpoint's weights; None where there is none that can be read."""
+        if self.folder is None:
+            return None
+        try:
+            value = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def entry(self) -> CacheEntry | None:
+        """The place of the converted file in the cache; None for a GGUF file."""
+        if self.folder is None:
+            return None
+        return CacheEntry(
+            label=self.name if self.commit else self.folder.resolve().name,
+            source=f"{self.name}@{self.commit}" if self.commit else fingerprint(self.folder),
+            type=self.options.type,
+            options={"family": self.options.family},
+        )
+
+    def gguf(self) -> Path:
+        """The GGUF file, converted now unless it is in the cache. Raises ConversionError and OSError."""
+        entry = self.entry
+        if entry is None or self.folder is None:
+            assert self.gguf_path is not None
+            return self.gguf_path
+        return entry.ensure(lambda target: self._convert(target))
+
+    def _convert(self, target: Path) -> None:
+        from ..convert import convert
+        from ..convert.progress import terminal_progress
+
+        assert self.folder is not None
+        _log.info("converting %s to %s", self.name, target)
+        with terminal_progress() as progress:
+            report = convert(
+                self.folder,
+                target,
+                type=self.options.type,
+                family=self.options.family,
+                force=True,
+                progress=progress,
+            )
+        for warning in report.warnings:
+            _log.info("%s: %s", self.name, warning)
+
+
+def find(name: str, options: Options, *, weights: bool) -> Source:
+    """Where `name` leads; a hub id is downloaded, without weights only what a tokenizer needs.
+
+    Raises FileNotFoundError, ValueError (several GGUF files to choose from), and HubError.
+    """
+    from ..convert.sources.hub import is_repo_id
+
+    path = Path(name).expanduser()
+    if path.is_file():
+        return Source(name, options, gguf_path=path)
+    if path.is_dir():
+        if options.gguf_file is None and (path / "config.json").is_file():
+            return Source(name, options, folder=path)
+        names = sorted(item.name for item in path.glob("*.gguf"))
+        if names or options.gguf_file:
+            return Source(name, options, gguf_path=path / choose_gguf(name, names, options))
+        raise ValueError(f"[{name}] expected a folder with config.json and weights, or with a GGUF file")
+    if not is_repo_id(name):
+        raise FileNotFoundError(f"[{name}] no such file or folder, and not a hub id of the form org/name")
+    return _from_hub(name, options, weights=weights)
+
+
+def choose_gguf(source: str, names: list[str], options: Options) -> str:
+    """The GGUF file asked for, the only one, or the only one of the type. ValueError lists the choices."""
+    from ..hub import choose_gguf as choose
+
+    return choose(source, names, type=options.type, wanted=options.gguf_file)
+
+
+def tokenizer_metadata(source: Source) -> Metadata:
+    """The `tokenizer.*` metadata of a source: of its GGUF file, or as a conversion would write it.
+
+    The tokenizer of a checkpoint does not wait for the conversion of its weights.
+    """
+    if source.folder is None:
+        from .. import _core
+
+        return _core.GgufFile(str(source.gguf()))
+    from ..convert.identify import identify
+    from ..convert.sources.hf import Checkpoint, read_json
+    from ..convert.tokenizer_tables import read_tokenizer
+    from ..prompts import FAMILIES
+
+    config = read_json(source.folder / "config.json") or {}
+    repo_id = source.name if source.commit else None
+    checkpoint = Checkpoint(source.folder, repo_id, source.commit, config, weights={})
+    n_rows = int(config.get("vocab_size") or 0) or 1 << 20
+    tables = read_tokenizer(checkpoint, n_vocab_rows=n_rows)
+    metadata: dict[str, Any] = dict(tables.metadata())
+    identity = identify(
+        checkpoint,
+        architecture=str(config.get("model_type")),
+        n_vocab_rows=n_rows,
+        family=source.options.family,
+    )
+    family = FAMILIES[identity.family] if identity.family else None
+    template = family.chat_template if family else tables.chat_template
+    return {**metadata, "tokenizer.chat_template": template} if template else metadata
+
+
+def _from_hub(name: str, options: Options, *, weights: bool) -> Source:
+    from ..convert.sources.hub import download, look_up
+
+    repository = look_up(name, options.revision)
+    if options.gguf_file or (repository.gguf_names and not repository.has_checkpoint):
+        chosen = choose_gguf(name, repository.gguf_names, options)
+        folder = download(repository, repository.included([chosen]), revision=options.revision)
+        return Source(name, options, gguf_path=folder / chosen)
+    files = repository.metadata_files()
+    if not weights:
+        folder = download(repository, files, revision=options.revision)
+        return Source(name, options, folder=folder, commit=repository.commit)
+    ready = Source(name, options, folder=Path(), commit=repository.commit).entry
+    if ready is None or not ready.is_complete():
+        files = repository.checkpoint_files()
+    folder = download(repository, files, revision=options.revision)
+    return Source(name, options, folder=folder, commit=repository.commit)

@@ -1,0 +1,252 @@
+"""Will a model fit? What this process may still use, and what a GGUF file will need, before anything is loaded."""
+
+from __future__ import annotations
+
+import errno
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import BelleError
+
+if TYPE_CHECKING:
+    from ._core import GgufFile
+
+_FLOAT_TYPES = {"f32", "f16", "bf16"}
+_KV_BYTES = {"f32": 4, "f16": 2}  # per value
+_PANEL_ROWS = 16  # rows of a matrix are packed in panels of this many
+_PAGE_TOKENS = 32  # the cache grows by this many positions
+_PASS_ROWS = 512  # most tokens that one pass computes
+_TOKENIZER_BYTES_PER_TOKEN = 1024  # measured on 8,192 byte-level tokens, libraries aside
+_LIBRARIES_BYTES = 8 << 20
+_STACK_BYTES = 8 << 20  # address space of one thread
+_UNLIMITED = 1 << 60  # cgroup v1 writes a number this large for "no limit"
+_LIGHTER_TYPES = (("q8_0", 8.5), ("q4_0", 4.5))  # bits per weight
+
+
+class InsufficientMemoryError(BelleError, MemoryError):
+    """A model cannot fit into the memory this process may use; the message has the numbers and what to do."""
+
+
+@dataclass(frozen=True)
+class Available:
+    """Memory this process may still use, and which limit says so."""
+
+    n_bytes: int
+    limit: str
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Bytes a file needs when it runs, as predicted from its header."""
+
+    weights: int
+    n_weights: int
+    kv: int
+    kv_type: str
+    kv_bytes_per_token: int
+    context: int  # tokens that `kv` is for
+    activations: int  # buffers of one pass, logits
+    tokenizer: int
+    file: int  # mapped twice while loading: address space, not memory
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.kv + self.activations + self.tokenizer
+
+
+def check_memory(
+    path: Path, *, context: int | None = None, kv: str = "auto", root: Path = Path("/")
+) -> Requirement:
+    """Raise InsufficientMemoryError where `path` cannot fit; else return what it needs.
+
+    context: tokens, None = as trained. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
+    """
+    from . import _core
+
+    try:
+        file = _core.GgufFile(str(path))
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        limit = available_address_space(root)
+        left = f": {size_text(limit.n_bytes)} of {limit.limit} are left" if limit is not None else ""
+        raise InsufficientMemoryError(
+            f"[memory] {path.name} ({size_text(path.stat().st_size)}) cannot even be mapped{left}"
+        ) from error
+    needed = required_memory(file, context=context, kv=kv)
+    del file  # its mapping counts as used address space
+    for available, amount in (
+        (available_memory(root), needed.total),
+        (available_address_space(root), needed.total + 2 * needed.file + _stacks()),
+    ):
+        if available is not None and amount > available.n_bytes:
+            raise InsufficientMemoryError(_refusal(path, needed, amount, available))
+    return needed
+
+
+def required_memory(file: GgufFile, *, context: int | None = None, kv: str = "auto") -> Requirement:
+    """Predict from a header what a model needs. A size the header lacks counts as nothing: loading refuses it."""
+    tensors = file.tensors()
+    matrices = [tensor for tensor in tensors if len(tensor.shape) > 1]
+    weights = sum(4 * math.prod(tensor.shape) for tensor in tensors if len(tensor.shape) == 1)
+    for tensor in matrices:
+        n_rows = math.prod(tensor.shape[:-1])
+        weights += -(-n_rows // _PANEL_ROWS) * _PANEL_ROWS * (tensor.n_bytes // n_rows if n_rows else 0)
+    all_float = {tensor.type for tensor in matrices} <= _FLOAT_TYPES
+    kv_type = ("f32" if all_float else "f16") if kv == "auto" else kv
+
+    architecture = file.get("general.architecture", "")
+
+    def size(key: str, fallback: int = 0) -> int:
+        value = file.get(f"{architecture}.{key}", fallback)
+        return value if isinstance(value, int) and value > 0 else fallback
+
+    hidden, n_heads = size("embedding_length"), size("attention.head_count")
+    n_kv_heads = size("attention.head_count_kv", n_heads)
+    head_dim = size("attention.key_length", hidden // n_heads if n_heads else 0)
+    feed_forward, trained = size("feed_forward_length"), size("context_length", 2048)
+    n_tokens = min(context or trained, trained)
+    per_token = size("block_count") * n_kv_heads * 2 * head_dim * _KV_BYTES.get(kv_type, 4)
+    widths = 4 * hidden + (2 * n_heads + 2 * n_kv_heads) * head_dim + 2 * feed_forward
+    n_vocab = max((tensor.shape[0] for tensor in matrices if tensor.name == "token_embd.weight"), default=0)
+    return Requirement(
+        weights=weights,
+        n_weights=sum(math.prod(tensor.shape) for tensor in tensors),
+        kv=-(-n_tokens // _PAGE_TOKENS) * _PAGE_TOKENS * per_token,
+        kv_type=kv_type,
+        kv_bytes_per_token=per_token,
+        context=n_tokens,
+        activations=min(_PASS_ROWS, n_tokens) * 4 * widths + 16 * n_vocab,
+        tokenizer=_LIBRARIES_BYTES + _TOKENIZER_BYTES_PER_TOKEN * n_vocab,
+        file=file.size_bytes,
+    )
+
+
+def available_memory(root: Path = Path("/")) -> Available | None:
+    """The smallest of the system's available memory and what this process's cgroups leave; None if unknown."""
+    found = [limit for limit in (_system_memory(root), *_cgroup_limits(root)) if limit is not None]
+    return min(found, key=lambda limit: limit.n_bytes, default=None)
+
+
+def available_address_space(root: Path = Path("/")) -> Available | None:
+    """What RLIMIT_AS (`ulimit -v`) leaves to this process; None without such a limit."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    pages = _read(root / "proc/self/statm").split()
+    used = int(pages[0]) * resource.getpagesize() if pages else 0
+    return Available(max(0, limit - used), "address space (ulimit -v)")
+
+
+def size_text(n_bytes: float) -> str:
+    """Bytes for people: 1.5 MiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if n_bytes < 1024:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1024
+    return f"{n_bytes:.2f} GiB"
+
+
+def _system_memory(root: Path) -> Available | None:
+    """Linux: MemAvailable. Windows: free physical memory. Elsewhere: all physical memory, an upper bound."""
+    for line in _read(root / "proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return Available(int(line.split()[1]) << 10, "free memory")
+    if sys.platform == "win32":
+        import ctypes
+
+        # MEMORYSTATUSEX: two 32-bit numbers (the first is the size of the struct), then seven of 64 bits
+        status = (ctypes.c_uint64 * 8)(64)
+        done = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return Available(int(status[2]), "free memory") if done else None
+    if sys.platform == "darwin":
+        import os
+
+        return Available(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "physical memory")
+    return None
+
+
+def _cgroup_limits(root: Path) -> Iterator[Available]:
+    """What each memory cgroup leaves, from this process's own up to the root, versions 2 and 1.
+
+    Page cache counts as usage there but is given up when memory gets short, so it counts as free here.
+    """
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, own = rest.partition(":")
+        if not controllers:
+            base, names = root / "sys/fs/cgroup", ("memory.max", "memory.current", "")
+        elif "memory" in controllers.split(","):
+            base = root / "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+        else:
+            continue
+        # A container may see its own group as the root, although the path names the host's.
+        relative = Path(own.strip().lstrip("/"))
+        for folder in (base / relative, *[base / parent for parent in relative.parents]):
+            limit, used = _number(folder / names[0]), _number(folder / names[1])
+            if limit is None or used is None or limit >= _UNLIMITED:
+                continue
+            cache = sum(
+                int(value)
+                for key, _, value in (
+                    entry.partition(" ") for entry in _read(folder / "memory.stat").splitlines()
+                )
+                if key in (f"{names[2]}inactive_file", f"{names[2]}active_file")
+            )
+            yield Available(max(0, limit - max(0, used - cache)), f"cgroup limit of {size_text(limit)}")
+
+
+def _refusal(path: Path, needed: Requirement, amount: int, available: Available) -> str:
+    extra = amount - needed.total
+    ways = ", or ".join(_ways_to_fit(needed, amount, available.n_bytes))
+    return (
+        f"[memory] {path.name} needs {size_text(amount)}: weights {size_text(needed.weights)}, "
+        f"{needed.kv_type} cache for {needed.context} tokens {size_text(needed.kv)}, "
+        f"buffers {size_text(needed.activations)}, tokenizer {size_text(needed.tokenizer)}"
+        + (f", mapped file {size_text(extra)}" if extra else "")
+        + f"; available are {size_text(available.n_bytes)} ({available.limit}); "
+        + (f"what would fit: {ways}" if ways else "no smaller context, cache or weight type alone would fit")
+    )
+
+
+def _ways_to_fit(needed: Requirement, amount: int, available: int) -> Iterator[str]:
+    """Single changes after which `amount` is at most `available`."""
+    fixed = amount - needed.kv
+    if needed.kv_bytes_per_token and available > fixed:
+        pages = (available - fixed) // needed.kv_bytes_per_token // _PAGE_TOKENS
+        if pages:
+            yield f"a context of {pages * _PAGE_TOKENS} tokens"
+    if needed.kv_type == "f32" and fixed + needed.kv // 2 <= available:
+        yield "a cache (kv) of type f16"
+    for name, bits in _LIGHTER_TYPES:
+        weights = round(needed.n_weights * bits / 8)
+        if weights < needed.weights and amount - needed.weights + weights <= available:
+            yield f"weights of type {name} ({size_text(weights)})"
+
+
+def _stacks() -> int:
+    from . import _core
+
+    return _STACK_BYTES * _core.cpu_info()["usable_threads"]
+
+
+def _read(path: Path) -> str:
+    """The text of a small system file; empty where it is absent or unreadable."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    text = _read(path).strip()
+    return int(text) if text.isdigit() else None

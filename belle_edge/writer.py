@@ -1,0 +1,257 @@
+"""The ways to have a loaded model write: one prompt, a chat, a conversation, many prompts at once."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .answer import Answer, Overflow, Window
+from .backends.base import Backend
+from .batch import run_batch
+from .chat_format import ChatFormat
+from .conversation import Conversation
+from .generation import AsyncStream, Generation, Stream
+from .prompts import Message, check_dialogue
+from .sampling import SamplingParams, resolve
+from .tokenizer import Tokenizer
+
+
+class Writer:
+    """What `Belle` inherits."""
+
+    backend: Backend  # sequences, forward passes, samplers
+    path: Path
+    tokenizer: Tokenizer
+    chat_format: ChatFormat
+    context: int  # tokens of prompt and answer together
+
+    def generate(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 256,
+        raw: bool = False,
+        params: SamplingParams | None = None,
+        overflow: Overflow = "error",
+        n_keep: int | None = None,
+        **sampling: Any,
+    ) -> Generation:
+        """Answer a prompt.
+
+        prompt: text, or token ids that are used as they are. max_tokens: of the answer. raw False: the text
+        is put into the file's chat template, its sampling preset and its stop strings apply; raw True: none
+        of these, the text goes in as it is (with BOS as the tokenizer's settings say) and SamplingParams'
+        defaults apply. Both end at EOS. params, sampling: settings by name, see SamplingParams; `params`
+        replaces the preset, single settings change it. `temperature=0` is the plain argmax unless penalties
+        are given too.
+
+        overflow: at the end of the context the answer ends ("error": with finish_reason "length"), or goes on
+        ("slide"): the first n_keep tokens stay (None: the prompt, up to half of the context), of the others
+        the older half is dropped, each time the context is full.
+
+        Returns the finished Generation. Raises ValueError (a setting out of range, an empty prompt, a prompt
+        longer than the context, a broken template) and KeyboardInterrupt within one token.
+        """
+        ids, raw = self._prompt_ids(prompt, raw=raw)
+        return self._stream(ids, raw, max_tokens, params, overflow, n_keep, sampling).finish()
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 256,
+        raw: bool = False,
+        params: SamplingParams | None = None,
+        overflow: Overflow = "error",
+        n_keep: int | None = None,
+        **sampling: Any,
+    ) -> Stream:
+        """As `generate`, but piece by piece: iterate, then read `.result`. Never half a character."""
+        ids, raw = self._prompt_ids(prompt, raw=raw)
+        return self._stream(ids, raw, max_tokens, params, overflow, n_keep, sampling)
+
+    def astream(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 256,
+        raw: bool = False,
+        params: SamplingParams | None = None,
+        overflow: Overflow = "error",
+        n_keep: int | None = None,
+        **sampling: Any,
+    ) -> AsyncStream:
+        """As `stream`, for `async for`. `AsyncStream(stream)` does the same for any other stream."""
+        ids, raw = self._prompt_ids(prompt, raw=raw)
+        return AsyncStream(self._stream(ids, raw, max_tokens, params, overflow, n_keep, sampling))
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 512,
+        params: SamplingParams | None = None,
+        overflow: Overflow = "error",
+        n_keep: int | None = None,
+        **sampling: Any,
+    ) -> Generation:
+        """Answer the last of `messages`: [{"role": "system" | "user" | "assistant", "content": text}, …].
+
+        A system message may come first; BELLE was trained without one, so its text opens the first user turn.
+        Then user and assistant take turns, the user last. Template, preset and stop strings apply. For a
+        dialogue that goes on `conversation` computes less. Raises ValueError, see `generate`.
+        """
+        return self._stream(
+            self._chat_ids(messages), False, max_tokens, params, overflow, n_keep, sampling
+        ).finish()
+
+    def stream_chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 512,
+        params: SamplingParams | None = None,
+        overflow: Overflow = "error",
+        n_keep: int | None = None,
+        **sampling: Any,
+    ) -> Stream:
+        """As `chat`, but piece by piece: iterate, then read `.result`."""
+        return self._stream(self._chat_ids(messages), False, max_tokens, params, overflow, n_keep, sampling)
+
+    def conversation(
+        self,
+        *,
+        system: str | None = None,
+        max_tokens: int = 512,
+        params: SamplingParams | None = None,
+        overflow: Overflow = "error",
+        n_keep: int | None = None,
+        **sampling: Any,
+    ) -> Conversation:
+        """Begin a dialogue that keeps its key/value cache: each turn computes its own tokens only.
+
+        system: text that opens the first turn. max_tokens: of each answer. overflow: when the context is full
+        a further turn is a ValueError ("error"), or the oldest turns are dropped ("slide") but for the first
+        turn, of which n_keep tokens stay at most (None: a quarter of the context). Raises ValueError for a
+        file without a chat template, and for settings out of range.
+        """
+        return Conversation(
+            self,
+            system=system,
+            max_tokens=max_tokens,
+            params=params,
+            overflow=overflow,
+            n_keep=n_keep,
+            sampling=sampling,
+        )
+
+    def load_conversation(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_tokens: int = 512,
+        params: SamplingParams | None = None,
+        overflow: Overflow = "error",
+        n_keep: int | None = None,
+        **sampling: Any,
+    ) -> Conversation:
+        """Go on with a dialogue that `Conversation.save` wrote. Settings are not in the file: give them as to
+        `conversation`.
+
+        Its cache is used where it fits this model; else the stored ids are computed with the next turn.
+        Raises OSError, and ValueError for a file that is damaged or made with another vocabulary.
+        """
+        return Conversation.load(
+            self,
+            path,
+            max_tokens=max_tokens,
+            params=params,
+            overflow=overflow,
+            n_keep=n_keep,
+            sampling=sampling,
+        )
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str | Sequence[int]],
+        *,
+        max_tokens: int = 256,
+        raw: bool = False,
+        params: SamplingParams | Sequence[SamplingParams] | None = None,
+        max_batch: int = 16,
+        **sampling: Any,
+    ) -> list[Generation]:
+        """Answer many prompts, at most `max_batch` at a time, each step one pass for all of them.
+
+        Each result is the same, bit for bit, as `generate` gives for that prompt alone. params: one for all,
+        or one per prompt. With one for all and a seed, prompt i uses seed + i. What all prompts begin with is
+        computed once. Raises ValueError before anything is computed, and as `generate`.
+        """
+        if isinstance(prompts, str):
+            raise ValueError("[batch] prompts: expected a list of prompts, got one text")
+        each = (
+            [params] * len(prompts) if params is None or isinstance(params, SamplingParams) else list(params)
+        )
+        if len(each) != len(prompts):
+            raise ValueError(f"[batch] params: expected {len(prompts)}, one per prompt, got {len(each)}")
+        answers = []
+        for index, prompt in enumerate(prompts):
+            ids, is_raw = self._prompt_ids(prompt, raw=raw)
+            settings = self.settings(raw=is_raw, params=each[index], sampling=sampling)
+            if settings.seed is not None and (each[index] is params or "seed" in sampling):
+                settings = settings.merged(seed=(settings.seed + index) % 2**64)
+            try:
+                answers.append(self._answer(ids, settings, max_tokens, Window(self.context)))
+            except ValueError as error:
+                raise ValueError(f"[batch] prompt {index}: {error}") from None
+        return run_batch(self.backend, answers, max_batch=max_batch)
+
+    def settings(
+        self, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]
+    ) -> SamplingParams:
+        """The settings that a call with these arguments uses: preset and stop strings included unless raw."""
+        if raw:
+            return resolve({}, params, sampling)
+        chosen = resolve(self.chat_format.preset, params, sampling)
+        return chosen.merged(stop=(*self.chat_format.stop_strings, *chosen.stop))
+
+    def _prompt_ids(self, prompt: str | Sequence[int], *, raw: bool) -> tuple[list[int], bool]:
+        """Ids, and whether they are raw: a text is that too where the file has no template, with a warning."""
+        if not isinstance(prompt, str):
+            return [int(token_id) for token_id in prompt], raw
+        if self.chat_format.template is None and not raw:
+            raw = True
+            warnings.warn(
+                f"{self.path.name} has no chat template: the prompt goes in as it is (raw=True hides this note)",
+                stacklevel=3,
+            )
+        if raw:
+            return self.tokenizer.encode(prompt, add_eos=False), raw
+        return self.chat_format.encode(self.tokenizer, [{"role": "user", "content": prompt}]), raw
+
+    def _chat_ids(self, messages: Sequence[Message]) -> list[int]:
+        check_dialogue(messages)
+        return self.chat_format.encode(self.tokenizer, messages)
+
+    def _answer(
+        self, ids: Sequence[int], settings: SamplingParams, max_tokens: int, window: Window
+    ) -> Answer:
+        return Answer(self.backend, self.tokenizer, ids, settings, max_tokens=max_tokens, window=window)
+
+    def _stream(
+        self,
+        ids: Sequence[int],
+        raw: bool,
+        max_tokens: int,
+        params: SamplingParams | None,
+        overflow: Overflow,
+        n_keep: int | None,
+        sampling: Mapping[str, Any],
+    ) -> Stream:
+        settings = self.settings(raw=raw, params=params, sampling=sampling)
+        n_kept = min(len(ids), self.context // 2) if n_keep is None else n_keep
+        answer = self._answer(ids, settings, max_tokens, Window(self.context, overflow, n_kept))
+        return Stream(self.backend, answer)

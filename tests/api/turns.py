@@ -1,0 +1,50 @@
+"""What every turn of a conversation has to fulfil, and questions to ask."""
+
+from __future__ import annotations
+
+from belle_edge import Belle, Conversation
+
+QUESTIONS = [
+    "用一句话介绍北京。",
+    "列举三种水果。",
+    "你好",
+    "春天是什么样的？",
+    "写一个关于猫的句子。",
+    "1+1等于几？",
+    "翻译：hello",
+    "给我一个建议。",
+    "什么是水？",
+    "推荐一本书。",
+    "</s>是什么？",
+    "谢谢！",
+]
+
+
+def cached_tokens(conversation: Conversation) -> int:
+    sequence = conversation._history.sequence
+    return 0 if sequence is None else sequence.length
+
+
+def assert_turn_equals_one_prefill(
+    model: Belle, conversation: Conversation, text: str, n_answer: int
+) -> None:
+    """One greedy turn: only what is not cached is computed, and a single prefill of the same ids answers alike."""
+    before, n_cached = conversation.token_ids, cached_tokens(conversation)
+    result = conversation.say(text)
+    prompt = conversation.token_ids[: conversation._history.turns[-1].answer_begin]
+    assert prompt[: len(before)] == before, "ids of earlier turns changed"
+    assert result.prefilled_tokens == len(prompt) - n_cached
+    assert n_cached >= len(before) - 1, "only an answer's last token may be left to compute"
+    once = model.generate(
+        prompt, raw=True, temperature=0, max_tokens=n_answer, stop=model.chat_format.stop_strings
+    )
+    assert (once.token_ids, once.text, once.finish_reason) == (
+        result.token_ids,
+        result.text,
+        result.finish_reason,
+    )
+    assert once.prefilled_tokens == len(prompt)
+    assert conversation.messages[-2:] == [
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": result.text},
+    ]

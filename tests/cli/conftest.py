@@ -1,0 +1,43 @@
+"""Runs the command as a user does: a process with pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "belle_edge.cli.main"]
+
+
+def run_belle(*arguments: str | Path, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with `text` on its standard input, all pipes in UTF-8."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """The words that start the command."""
+    return list(COMMAND)
+
+
+@pytest.fixture(scope="session")
+def belle() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """belle("info", path, text="stdin", NAME="environment") -> the finished process."""
+    return run_belle
+
+
+@pytest.fixture(scope="session")
+def model(converted: Callable[[str, str], Path]) -> Path:
+    """belle-tiny-zh as q4_0."""
+    return converted("belle-tiny-zh", "q4_0")

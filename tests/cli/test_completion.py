@@ -1,0 +1,122 @@
+"""The completion scripts, in the shells themselves where they are installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Belle = Callable[..., Any]
+
+# Completes the words after "belle-edge" as bash does when Tab is pressed, and prints the candidates.
+BASH = """
+source "$1"; shift
+COMP_WORDS=(belle-edge "$@"); COMP_CWORD=$#
+_belle_edge
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture(scope="module")
+def scripts(belle: Belle, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Shell -> the file with its script."""
+    folder = tmp_path_factory.mktemp("completion")
+    found = {}
+    for shell in ("bash", "zsh", "fish"):
+        done = belle("completion", shell)
+        assert done.returncode == 0
+        found[shell] = folder / f"belle-edge.{shell}"
+        found[shell].write_text(done.stdout, encoding="utf-8")
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files to be completed."""
+    for name in ("a model.gguf", "b.gguf", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "models").mkdir()
+    return tmp_path
+
+
+def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
+    """The lines a shell prints."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run(
+        [shell, *map(str, arguments)], cwd=folder, capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["gen"], ["generate"]),
+        (["c"], ["convert", "chat", "completion"]),
+        (["--v"], ["--version"]),
+        (["chat", "x.gguf", "--over"], ["--overflow"]),
+        (["chat", "x.gguf", "--overflow", ""], ["error", "slide"]),
+        (["convert", "--type", "q4"], ["q4_0", "q4_1"]),
+        (["convert", "-t", "q8"], ["q8_0"]),
+        (["generate", "x.gguf", "--seed", ""], [""]),  # a number: nothing to propose
+        (["completion", ""], ["bash", "fish", "zsh"]),
+        (["info", ""], ["a model.gguf", "b.gguf", "models"]),
+        (["info", "b"], ["b.gguf"]),
+        (["generate", "b.gguf", "--file", "no"], ["notes.txt"]),
+        (["nothing", "--x"], [""]),
+    ],
+)
+def test_bash(scripts: dict[str, Path], folder: Path, words: list[str], expected: list[str]) -> None:
+    found = run("bash", "--norc", "-c", BASH, "bash", scripts["bash"], *words, folder=folder)
+    assert sorted(found) == sorted(expected)
+
+
+def test_bash_when_tab_is_pressed(scripts: dict[str, Path], folder: Path) -> None:
+    """Through readline, file names quoted as it does."""
+    if sys.platform == "win32" or shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    from .pseudo_terminal import Terminal
+
+    terminal = Terminal(["bash", "--norc", "-i"], PS1="ready: ")
+    try:
+        terminal.wait_for("ready: ")
+        terminal.press(f"cd '{folder}'; source '{scripts['bash']}'\r")
+        terminal.wait_for("ready: ")
+        terminal.press("belle-edge inf\t")
+        terminal.wait_for("belle-edge info ")
+        terminal.press("a\t")
+        terminal.wait_for("a\\ model.gguf ")
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("belle-edge gen", {"generate"}),
+        ("belle-edge chat x.gguf --over", {"--overflow"}),
+        ("belle-edge chat x.gguf --overflow ", {"error", "slide"}),
+        ("belle-edge convert --type q4", {"q4_0", "q4_1"}),
+        ("belle-edge completion ", {"bash", "fish", "zsh"}),
+        ("belle-edge generate b.gguf --file no", {"notes.txt"}),
+        ("belle-edge info b", {"b.gguf"}),
+    ],
+)
+def test_fish(scripts: dict[str, Path], folder: Path, line: str, expected: set[str]) -> None:
+    program = f"source {scripts['fish']}; complete -C '{line}'"
+    found = run("fish", "--no-config", "-c", program, folder=folder)
+    assert {candidate.split("\t")[0] for candidate in found} == expected
+
+
+def test_zsh_loads(scripts: dict[str, Path], folder: Path) -> None:
+    program = (
+        f"autoload -U compinit && compinit -u -D && source {scripts['zsh']} && print $_comps[belle-edge]"
+    )
+    assert run("zsh", "-f", "-c", program, folder=folder) == ["_belle-edge"]

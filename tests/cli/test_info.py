@@ -1,0 +1,84 @@
+"""`belle-edge info`: this machine, and what a file holds and needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import belle_edge
+from belle_edge.prompts import FAMILIES
+
+Converted = Callable[[str, str], Path]
+Belle = Callable[..., Any]
+
+
+def test_this_machine(belle: Belle) -> None:
+    report = json.loads(belle("info", "--json").stdout)
+    assert report["version"] == belle_edge.__version__
+    assert report["isa"] in {tier["name"] for tier in report["tiers"] if tier["supported"]}
+    text = belle("info").stdout
+    assert f"{report['isa']:<12}active" in text
+    assert "available" in text
+
+
+def test_the_tier_can_be_forced(belle: Belle) -> None:
+    assert json.loads(belle("info", "--json", BELLE_ISA="scalar").stdout)["isa"] == "scalar"
+    done = belle("info", BELLE_ISA="nothing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "scalar" in done.stderr  # the choices are listed
+
+
+def test_a_file(belle: Belle, model: Path) -> None:
+    report = json.loads(belle("info", model, "--context", "100", "--json").stdout)
+    assert (report["architecture"], report["family"]) == ("bloom", "belle")
+    assert report["shape"]["n_layers"] == 6
+    assert sum(entry["bytes"] for entry in report["types"].values()) < report["size_bytes"]
+    assert 4.5 <= report["bits_per_weight"] < 5
+    assert report["preset"]["temperature"] == 0.35
+    assert report["kv_cache"]["tokens"] == 100
+    assert report["kv_cache"]["bytes"] == 128 * report["kv_cache"]["bytes_per_token"]  # whole pages of 32
+    text = belle("info", model).stdout
+    assert "4.5" in text
+    assert "q4_0" in text
+    assert "research" in text
+
+
+def test_memory_agrees_with_the_engine(belle: Belle, converted: Converted) -> None:
+    for name, kind in (("stories260K/hf", "f32"), ("belle-tiny-zh", "q4_0"), ("belle-tiny-zh", "f32")):
+        path = converted(name, kind)
+        report = json.loads(belle("info", path, "--json").stdout)
+        with belle_edge.Belle.load(path) as loaded:
+            assert report["memory"]["weights"] == loaded.details["weight_bytes"]
+            assert report["kv_cache"]["type"] == loaded.details["kv_type"]
+            assert report["kv_cache"]["bytes_per_token"] == loaded.details["kv_bytes_per_token"]
+            assert report["shape"]["vocab_size"] == loaded.config["vocab_size"]
+            sequence = loaded.backend.new_sequence()  # holds its pages
+            loaded.backend.forward([(sequence, [5] * loaded.context)], logits="none")
+            assert report["memory"]["kv"] == loaded.details["kv_bytes"]
+
+
+def test_memory_with_another_cache(belle: Belle, converted: Converted) -> None:
+    path = converted("belle-tiny-zh", "f32")
+    f32 = json.loads(belle("info", path, "--json", "--context", "64").stdout)["memory"]
+    f16 = json.loads(belle("info", path, "--json", "--context", "64", "--kv", "f16").stdout)["memory"]
+    assert (f32["kv_type"], f16["kv_type"]) == ("f32", "f16")
+    assert f32["kv"] == 2 * f16["kv"]
+    assert f32["total"] - f16["total"] == f16["kv"]
+
+
+def test_template(belle: Belle, model: Path, converted: Converted) -> None:
+    assert belle("info", model, "--template").stdout == FAMILIES["belle"].chat_template + "\n"
+    done = belle("info", converted("stories260K/hf", "f32"), "--template")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no chat template" in done.stderr
+    assert "needs a GGUF file" in belle("info", "--template").stderr
+
+
+def test_verbose_lists_tensors_and_provenance(belle: Belle, model: Path) -> None:
+    text = belle("info", model, "--verbose").stdout
+    assert "blk.5.ffn_down.weight" in text
+    assert "512 x 2048" in text
+    assert "belle.family" in text
+    assert "blk.5" not in belle("info", model).stdout

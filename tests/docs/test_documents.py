@@ -1,0 +1,213 @@
+"""What the documents say is so: their Python runs, their commands run, every option they name exists."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import belle_edge
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [
+    path
+    for path in (ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if path.exists()
+]
+QUESTION = "用一句话介绍北京。"
+EXAMPLES = {
+    "generate.py": [QUESTION],
+    "stream.py": [QUESTION],
+    "chat.py": ["你好", "谢谢"],
+    "batch.py": ["questions.txt"],
+    "logits.py": ["今天天气"],
+}
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The code blocks of a document."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    found = []
+    for path in DOCUMENTS:
+        for number, code in enumerate(blocks(path, "python")):
+            if "torch" not in code and "belle_edge.hf" not in code:  # the published snippet has its own test
+                found.append((f"{path.relative_to(ROOT)}:{number}", code))
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder with the files that the documents speak of: a small model under their names."""
+    from belle_edge.convert import convert
+    from belle_edge.demo import checkpoint_path
+
+    place = tmp_path_factory.mktemp("documents")
+    if (checkpoint_path() / "model.safetensors").exists():
+        shutil.copytree(checkpoint_path(), place / "belle-demo")
+        convert(place / "belle-demo", place / "belle-demo-q4_0.gguf", type="q4_0", family="belle")
+        shutil.copy(place / "belle-demo-q4_0.gguf", place / "belle-7b.gguf")
+    else:
+        converted: Callable[[str, str], Path] = request.getfixturevalue("converted")
+        data: Path = request.getfixturevalue("test_data")
+        shutil.copytree(data / "models" / "belle-tiny-zh", place / "belle-demo")
+        shutil.copy(converted("belle-tiny-zh", "q4_0"), place / "belle-7b.gguf")
+    (place / "questions.txt").write_text(f"{QUESTION}\n\n你好\n", encoding="utf-8")
+    return place
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), python_blocks(), ids=lambda value: value if ".md:" in value else ""
+)
+def test_python_in_documents_runs(folder: Path, name: str, code: str) -> None:
+    done = run([sys.executable, "-c", code], folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_examples_run(folder: Path, name: str) -> None:
+    done = run([sys.executable, str(ROOT / "examples" / name), "belle-7b.gguf", *EXAMPLES[name]], folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def transcripts() -> list[str]:
+    """Lines `$ belle-edge …` of the documents that need neither a network nor a terminal."""
+    found = []
+    for path in DOCUMENTS:
+        for line in re.findall(r"^\$ (.*belle-edge .*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            if "belle-edge pull" not in line and "source <(" not in line and not line.endswith("<Tab>"):
+                found.append(line)
+    return sorted(set(found))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the transcripts are of a POSIX shell")
+@pytest.mark.parametrize("line", transcripts())
+def test_transcripts_can_be_repeated(folder: Path, line: str) -> None:
+    if not (folder / "belle-demo-q4_0.gguf").exists():
+        pytest.skip("the bundled checkpoint has not been built")
+    (folder / "belle-demo-q8_0.gguf").unlink(missing_ok=True)
+    program = f'belle-edge() {{ {shlex.quote(sys.executable)} -m belle_edge.cli.main "$@"; }}; set -o pipefail; {line}'
+    done = run(["bash", "-c", program], folder)
+    assert done.returncode == 0, done.stderr
+    if "chat" not in line or line.startswith("printf"):
+        assert done.stdout
+
+
+def options() -> dict[str, set[str]]:
+    """Command -> its options."""
+    from belle_edge.cli.main import build_parser
+
+    (commands,) = (
+        action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return {
+        name: {flag for action in parser._actions for flag in action.option_strings}
+        for name, parser in commands.choices.items()
+    }
+
+
+def test_every_command_has_a_page_and_the_pages_name_its_options() -> None:
+    known = options()
+    for name, flags in known.items():
+        page = ROOT / "docs" / "cli" / f"{name}.md"
+        assert page.exists(), f"no page for belle-edge {name}"
+        text = page.read_text(encoding="utf-8")
+        if name in ("chat", "demo"):  # these refer to generate's page for what they share
+            text += (ROOT / "docs" / "cli" / "generate.md").read_text(encoding="utf-8")
+        shared = {"-h", "--help", "-v", "-q", "--verbose", "--quiet", "--stream"}
+        missing = {flag for flag in flags - shared if not re.search(rf"{flag}(?![\w-])", text)}
+        assert not missing, f"{page.name} does not mention {missing}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_in_documents_exist(path: Path) -> None:
+    known = options()
+    text = re.sub(r"\\\n", " ", path.read_text(encoding="utf-8"))
+    for line in re.findall(r"belle-edge +(?=[a-z])([^\n`|]*)", text):
+        name = line.split()[0]
+        if name not in known:
+            continue  # "belle-edge is …"
+        for flag in re.findall(r"(?<![\w-])--?[a-z][\w-]*", re.sub(r'"[^"]*"', "", line)):
+            assert flag in known[name], f"{path.name}: belle-edge {name} has no {flag}"
+    everything = set().union(*known.values())
+    if path.parent.name == "cli":
+        for flag in re.findall(r"`(--[a-z][\w-]*)", text):
+            assert flag in everything, f"{path.name} names {flag}"
+
+
+def signature_text(name: str) -> str:
+    """`name` with its parameters as they are now, annotations left out."""
+    if name.split(".")[0] == "belle_edge":
+        module, _, attribute = name.rpartition(".")
+        target = getattr(importlib.import_module(module), attribute)
+    else:
+        target = belle_edge
+        for part in name.split("."):
+            target = getattr(target, part)
+    signature = inspect.signature(target)
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name != "self"
+    ]
+    empty = inspect.Signature.empty
+    return name + str(signature.replace(parameters=parameters, return_annotation=empty))
+
+
+def documented() -> list[str]:
+    text = (ROOT / "docs" / "API.md").read_text(encoding="utf-8")
+    return re.findall(r"^#### `(.*)`$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("heading", documented())
+def test_signatures_in_the_api_document(heading: str) -> None:
+    actual = signature_text(heading.partition("(")[0])
+    assert heading.replace("PosixPath", "Path") == re.sub(r"(Posix|Windows)Path", "Path", actual)
+
+
+def test_the_api_document_is_complete() -> None:
+    """Every public name, and every public method of what users call."""
+    text = (ROOT / "docs" / "API.md").read_text(encoding="utf-8")
+    for name in belle_edge.__all__:
+        assert f"`{name}`" in text or f"## {name}\n" in text or f".{name}`" in text, f"API.md lacks {name}"
+    headings = {heading.partition("(")[0] for heading in documented()}
+    for name in ("Belle", "SamplingParams"):
+        methods = inspect.getmembers(getattr(belle_edge, name), callable)
+        missing = {f"{name}.{method}" for method, _ in methods if not method.startswith("_")} - headings
+        assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"

@@ -1,0 +1,104 @@
+"""Replays the fuzzers' corpora; README.md in this folder says how they were made."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .tokenizer_cases import TEXTS, check_case, random_case
+
+HERE = Path(__file__).resolve().parent
+GGUF_CORPUS = sorted((HERE / "corpus" / "gguf").iterdir())
+TOKENIZER_CORPUS = sorted((HERE / "corpus" / "tokenizer").glob("*.json"))
+N_RANDOM_CASES = 1000
+
+# In a process of its own: a crash is a failure of this test, not the end of all tests.
+REPLAY = """
+import sys
+from belle_edge import _core
+loaded = read = refused = 0
+for path in sys.argv[1:]:
+    print(path, flush=True)
+    try:
+        file = _core.GgufFile(path)
+        for key in file.keys():
+            file[key], file.array_length(key)
+        for tensor in file.tensors():
+            tensor.name, tensor.type, tensor.shape, tensor.offset, tensor.n_bytes
+        read += 1
+        model = _core.Model(path, threads=1)
+        model.forward([(model.new_sequence(), [0, 0, 0])])
+        loaded += 1
+    except (ValueError, OSError):
+        refused += 1
+print(loaded, read, refused)
+"""
+
+
+def test_gguf_corpus() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REPLAY, *map(str, GGUF_CORPUS)], capture_output=True, text=True, timeout=120
+    )
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, f"{done.returncode} after {lines[-1:]}\n{done.stderr}"
+    loaded, read, refused = map(int, lines[-1].split())
+    assert loaded + refused == len(GGUF_CORPUS) > 50
+    assert 10 <= loaded < read < len(GGUF_CORPUS)  # the corpus reaches every stage
+
+
+@pytest.fixture(scope="module")
+def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = next((name for name in ("clang++", "clang++-16") if shutil.which(name)), None)
+    if compiler is None:
+        pytest.skip("no clang")
+    program = tmp_path_factory.mktemp("fuzzer") / "gguf_fuzzer"
+    probe = subprocess.run(
+        [compiler, "-x", "c", "-", "-fsanitize=fuzzer,address,undefined", "-o", str(program)],
+        input="#include <stddef.h>\nint LLVMFuzzerTestOneInput(const char *d, size_t n) { return d && n ? 0 : 0; }",
+        capture_output=True,
+        text=True,
+    )
+    if probe.returncode != 0:
+        pytest.skip(f"{compiler} has no libFuzzer")
+    subprocess.run([str(HERE / "build.sh"), str(program)], check=True, env={**os.environ, "CXX": compiler})
+    return program
+
+
+def test_gguf_corpus_with_sanitizers(fuzzer: Path) -> None:
+    """The corpus, then a few thousand mutations of it, with the same start on every run."""
+    options = ["-runs=5000", "-seed=1", "-max_len=12000", "-timeout=10", f"-dict={HERE / 'gguf.dict'}"]
+    folder = fuzzer.parent / "new"
+    folder.mkdir()
+    command = [
+        str(fuzzer),
+        str(folder),
+        str(HERE / "corpus" / "gguf"),
+        *options,
+        f"-artifact_prefix={folder}/",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert not list(folder.glob("crash-*"))
+
+
+@pytest.mark.parametrize("path", TOKENIZER_CORPUS, ids=lambda path: path.stem)
+def test_tokenizer_corpus(path: Path) -> None:
+    assert check_case(json.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("model", ["gpt2", "llama"])
+def test_sound_tables_build(model: str) -> None:
+    assert check_case({"model": model, "edits": [], "texts": TEXTS}) == "built"
+
+
+def test_random_tokenizer_tables() -> None:
+    outcomes = [check_case(random_case(random.Random(seed).randrange)) for seed in range(N_RANDOM_CASES)]
+    assert outcomes.count("built") > N_RANDOM_CASES // 10
+    assert outcomes.count("ModelFormatError") > N_RANDOM_CASES // 10

@@ -1,0 +1,45 @@
+"""Fixtures for hostile and unlucky input."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .small_models import write_complete
+
+SmallModel = Callable[[str, str], Path]
+Completed = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> SmallModel:
+    """small_model("llama", "q4_0") → a complete small file, written when it is first asked for."""
+    folder = tmp_path_factory.mktemp("small-models")
+
+    def path_of(architecture: str, type: str) -> Path:
+        path = folder / f"{architecture}-{type}.gguf"
+        return path if path.exists() else write_complete(folder, architecture, type)
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def belle() -> Callable[..., Completed]:
+    """Runs the command line in a process of its own."""
+
+    def run(*arguments: str | Path, text: str = "") -> Completed:
+        return subprocess.run(
+            [sys.executable, "-m", "belle_edge.cli.main", *map(str, arguments)],
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )
+
+    return run
