@@ -157,6 +157,8 @@ def render(
         raise ValueError(
             f"[chat template] broken{where}: {error}; use raw=True to send the text as it is"
         ) from error
+    except MemoryError as error:
+        raise ValueError("[chat template] it asks for more text than memory holds; use raw=True") from error
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"[chat template] failed on these messages: {error}") from error
 

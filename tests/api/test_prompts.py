@@ -101,3 +101,8 @@ def test_malformed_messages_are_refused(messages: list[dict[str, str]]) -> None:
 def test_an_unknown_role_is_refused() -> None:
     with pytest.raises(ValueError, match="system"):
         render(FAMILIES["belle"].chat_template, [{"role": "tool", "content": "x"}])
+
+
+def test_a_template_that_asks_for_too_much_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match="more text than memory holds"):
+        render("{{ 'a' * 10 ** 15 }}", [{"role": "user", "content": "x"}])
