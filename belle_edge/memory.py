@@ -23,6 +23,7 @@ _PASS_ROWS = 512  # most tokens that one pass computes
 _TOKENIZER_BYTES_PER_TOKEN = 1024  # measured on 8,192 byte-level tokens, libraries aside
 _LIBRARIES_BYTES = 8 << 20
 _STACK_BYTES = 8 << 20  # address space of one thread
+_USUAL_CONTEXT = 4096  # tokens of cache that a load without a stated context is checked for
 _UNLIMITED = 1 << 60  # cgroup v1 writes a number this large for "no limit"
 _LIGHTER_TYPES = (("q8_0", 8.5), ("q4_0", 4.5))  # bits per weight
 
@@ -63,7 +64,8 @@ def check_memory(
 ) -> Requirement:
     """Raise InsufficientMemoryError where `path` cannot fit; else return what it needs.
 
-    context: tokens, None = as trained. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
+    context: tokens of cache to count; None = as trained, but not more than 4,096, because the cache grows with use
+    and few dialogues fill a longer one. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
     """
     from . import _core
 
@@ -78,6 +80,8 @@ def check_memory(
             f"[memory] {path.name} ({size_text(path.stat().st_size)}) cannot even be mapped{left}"
         ) from error
     needed = required_memory(file, context=context, kv=kv)
+    if context is None and needed.context > _USUAL_CONTEXT:
+        needed = required_memory(file, context=_USUAL_CONTEXT, kv=kv)
     del file  # its mapping counts as used address space
     for available, amount in (
         (available_memory(root), needed.total),

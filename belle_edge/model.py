@@ -70,7 +70,8 @@ class Belle(Writer):
         threads: None = every processor this process may use. context: tokens of prompt and answer together,
         None = as trained. kv: type of the key/value cache, "f32", "f16", or "auto" (f32 where all matrices
         are float). isa: instruction-set tier, None = the best this CPU has (see `belle-edge info`).
-        memory_check: refuse before loading when weights and a full cache cannot fit into memory.
+        memory_check: refuse before loading when weights and cache (of `context`, or of at most 4,096 tokens
+        without one) cannot fit into memory.
 
         Raises FileNotFoundError and other OSErrors, ModelFormatError (damaged), UnsupportedModelError (names
         what this engine lacks), InsufficientMemoryError (with the numbers, and what would fit), ValueError (an

@@ -13,6 +13,8 @@ import pytest
 from belle_edge import _core
 from belle_edge.memory import InsufficientMemoryError, available_memory, check_memory, required_memory
 
+from ..model.gguf_models import random_llama
+
 Belle = Callable[..., Any]
 MIB = 1 << 20
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's proc and cgroup files")
@@ -182,3 +184,15 @@ def test_the_check_can_be_overridden(converted: Callable[[str, str], Path]) -> N
     assert done.returncode == 1
     assert "cannot allocate" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@linux_only
+def test_a_long_trained_context_is_counted_only_when_asked_for(tmp_path: Path) -> None:
+    """The cache grows with use: a model trained for 131,072 tokens loads where 4,096 of them fit."""
+    model = random_llama()
+    model.metadata["context_length"] = 131072
+    path = model.write(tmp_path / "long.gguf")
+    root = machine(tmp_path, free_mib=40)
+    assert check_memory(path, root=root).context == 4096
+    with pytest.raises(InsufficientMemoryError, match="cache for 131072 tokens"):
+        check_memory(path, context=131072, root=root)
