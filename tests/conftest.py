@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept between runs goes to a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BELLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +43,21 @@ def converted(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
         return path
 
     return get
+
+
+@pytest.fixture(scope="session")
+def llama_cpp(_own_cache_folder: None) -> Any:
+    """llama-cpp-python itself, for comparisons; skips where it is absent or its build would crash on this CPU."""
+    package = pytest.importorskip("llama_cpp")
+    from belle_edge.backends.llama_probe import extra_buffers_work
+    from belle_edge.errors import BackendError
+
+    try:
+        works = extra_buffers_work()
+    except BackendError:
+        works = False
+    if not works:
+        pytest.skip(
+            "this build of llama-cpp-python crashes here: rebuild it with CMAKE_ARGS=-DGGML_NATIVE=OFF"
+        )
+    return package

@@ -17,14 +17,6 @@ from .sequences import Ids
 Foreign = Callable[..., Path]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What the probe remembers goes to a folder of the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BELLE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="session")
 def llama_cpp() -> Any:
     """The package; skips without it."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from belle_edge.convert import convert
 
+pytestmark = pytest.mark.usefixtures("llama_cpp")
+
 
 def open_llama_cpp(path: Path, **options: Any) -> Any:
     llama_cpp = pytest.importorskip("llama_cpp")
