@@ -162,7 +162,7 @@ def test_closing_a_model_in_use_ends_its_streams_with_an_error(tmp_path: Path) -
     time.sleep(0.3)
     model.close()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=180)
         assert not thread.is_alive()
     assert [type(error) for error in errors] == [ValueError] * 3
     assert all("closed" in str(error) for error in errors)

@@ -243,7 +243,7 @@ print(json.dumps([quiet, len(lines) > 20, sorted({record.levelname for record in
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     assert json.loads(result.stdout) == [0, True, ["DEBUG"]]
     assert result.stderr == ""

@@ -75,7 +75,7 @@ class Terminal:
                     self.output += os.read(self.master, 4096).decode("utf-8", "replace")
                 except OSError:
                     break
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=180)
 
     def close(self) -> None:
         if self.process.poll() is None:

@@ -49,7 +49,7 @@ def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     done = subprocess.run(
-        [shell, *map(str, arguments)], cwd=folder, capture_output=True, encoding="utf-8", timeout=60
+        [shell, *map(str, arguments)], cwd=folder, capture_output=True, encoding="utf-8", timeout=180
     )
     assert done.stderr == ""
     return done.stdout.splitlines()

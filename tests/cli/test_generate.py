@@ -153,7 +153,7 @@ def test_ctrl_c_stops_it(command: list[str], converted: Converted) -> None:
     assert process.stdout is not None
     assert process.stdout.read(1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == 130
     assert b"Traceback" not in errors
 
@@ -177,4 +177,4 @@ def test_a_reader_that_leaves(command: list[str], model: Path, name: str) -> Non
     assert process.stdout.read(1)
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(timeout=20) == 1
+    assert process.wait(timeout=180) == 1

@@ -105,7 +105,7 @@ def test_progress_on_a_terminal(make_llama: Any, tmp_path: Path) -> None:
         while data := os.read(terminal, 65536):
             shown += data
     os.close(terminal)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=180) == 0
     for text in (b"blk.", b"B/s", b"0:00:0", b"bits per weight"):
         assert text in shown, text
     assert out.exists()

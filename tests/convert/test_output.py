@@ -136,7 +136,7 @@ def test_killed_run_leaves_only_the_partial_file(make_llama: Any, tmp_path: Path
     with pytest.raises(ConversionError, match="another conversion is writing"):
         convert(folder, out)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=180)
     assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.gguf.part"]
     convert(folder, out)
     assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.gguf"]
@@ -147,7 +147,7 @@ def test_ctrl_c_leaves_nothing(make_llama: Any, tmp_path: Path) -> None:
     out = tmp_path / "out.gguf"
     process = start_slow(make_llama(), out)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == 130
     assert errors == "belle-edge: interrupted, nothing was written\n"
     assert list(tmp_path.glob("out*")) == []

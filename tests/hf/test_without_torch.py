@@ -74,7 +74,7 @@ def test_the_published_snippet(
 
 def test_import_is_light() -> None:
     code = "import sys, belle_edge.hf; print(*sorted({'torch', 'transformers', 'tokenizers'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180)
     assert done.stdout.strip() == "", done.stderr
 
 
