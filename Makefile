@@ -14,7 +14,8 @@ format:
 	ruff format . && clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' 'tests/*.h')
 
 bench:
-	python benchmarks/fidelity.py --help
+	python benchmarks/tokenizer_load.py
+	python benchmarks/convert_memory.py
 
 asan:
 	pytest -q tests/kernels -k sanitiz
