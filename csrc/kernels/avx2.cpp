@@ -1,5 +1,6 @@
 // The AVX2 tier: bytes are multiplied in pairs (maddubs) and summed in 16 bits as far as a block allows.
 #include "kernels/avx256.h"
+#include "kernels/vector_table.h"
 
 namespace belle {
 namespace {

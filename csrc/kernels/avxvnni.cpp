@@ -1,5 +1,6 @@
 // The AVX-VNNI tier: 256-bit vectors, four byte products summed into 32 bits by one instruction.
 #include "kernels/avx256.h"
+#include "kernels/vector_table.h"
 
 namespace belle {
 namespace {

@@ -113,7 +113,10 @@ def test_a_file_without_a_template(belle: Belle, converted: Callable[[str, str],
 
 def test_input_that_is_not_utf8(command: list[str], model: Path) -> None:
     done = subprocess.run(
-        [*command, "chat", str(model), "--quiet"], input="你好".encode("gbk"), capture_output=True, timeout=180
+        [*command, "chat", str(model), "--quiet"],
+        input="你好".encode("gbk"),
+        capture_output=True,
+        timeout=180,
     )
     assert done.returncode == 1
     assert b"not UTF-8" in done.stderr

@@ -1,0 +1,185 @@
+// The 512-bit kernels: a panel's 16 rows are the 16 lanes of a vector, activations come in by broadcast. A Format
+// expands a block's codes to unsigned bytes (see avx512vnni.cpp). Everything stays inside the including file's
+// anonymous namespace.
+#pragma once
+
+#include <immintrin.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/isa.h"
+
+#include "kernels/avx512_vector.h"
+#include "kernels/token_tiles.h"
+#include "kernels/vector_attention.h"
+#include "kernels/vector_rows.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kMaxTokens = 8;            // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
+constexpr size_t kGroups = 8;               // groups of 4 neighbouring columns in a block of 32
+constexpr size_t kPrefetchAhead = 8 * 288;  // bytes; measured best for one stream per thread
+
+template <size_t bytes>
+inline void prefetch_unit(const uint8_t* unit) noexcept {
+  const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + kPrefetchAhead;  // no pointer: may pass the buffer's end
+  for (size_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0);
+}
+
+inline __m512i load_bytes(const uint8_t* from) noexcept { return _mm512_loadu_si512(from); }
+
+inline __m512i broadcast_group(const int8_t* values) noexcept {
+  int32_t four_values;
+  memcpy(&four_values, values, sizeof four_values);
+  return _mm512_set1_epi32(four_values);
+}
+
+// [16 rows] exact dots of a block with one token's 32 activations; two chains halve the latency.
+inline __m512i block_dots(const __m512i* codes, const int8_t* values, int32_t start) noexcept {
+  __m512i even = _mm512_set1_epi32(start), odd = _mm512_setzero_si512();
+  for (size_t g = 0; g < kGroups; g += 2) {
+    even = _mm512_dpbusd_epi32(even, codes[g], broadcast_group(values + 4 * g));
+    odd = _mm512_dpbusd_epi32(odd, codes[g + 1], broadcast_group(values + 4 * g + 4));
+  }
+  return _mm512_add_epi32(even, odd);
+}
+
+template <size_t tokens>
+inline void store_tile(const TileArgs& args, const Vector* sums) noexcept {
+  const __mmask16 rows = static_cast<__mmask16>((1u << args.n_rows) - 1u);
+  float* y = args.matmul->y + args.first_token * args.matmul->y_stride + args.first_row;
+  for (size_t t = 0; t < tokens; ++t) _mm512_mask_storeu_ps(y + t * args.matmul->y_stride, rows, sums[t]);
+}
+
+template <class Format>
+struct Quantized {
+  template <size_t tokens>
+  struct Tile {
+    static void run(const TileArgs& args) noexcept {
+      const size_t k = args.matmul->k, n_blocks = k / kBlockSize;
+      const int8_t* values = args.matmul->q.values + args.first_token * k;            // [tokens, k]
+      const float* scales = args.matmul->q.scales + args.first_token * n_blocks;      // [tokens, n_blocks]
+      const int32_t* value_sums = args.matmul->q.sums + args.first_token * n_blocks;  // [tokens, n_blocks]
+      Vector sums[tokens];
+      for (size_t t = 0; t < tokens; ++t) sums[t] = zeros();
+      for (size_t block = 0; block < n_blocks; ++block) {
+        const uint8_t* unit = args.panel + block * Format::kUnitBytes;
+        prefetch_unit<Format::kUnitBytes>(unit);
+        __m512i codes[kGroups];
+        Format::expand(unit, codes);
+        const uint16_t* halves = reinterpret_cast<const uint16_t*>(unit + Format::kCodeBytes);  // d, then m
+        const Vector d = load(halves, AllLanes{});
+        for (size_t t = 0; t < tokens; ++t) {
+          const float scale = scales[t * n_blocks + block];
+          const int32_t value_sum = value_sums[t * n_blocks + block];
+          const __m512i dots = block_dots(codes, values + t * k + block * kBlockSize, -Format::kZeroCode * value_sum);
+          sums[t] = multiply_add(_mm512_cvtepi32_ps(dots), multiply(d, broadcast(scale)), sums[t]);
+          if constexpr (Format::kHasMinimum) {
+            const Vector weighted = broadcast(scale * static_cast<float>(value_sum));
+            sums[t] = multiply_add(load(halves + kPanelRows, AllLanes{}), weighted, sums[t]);
+          }
+        }
+      }
+      store_tile<tokens>(args, sums);
+    }
+  };
+};
+
+template <class Format>
+void quantized_matmul(const PanelMatmul& args) noexcept {
+  run_matmul<Quantized<Format>::template Tile, kMaxTokens>(args, args.k / kBlockSize * Format::kUnitBytes, args.k);
+}
+
+struct F32Element {
+  static constexpr size_t kBytes = 4;
+  static Vector column(const uint8_t* from) noexcept { return _mm512_loadu_ps(from); }
+};
+
+struct F16Element {
+  static constexpr size_t kBytes = 2;
+  static Vector column(const uint8_t* from) noexcept {
+    return load(reinterpret_cast<const uint16_t*>(from), AllLanes{});
+  }
+};
+
+struct Bf16Element {
+  static constexpr size_t kBytes = 2;
+  static Vector column(const uint8_t* from) noexcept {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  }
+};
+
+// Two sums per row, over the even and the odd columns, for every tile size: one alone would wait for its latency.
+template <class Element>
+struct Float {
+  template <size_t tokens>
+  struct Tile {
+    static void run(const TileArgs& args) noexcept {
+      constexpr size_t kColumnBytes = kPanelRows * Element::kBytes;
+      const size_t k = args.matmul->k;
+      const float* x = args.matmul->x + args.first_token * k;  // [tokens, k]
+      const uint8_t* panel = args.panel;
+      Vector even[tokens], odd[tokens];
+      for (size_t t = 0; t < tokens; ++t) even[t] = odd[t] = zeros();
+      size_t col = 0;
+      for (; col + 2 <= k; col += 2) {
+        prefetch_unit<2 * kColumnBytes>(panel + col * kColumnBytes);
+        const Vector weights = Element::column(panel + col * kColumnBytes);
+        const Vector next_weights = Element::column(panel + (col + 1) * kColumnBytes);
+        for (size_t t = 0; t < tokens; ++t) {
+          even[t] = multiply_add(weights, broadcast(x[t * k + col]), even[t]);
+          odd[t] = multiply_add(next_weights, broadcast(x[t * k + col + 1]), odd[t]);
+        }
+      }
+      if (col < k) {
+        const Vector weights = Element::column(panel + col * kColumnBytes);
+        for (size_t t = 0; t < tokens; ++t) even[t] = multiply_add(weights, broadcast(x[t * k + col]), even[t]);
+      }
+      for (size_t t = 0; t < tokens; ++t) even[t] = add(even[t], odd[t]);
+      store_tile<tokens>(args, even);
+    }
+  };
+};
+
+template <class Element>
+void float_matmul(const PanelMatmul& args) noexcept {
+  const size_t panel_stride_bytes = args.k * kPanelRows * Element::kBytes;
+  run_matmul<Float<Element>::template Tile, kMaxTokens>(args, panel_stride_bytes, args.k * sizeof(float));
+}
+
+// ---- Activations: the formulas and the special cases of scalar.cpp, the same bits ---------------------------------
+
+constexpr int32_t kInfinityBits = 0x7f800000;
+constexpr float kTinyAbsmax = 1e-30f;
+
+inline void quantize_block(const float* x, int8_t* values, float* scale, int32_t* sum) noexcept {
+  const Vector low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + kLanes);
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  const __m512i bits = _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(low), magnitude),
+                                        _mm512_and_si512(_mm512_castps_si512(high), magnitude));
+  const int32_t largest = _mm512_reduce_max_epi32(bits);
+  float absmax;
+  memcpy(&absmax, &largest, sizeof absmax);
+  const bool usable = largest < kInfinityBits && absmax >= kTinyAbsmax;
+  *scale = usable ? absmax / 127.0f : largest < kInfinityBits ? 0.0f : NAN;
+  const __mmask16 lanes = usable ? 0xffff : 0;
+  const Vector inverse = broadcast(127.0f / absmax);
+  const __m512i low_values = _mm512_maskz_cvtps_epi32(lanes, multiply(low, inverse));
+  const __m512i high_values = _mm512_maskz_cvtps_epi32(lanes, multiply(high, inverse));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(low_values));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(values + kLanes), _mm512_cvtepi32_epi8(high_values));
+  *sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low_values, high_values));
+}
+
+void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b) {
+    quantize_block(x + b * kBlockSize, values + b * kBlockSize, scales + b, sums + b);
+  }
+}
+
+}  // namespace
+}  // namespace belle

@@ -1,0 +1,32 @@
+// The table of a vector tier, once its kernels are defined under the names below. Include last; like the others it stays
+// inside the including file's anonymous namespace.
+#pragma once
+
+namespace belle {
+namespace {
+
+/// Every entry but the formats of the quantized types has the same name in every tier.
+template <class Q4_0, class Q4_1, class Q8_0>
+constexpr KernelTable table_of(const char* name) noexcept {
+  return {
+      name,
+      {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0>,
+       quantized_matmul<Q4_1>, quantized_matmul<Q8_0>},
+      quantize_activations,
+      attention_scores<float>,
+      attention_scores<uint16_t>,
+      attention_values<float>,
+      attention_values<uint16_t>,
+      exp_and_sum,
+      layer_norm,
+      rms_norm,
+      gelu,
+      silu_multiply,
+      add_rows,
+      rotate_pairs,
+      to_half,
+  };
+}
+
+}  // namespace
+}  // namespace belle
