@@ -152,3 +152,27 @@ def test_a_window_that_slides(model: str, request: pytest.FixtureRequest) -> Non
         results.append(belle.backend.forward([(sequence, ids[55:])], logits="all")[0])
     expected, found = results
     assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < 5e-3
+
+
+def test_a_conversation_of_twelve_turns(tiny_zh: Pair) -> None:
+    """Greedy on a float32 file: the same ids on both engines, and only new tokens are computed."""
+    questions = [
+        *QUESTIONS,
+        "谢谢",
+        "为什么？",
+        "换一种说法。",
+        "1加1等于几？",
+        "什么是水？",
+        "再说一次。",
+        "再见",
+    ]
+    questions = [questions[i % len(questions)] for i in range(12)]
+    answers = []
+    for model in tiny_zh:
+        conversation = model.conversation(temperature=0, max_tokens=16)
+        answers.append([conversation.say(question) for question in questions])
+    native, other = answers
+    assert [answer.token_ids for answer in native] == [answer.token_ids for answer in other]
+    assert [answer.text for answer in native] == [answer.text for answer in other]
+    for answers_of_one in answers:
+        assert all(answer.prefilled_tokens < answer.prompt_tokens for answer in answers_of_one[1:])

@@ -91,10 +91,6 @@ def test_a_traceback_only_on_request(belle: Belle) -> None:
 
 
 def test_demo(belle: Belle, tmp_path: Path) -> None:
-    from belle_edge.demo import checkpoint_path
-
-    if not (checkpoint_path() / "model.safetensors").exists():
-        pytest.skip("the bundled checkpoint has not been built")
     done = belle("demo", "--keep", tmp_path, "--question", "你好", HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"belle-demo-q8_0.gguf", "belle-demo-q4_0.gguf"}

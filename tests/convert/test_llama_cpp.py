@@ -118,3 +118,27 @@ def test_real_llama_vocabulary(make_llama: Any, test_data: Path, tmp_path: Path,
     for text, ids in zip(texts, expected, strict=False):
         found = model.tokenize(text.encode(), add_bos=False, special=False)
         assert found == [int(token) for token in ids.split()], text
+
+
+@pytest.mark.parametrize("architecture", ["bloom", "llama"])
+@pytest.mark.parametrize("type", ["f32", "f16", "bf16", "q4_0", "q4_1", "q8_0"])
+def test_every_type_opens_there_and_means_the_same(
+    make_bloom: Any, make_llama: Any, tmp_path: Path, architecture: str, type: str
+) -> None:
+    """The reference is our engine on the same file; what differs is how each one rounds.
+
+    llama.cpp's cache is f16, and it rounds the activations that meet bf16 weights to bf16 (8 bits), where ours stay
+    float32 (tests/model compares those with transformers).
+    """
+    from belle_edge import _core
+
+    convert((make_bloom if architecture == "bloom" else make_llama)(), tmp_path / "out.gguf", type=type)
+    types = {tensor.type for tensor in _core.GgufFile(str(tmp_path / "out.gguf")).tensors()}
+    assert type in types
+    ids = list(range(4, 44))
+    found = llama_cpp_logits(tmp_path / "out.gguf", ids)
+    model = _core.Model(str(tmp_path / "out.gguf"))
+    expected = model.forward([(model.new_sequence(), ids)], logits="all")[0]
+    error = np.sqrt(((found - expected) ** 2).mean() / (expected**2).mean())
+    bound = {"f32": 5e-3, "f16": 5e-3, "bf16": 2e-2}.get(type, 3e-2)
+    assert error <= bound, error
