@@ -49,6 +49,8 @@ class CMakeBuild(build_ext):
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
             "-DPYBIND11_FINDPYTHON=ON",
             f"-DBELLE_VERSION={version()}",
+            # For development: the AMX kernels on machines without AMX (docs/ADDING_A_KERNEL.md).
+            f"-DBELLE_EMULATE_AMX={'ON' if os.environ.get('BELLE_EMULATE_AMX') == '1' else 'OFF'}",
         ]
         if shutil.which("ninja"):
             configure += ["-G", "Ninja"]

@@ -1,6 +1,8 @@
 // What this CPU and operating system allow: CPUID, XGETBV and (for AMX) the kernel's permission.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,5 +18,19 @@ struct CpuFeatures {
 
 /// Detected once. A feature is listed only when the operating system also saves its registers.
 const CpuFeatures& cpu_features();
+
+struct CpuidResult {
+  uint32_t registers[4];  // eax, ebx, ecx, edx
+};
+
+/// What an x86 processor and its system answer; the tests bring answers of their own.
+struct X86Answers {
+  std::function<CpuidResult(uint32_t leaf, uint32_t subleaf)> cpuid;
+  std::function<uint64_t()> xcr0;         // asked only where CPUID says that XGETBV exists
+  std::function<bool()> allow_tile_data;  // asked only where the AMX bits of CPUID and XCR0 are set
+};
+
+/// The features that these answers allow.
+CpuFeatures features_from(const X86Answers& answers);
 
 }  // namespace belle

@@ -11,6 +11,8 @@ const KernelTable* scalar_kernels() noexcept;
 const KernelTable* avx2_kernels() noexcept;
 const KernelTable* avxvnni_kernels() noexcept;
 const KernelTable* avx512vnni_kernels() noexcept;
+const KernelTable* amx_kernels() noexcept;           // where the build defines BELLE_HAS_AMX: its compiler knows AMX
+const KernelTable* amx_emulated_kernels() noexcept;  // where it defines BELLE_EMULATE_AMX: for tests
 #endif
 
 }  // namespace belle

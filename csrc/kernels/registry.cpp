@@ -21,6 +21,11 @@ constexpr TableFn kAvx2Table = nullptr;
 constexpr TableFn kAvxVnniTable = nullptr;
 constexpr TableFn kAvx512VnniTable = nullptr;
 #endif
+#if defined(BELLE_HAS_X86_KERNELS) && defined(BELLE_HAS_AMX)
+constexpr TableFn kAmxTable = amx_kernels;
+#else
+constexpr TableFn kAmxTable = nullptr;
+#endif
 
 struct TierSpec {
   const char* name;
@@ -32,28 +37,26 @@ struct TierSpec {
 // A new ISA is one line here and one file beside this one.
 const std::vector<TierSpec>& tier_specs() {
   static const std::vector<TierSpec> specs = {
-      {"scalar", 0, {}, scalar_kernels},
-      {"avx2", 20, {"avx2", "fma", "f16c"}, kAvx2Table},
-      {"avxvnni", 30, {"avx2", "fma", "f16c", "avxvnni"}, kAvxVnniTable},
-      {"avx512vnni",
-       40,
-       {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"},
-       kAvx512VnniTable},
+    {"scalar", 0, {}, scalar_kernels},
+    {"avx2", 20, {"avx2", "fma", "f16c"}, kAvx2Table},
+    {"avxvnni", 30, {"avx2", "fma", "f16c", "avxvnni"}, kAvxVnniTable},
+    {"avx512vnni",
+     40,
+     {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"},
+     kAvx512VnniTable},
+    {"amx",
+     50,
+     {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16", "amx_tile",
+      "amx_int8", "amx_bf16"},
+     kAmxTable},
+#if defined(BELLE_HAS_X86_KERNELS) && defined(BELLE_EMULATE_AMX)
+    {"amx-emulated",
+     -10,  // below the scalar tier: runs only when it is named
+     {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16"},
+     amx_emulated_kernels},
+#endif
   };
   return specs;
-}
-
-std::vector<IsaTier> detect_tiers() {
-  std::vector<IsaTier> tiers;
-  for (const TierSpec& spec : tier_specs()) {
-    IsaTier tier{spec.name, spec.priority, spec.required_features, {}, spec.table ? spec.table() : nullptr};
-    for (const std::string& feature : spec.required_features) {
-      if (!cpu_features().has(feature)) tier.missing_features.push_back(feature);
-    }
-    tiers.push_back(tier);
-  }
-  std::sort(tiers.begin(), tiers.end(), [](const IsaTier& a, const IsaTier& b) { return a.priority > b.priority; });
-  return tiers;
 }
 
 std::string join(const std::vector<std::string>& words) {
@@ -80,8 +83,21 @@ std::string list_of_choices() {
 
 }  // namespace
 
+std::vector<IsaTier> isa_tiers_for(const CpuFeatures& cpu) {
+  std::vector<IsaTier> tiers;
+  for (const TierSpec& spec : tier_specs()) {
+    IsaTier tier{spec.name, spec.priority, spec.required_features, {}, spec.table ? spec.table() : nullptr};
+    for (const std::string& feature : spec.required_features) {
+      if (!cpu.has(feature)) tier.missing_features.push_back(feature);
+    }
+    tiers.push_back(tier);
+  }
+  std::sort(tiers.begin(), tiers.end(), [](const IsaTier& a, const IsaTier& b) { return a.priority > b.priority; });
+  return tiers;
+}
+
 const std::vector<IsaTier>& isa_tiers() {
-  static const std::vector<IsaTier> tiers = detect_tiers();
+  static const std::vector<IsaTier> tiers = isa_tiers_for(cpu_features());
   return tiers;
 }
 

@@ -8,6 +8,8 @@
 
 namespace belle {
 
+struct CpuFeatures;
+
 /// An ISA is data: what it is called, what it needs, how it ranks.
 struct IsaTier {
   const char* name;
@@ -18,6 +20,9 @@ struct IsaTier {
 
   bool supported() const { return table != nullptr && missing_features.empty(); }
 };
+
+/// Every tier of this build as a CPU with these features sees it, best first.
+std::vector<IsaTier> isa_tiers_for(const CpuFeatures& cpu);
 
 /// Every tier of this build, best first; computed once.
 const std::vector<IsaTier>& isa_tiers();

@@ -2,7 +2,8 @@
 //
 // Kernels are noexcept, check nothing and allocate nothing; ops/ checks shapes and splits work over threads.
 // Invariance contract: the result for one activation row depends on that row and the weights alone, bit for bit,
-// whatever n_tokens, n_panels or the other rows are.
+// whatever n_tokens, n_panels or the other rows are. It holds for each matmul and each wide matmul by itself; the two
+// differ by the rounding of their activations.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +34,49 @@ struct PanelMatmul {
 };
 
 using PanelMatmulFn = void (*)(const PanelMatmul& args) noexcept;
+
+/// How activations meet quantized weights. kBlock32 is QuantizedRows, which every tier has; the others are for the many
+/// rows of prefill, on tiers whose instructions want coarser scales.
+enum class ActivationForm : uint8_t {
+  kBlock32,  // int8, a scale per token and block of 32 columns
+  kSlab256,  // int8, a scale per token and slab of 256 columns; the weights requantized to a scale per row and slab
+  kBf16,     // bfloat16, the weights dequantized to bfloat16
+};
+constexpr size_t kActivationFormCount = 3;
+
+constexpr size_t kWideTokens = 16;  // activations are packed in tiles of this many tokens
+constexpr size_t kWidePanels = 2;   // a share of the work starts at a multiple of this many panels
+
+/// Packs the tiles [first_tile, end_tile) of kWideTokens tokens each; tokens past the last one become zeros.
+struct WidePack {
+  const float* x;  // [n_tokens, k]
+  size_t n_tokens;
+  size_t k;  // a multiple of 32
+  size_t first_tile, end_tile;
+  uint8_t* packed;  // of all tokens; 64-byte aligned
+};
+
+/// As PanelMatmul, with activations in a wide form.
+struct WideMatmul {
+  const uint8_t* panels;
+  size_t n_rows;
+  size_t k;
+  const uint8_t* packed;
+  size_t n_tokens;
+  float* y;  // [n_tokens, y_stride]
+  size_t y_stride;
+  uint8_t* scratch;  // scratch_bytes of this thread's own; 64-byte aligned
+};
+
+using WideMatmulFn = void (*)(const WideMatmul& args) noexcept;
+
+/// The kernels of one activation form. The layout of the packed activations is the tier's own.
+struct WideKernels {
+  size_t (*packed_bytes)(size_t n_tokens, size_t k) noexcept;
+  void (*pack)(const WidePack& args) noexcept;
+  WideMatmulFn matmul[kWeightTypeCount];  // null for the float types
+  size_t scratch_bytes;
+};
 
 struct KernelTable {
   const char* name;
@@ -71,6 +115,9 @@ struct KernelTable {
   void (*rotate_pairs)(float* x, const float* cosines, const float* sines, size_t n_pairs) noexcept;
   /// f32 -> binary16 bits, round to nearest even
   void (*to_half)(const float* x, size_t n, uint16_t* out) noexcept;
+
+  /// By ActivationForm, the fastest first; null where the tier has none, as for kBlock32.
+  const WideKernels* wide[kActivationFormCount] = {};
 };
 
 }  // namespace belle

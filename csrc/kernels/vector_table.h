@@ -1,5 +1,5 @@
-// The table of a vector tier, once its kernels are defined under the names below. Include last; like the others it stays
-// inside the including file's anonymous namespace.
+// The table of a vector tier, once its kernels are defined under the names below. Include last; like the others it
+// stays inside the including file's anonymous namespace.
 #pragma once
 
 namespace belle {
@@ -7,7 +7,8 @@ namespace {
 
 /// Every entry but the formats of the quantized types has the same name in every tier.
 template <class Q4_0, class Q4_1, class Q8_0>
-constexpr KernelTable table_of(const char* name) noexcept {
+constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nullptr,
+                               const WideKernels* bf16 = nullptr) noexcept {
   return {
       name,
       {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0>,
@@ -25,6 +26,7 @@ constexpr KernelTable table_of(const char* name) noexcept {
       add_rows,
       rotate_pairs,
       to_half,
+      {nullptr, slab256, bf16},
   };
 }
 

@@ -39,6 +39,7 @@ bool run_tier(const belle::KernelTable& table) {
   if (checks.failed() == 0) {
     test_matmul_quantized(table, checks);
     test_matmul_float(table, checks);
+    test_wide_matmul(table, checks);
     test_quantize_activations(table, checks);
     test_attention(table, checks);
     test_rows(table, checks);
@@ -53,6 +54,13 @@ bool run_panels() {
   Checks checks("(panels)");
   test_panels(checks);
   std::printf("panels: %zu checks passed, %zu failed\n", checks.passed(), checks.failed());
+  return checks.failed() == 0;
+}
+
+bool run_features() {
+  Checks checks("(features)");
+  test_features(checks);
+  std::printf("features: %zu checks passed, %zu failed\n", checks.passed(), checks.failed());
   return checks.failed() == 0;
 }
 
@@ -90,7 +98,7 @@ void list_tiers() {
 }
 
 bool run_all_tiers() {
-  bool ok = run_registry() && run_panels();
+  bool ok = run_features() && run_registry() && run_panels();
   for (const belle::IsaTier& tier : belle::isa_tiers()) {
     if (tier.supported()) {
       ok = run_tier(*tier.table) && ok;

@@ -115,8 +115,10 @@ constexpr double kFloatEps = 5.97e-8;  // half an ulp, relative
 
 // One per file of tests; each runs a table through every shape.
 void test_panels(Checks& checks);
+void test_features(Checks& checks);
 void test_matmul_quantized(const belle::KernelTable& table, Checks& checks);
 void test_matmul_float(const belle::KernelTable& table, Checks& checks);
+void test_wide_matmul(const belle::KernelTable& table, Checks& checks);
 void test_quantize_activations(const belle::KernelTable& table, Checks& checks);
 void test_attention(const belle::KernelTable& table, Checks& checks);
 void test_rows(const belle::KernelTable& table, Checks& checks);

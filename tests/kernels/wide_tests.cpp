@@ -1,0 +1,287 @@
+// The wide kernels of prefill: against products in double of the dequantized weights, within a bound for each form;
+// the same bits however tokens and rows are cut into calls; and nothing touched outside the buffers.
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "reference.h"
+
+namespace belle_test {
+namespace {
+
+using belle::ActivationForm;
+using belle::kPanelRows;
+using belle::kWidePanels;
+using belle::kWideTokens;
+using belle::WeightType;
+using belle::WideKernels;
+
+constexpr float kUntouched = -12345.0f;
+
+struct Form {
+  const char* name;
+  const WideKernels* kernels;
+  // sqrt(mean((y - exact)^2 / sum_k (w x)^2)) stays below this for random weights and activations
+  double rms_bound;
+  double outlier_bound;  // the same with outlier channels among the activations
+  // A single output may be this many times the RMS bound off: the errors of thousands are nearly normal.
+  static constexpr double kWorst = 8.0;
+};
+
+size_t token_tiles(size_t n_tokens) { return (n_tokens + kWideTokens - 1) / kWideTokens; }
+
+struct Packed {
+  Guarded<uint8_t> bytes;
+
+  Packed(const Form& form, const float* x, size_t n_tokens, size_t k) : bytes(form.kernels->packed_bytes(n_tokens, k)) {
+    std::memset(bytes.data(), 0xa5, bytes.size());
+    form.kernels->pack({x, n_tokens, k, 0, token_tiles(n_tokens), bytes.data()});
+  }
+};
+
+/// y [n_tokens, y_stride] of one call, with scratch of its own that holds garbage.
+void multiply(const Form& form, WeightType type, const uint8_t* panels, size_t n_rows, size_t k, const Packed& packed,
+              size_t n_tokens, float* y, size_t y_stride) {
+  Guarded<uint8_t> scratch(form.kernels->scratch_bytes);
+  std::memset(scratch.data(), 0xff, scratch.size());  // as floats: NaN
+  form.kernels->matmul[static_cast<size_t>(type)](
+      {panels, n_rows, k, packed.bytes.data(), n_tokens, y, y_stride, scratch.data()});
+}
+
+struct Exact {
+  double value = 0.0, norm = 0.0;  // sum of w x, sqrt of the sum of (w x)^2
+};
+
+Exact exact_dot(const GgufMatrix& matrix, size_t row, const float* x) {
+  Exact exact;
+  for (size_t col = 0; col < matrix.k; ++col) {
+    const double product = matrix.weights[row * matrix.k + col] * x[col];
+    exact.value += product;
+    exact.norm += product * product;
+  }
+  exact.norm = std::sqrt(exact.norm);
+  return exact;
+}
+
+void check_values(const Form& form, const GgufMatrix& matrix, const Guarded<float>& x, size_t n_tokens,
+                  const Guarded<float>& y, size_t y_stride, double rms_bound, Checks& checks) {
+  double squares = 0.0, worst = 0.0;
+  size_t n = 0;
+  for (size_t t = 0; t < n_tokens; ++t) {
+    for (size_t row = 0; row < matrix.n_rows; ++row) {
+      const Exact exact = exact_dot(matrix, row, x.data() + t * matrix.k);
+      const double error = std::fabs(y[t * y_stride + row] - exact.value);
+      if (exact.norm == 0.0) {
+        worst = error == 0.0 ? worst : std::numeric_limits<double>::infinity();
+        continue;
+      }
+      const double relative = error / exact.norm;
+      worst = relative <= worst ? worst : relative;  // NaN wins
+      squares += relative * relative;
+      ++n;
+    }
+  }
+  const double rms = n > 0 ? std::sqrt(squares / static_cast<double>(n)) : 0.0;
+  // Few outputs may lie together on one side of the mean.
+  const double bound = n < 500 ? 1.5 * rms_bound : rms_bound;
+  checks.that(rms < bound && worst < Form::kWorst * rms_bound,
+              "wide %s %s rows=%zu k=%zu tokens=%zu: RMS error %.4g, worst %.4g", form.name,
+              belle::traits_of(matrix.type).name, matrix.n_rows, matrix.k, n_tokens, rms, worst);
+}
+
+// Some of the tokens alone, and every share of rows alone, give the bits of the whole.
+void check_invariance(const Form& form, const GgufMatrix& matrix, const Guarded<uint8_t>& image,
+                      const Guarded<float>& x, size_t n_tokens, const Guarded<float>& y, size_t y_stride,
+                      Checks& checks) {
+  const size_t k = matrix.k, share = kWidePanels * kPanelRows;
+  const size_t panel_bytes = belle::panel_bytes(matrix.type, k);
+  bool same = true;
+  for (size_t first : {size_t{0}, n_tokens / 3, n_tokens - 1}) {
+    const size_t n = n_tokens / 2 < n_tokens - first ? n_tokens / 2 + 1 : n_tokens - first;
+    const Packed activations(form, x.data() + first * k, n, k);
+    for (size_t row = 0; row < matrix.n_rows; row += share) {
+      const size_t rows = matrix.n_rows - row < share ? matrix.n_rows - row : share;
+      Guarded<float> alone(n * rows);
+      multiply(form, matrix.type, image.data() + row / kPanelRows * panel_bytes, rows, k, activations, n, alone.data(),
+               rows);
+      for (size_t t = 0; t < n; ++t) {
+        same = same && same_bits(alone.data() + t * rows, y.data() + (first + t) * y_stride + row, rows);
+      }
+    }
+  }
+  checks.that(same, "wide %s %s rows=%zu k=%zu tokens=%zu: bits depend on the cut", form.name,
+              belle::traits_of(matrix.type).name, matrix.n_rows, k, n_tokens);
+}
+
+void check_packing_in_parts(const Form& form, const Guarded<float>& x, size_t n_tokens, size_t k, Checks& checks) {
+  const Packed whole(form, x.data(), n_tokens, k);
+  Guarded<uint8_t> parts(whole.bytes.size());
+  std::memset(parts.data(), 0x5a, parts.size());
+  for (size_t tile = token_tiles(n_tokens); tile-- > 0;) {
+    form.kernels->pack({x.data(), n_tokens, k, tile, tile + 1, parts.data()});
+  }
+  checks.that(std::memcmp(whole.bytes.data(), parts.data(), parts.size()) == 0,
+              "wide %s k=%zu tokens=%zu: packed in parts", form.name, k, n_tokens);
+}
+
+void run_shape(const Form& form, WeightType type, size_t n_rows, size_t k, size_t n_tokens, Checks& checks) {
+  Random random(n_rows * 7919 + k * 31 + n_tokens);
+  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
+  const Guarded<uint8_t> image(packed(matrix));
+  const Guarded<float> x(random.floats(n_tokens * k, -3.0f, 3.0f));
+  const Packed activations(form, x.data(), n_tokens, k);
+  const size_t y_stride = n_rows + n_tokens % 3;
+  Guarded<float> y((n_tokens - 1) * y_stride + n_rows);
+  for (size_t i = 0; i < y.size(); ++i) y[i] = kUntouched;
+  multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), y_stride);
+
+  check_values(form, matrix, x, n_tokens, y, y_stride, form.rms_bound, checks);
+  bool untouched = true;
+  for (size_t i = 0; i < y.size(); ++i) untouched = untouched && (i % y_stride < n_rows || y[i] == kUntouched);
+  checks.that(untouched, "wide %s rows=%zu: wrote past a row", form.name, n_rows);
+  check_invariance(form, matrix, image, x, n_tokens, y, y_stride, checks);
+  check_packing_in_parts(form, x, n_tokens, k, checks);
+}
+
+// Activations that are the unit matrix bring out every weight: all codes in all positions, each within the rounding of
+// the form. Slabs of one scale, of mixed scales and of zeros; the last slab is short.
+void every_weight(const Form& form, WeightType type, Checks& checks) {
+  const size_t k = 256 + 256 + 96, n_rows = 48, n_blocks = k / 32;
+  const int n_codes = type == WeightType::kQ8_0 ? 256 : 16, first = type == WeightType::kQ8_0 ? -128 : 0;
+  std::vector<int> codes(n_rows * k);
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int>(i * 7 + i / 32 * 5) % n_codes + first;
+  Random random(77);
+  std::vector<uint16_t> d(n_rows * n_blocks), m(d.size());
+  for (size_t i = 0; i < d.size(); ++i) {
+    const size_t row = i / n_blocks;
+    const float size = row % 3 == 0 ? 0.01f : row % 3 == 1 ? random.uniform(-0.02f, 0.02f) : 0.0f;
+    d[i] = belle::float_to_half(size);
+    m[i] = belle::float_to_half(row % 3 == 0 ? -0.08f : row % 3 == 1 ? random.uniform(-0.3f, 0.3f) : 0.0f);
+  }
+  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
+  const Guarded<uint8_t> image(packed(matrix));
+  Guarded<float> x(k * k);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = i / k == i % k ? 1.0f : 0.0f;
+  const Packed activations(form, x.data(), k, k);
+  Guarded<float> y(k * n_rows);
+  multiply(form, type, image.data(), n_rows, k, activations, k, y.data(), n_rows);
+
+  const bool int8 = std::string(form.name) == "slab256";
+  size_t wrong = 0;
+  for (size_t row = 0; row < n_rows; ++row) {
+    for (size_t col = 0; col < k; ++col) {
+      const size_t slab = col / 256 * 256, end = slab + 256 < k ? slab + 256 : k;
+      double largest = 0.0;  // the largest weight that the slab's scales allow
+      for (size_t b = slab / 32; b < end / 32; ++b) {
+        const double scale = matrix.d[row * n_blocks + b], minimum = matrix.m[row * n_blocks + b];
+        const double low = type == WeightType::kQ4_0 ? -8 : type == WeightType::kQ8_0 ? -128 : 0;
+        const double high = type == WeightType::kQ4_1 ? 15 : 0;
+        largest = std::fmax(largest, std::fmax(std::fabs(low * scale + minimum), std::fabs(high * scale + minimum)));
+      }
+      const double exact = matrix.weights[row * k + col];
+      const double tolerance = int8 ? 0.53 * largest / 127.0 : std::fabs(exact) / 256.0;
+      wrong += !near(y[col * n_rows + row], exact, tolerance + 1e-30);
+    }
+  }
+  checks.that(wrong == 0, "wide %s %s: %zu of %zu weights", form.name, belle::traits_of(type).name, wrong, n_rows * k);
+}
+
+// Weights that are zero but for one column of each row bring out every activation.
+void every_activation(const Form& form, Checks& checks) {
+  const size_t k = 256 + 64 + 32, n_rows = k, n_tokens = 37;
+  std::vector<int> codes(n_rows * k, 0);
+  for (size_t row = 0; row < n_rows; ++row) codes[row * k + row] = -128;
+  const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(1.0f / 128.0f)), m(d.size(), 0);
+  const GgufMatrix matrix = matrix_of_codes(WeightType::kQ8_0, n_rows, k, codes, d, m);
+  const Guarded<uint8_t> image(packed(matrix));
+  Random random(78);
+  Guarded<float> x(random.floats(n_tokens * k, -5.0f, 5.0f));
+  for (size_t i = 0; i < k; ++i) x[5 * k + i] *= 1e30f;
+  for (size_t i = 0; i < k; ++i) x[6 * k + i] *= 1e-25f;
+  const Packed activations(form, x.data(), n_tokens, k);
+  Guarded<float> y(n_tokens * n_rows);
+  multiply(form, WeightType::kQ8_0, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
+  const bool int8 = std::string(form.name) == "slab256";
+  size_t wrong = 0;
+  for (size_t t = 0; t < n_tokens; ++t) {
+    for (size_t col = 0; col < k; ++col) {
+      const size_t slab = col / 256 * 256, end = slab + 256 < k ? slab + 256 : k;
+      double largest = 0.0;
+      for (size_t i = slab; i < end; ++i) largest = std::fmax(largest, std::fabs(x[t * k + i]));
+      const double exact = -static_cast<double>(x[t * k + col]);
+      const double tolerance = int8 ? 0.501 * largest / 127.0 : std::fabs(exact) / 256.0;
+      wrong += !near(y[t * n_rows + col], exact, tolerance);
+    }
+  }
+  checks.that(wrong == 0, "wide %s: %zu of %zu activations", form.name, wrong, n_tokens * k);
+}
+
+// One bad activation spoils its own token, visibly, and no other; tokens of zeros give zeros.
+void not_a_number(const Form& form, WeightType type, Checks& checks) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Random random(5);
+  const size_t k = 288, n_rows = 49, n_tokens = 37, zero = 20;
+  const std::vector<uint16_t> d(n_rows * k / 32, 0x3c00), m(d.size(), 0xc200);
+  std::vector<int> codes(n_rows * k, 1);  // no weight is zero: infinity times zero would be NaN where -0 is right
+  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
+  const Guarded<uint8_t> image(packed(matrix));
+  for (float bad : {std::nanf(""), kInfinity, -kInfinity}) {
+    Guarded<float> x(random.floats(n_tokens * k, -3.0f, 3.0f));
+    for (size_t i = 0; i < k; ++i) x[zero * k + i] = i % 2 == 0 ? 0.0f : -0.0f;
+    x[4 * k + 3] = x[36 * k + 287] = bad;
+    const Packed activations(form, x.data(), n_tokens, k);
+    Guarded<float> y(n_tokens * n_rows);
+    multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
+    bool visible = true, contained = true, zeros = true;
+    for (size_t i = 0; i < y.size(); ++i) {
+      const size_t token = i / n_rows;
+      if (token == 4 || token == 36) visible = visible && !std::isfinite(y[i]);
+      else contained = contained && std::isfinite(y[i]);
+      if (token == zero) zeros = zeros && y[i] == 0.0f;
+    }
+    checks.that(visible && contained, "wide %s %s: %g must stay in its token", form.name, belle::traits_of(type).name,
+                static_cast<double>(bad));
+    checks.that(zeros, "wide %s %s: a token of zeros", form.name, belle::traits_of(type).name);
+  }
+}
+
+// A few channels 32 times as large as the others: one scale for a slab is then coarse, bfloat16 is not.
+void outlier_channels(const Form& form, WeightType type, Checks& checks) {
+  Random random(9);
+  const size_t k = 512, n_rows = 64, n_tokens = 40;
+  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
+  const Guarded<uint8_t> image(packed(matrix));
+  Guarded<float> x(random.floats(n_tokens * k, -1.0f, 1.0f));
+  for (size_t i = 0; i < x.size(); i += 61) x[i] *= 32.0f;
+  const Packed activations(form, x.data(), n_tokens, k);
+  Guarded<float> y(n_tokens * n_rows);
+  multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
+  check_values(form, matrix, x, n_tokens, y, n_rows, form.outlier_bound, checks);
+}
+
+void test_form(const Form& form, Checks& checks) {
+  every_activation(form, checks);
+  for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+    every_weight(form, type, checks);
+    not_a_number(form, type, checks);
+    outlier_channels(form, type, checks);
+    for (size_t n_rows = 1; n_rows <= 81; n_rows += n_rows < 18 ? 1 : 5) run_shape(form, type, n_rows, 64, 19, checks);
+    for (size_t n_tokens = 1; n_tokens <= 50; ++n_tokens) run_shape(form, type, 19, 96, n_tokens, checks);
+    for (size_t k : {32, 64, 96, 224, 256, 288, 320, 512, 544, 1024, 1120}) run_shape(form, type, 33, k, 17, checks);
+    run_shape(form, type, 130, 544, 65, checks);
+    run_shape(form, type, 33, 352, 540, checks);  // more than one group of tokens
+    run_shape(form, type, 16, 4096, 34, checks);
+  }
+}
+
+}  // namespace
+
+void test_wide_matmul(const belle::KernelTable& table, Checks& checks) {
+  constexpr size_t kSlab = static_cast<size_t>(ActivationForm::kSlab256);
+  constexpr size_t kBf16 = static_cast<size_t>(ActivationForm::kBf16);
+  checks.that(table.wide[static_cast<size_t>(ActivationForm::kBlock32)] == nullptr, "block 32 has no wide kernels");
+  if (table.wide[kSlab] != nullptr) test_form({"slab256", table.wide[kSlab], 0.015, 0.08}, checks);
+  if (table.wide[kBf16] != nullptr) test_form({"bf16", table.wide[kBf16], 0.0035, 0.0035}, checks);
+}
+
+}  // namespace belle_test
