@@ -20,6 +20,7 @@ class IsaTierInfo(TypedDict):
     supported: bool
     missing_features: list[str]
     compiled: bool
+    activation_forms: list[str]  # that its kernels take in prefill: "block32" always; "slab256", "bf16"
 
 def cpu_info() -> CpuInfo: ...
 def cgroup_cpu_quota(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> float:
@@ -64,8 +65,12 @@ def linear(
     *,
     isa: str = "",
     threads: int = 0,
+    activations: str = "block32",
 ) -> NDArray[np.float32]:
-    """One linear layer, for tests: x [n_tokens, k] by GGUF weight rows [n_rows, row_bytes] -> [n_tokens, n_rows]."""
+    """One linear layer, for tests: x [n_tokens, k] by GGUF weight rows [n_rows, row_bytes] -> [n_tokens, n_rows].
+
+    activations: the form that more than 16 tokens take, one of the tier's `activation_forms`.
+    """
 
 class TensorInfo:
     @property
@@ -171,6 +176,15 @@ class ModelConfig(TypedDict):
     vocab_size: int  # rows of the output matrix
     context_length: int  # the file's training context
 
+class ActivationChoice(TypedDict):
+    """How one weight matrix takes its input in prefill, and the measured relative RMS errors of its outputs."""
+
+    tensor: str
+    type: str
+    form: str
+    errors: dict[str, float]  # by form, of the kernels on the file's weights
+    weight_error: float  # of the rounding that the file's weights already have
+
 class Model:
     """Packed weights, a thread pool and a pool of KV pages. All methods may be called from any thread."""
 
@@ -181,12 +195,14 @@ class Model:
         threads: int = 0,
         isa: str = "",
         kv_type: str = "auto",
+        activations: str = "auto",
     ) -> None:
         """Map `path`, check it, pack its weights.
 
         threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16" or "auto" (f32 for files
-        whose matrices are all float, else f16). Raises OSError, ModelFormatError (broken file) or
-        UnsupportedModelError (well-formed, but something this engine does not implement; names it).
+        whose matrices are all float, else f16). activations: one of the tier's `activation_forms` for every matrix, or
+        "auto": BELLE_ACTIVATIONS if set, else measured and chosen for each matrix. Raises OSError, ModelFormatError
+        (broken file) or UnsupportedModelError (well-formed, but something this engine does not implement; names it).
         """
     @property
     def config(self) -> ModelConfig: ...
@@ -203,6 +219,9 @@ class Model:
     @property
     def kv_bytes(self) -> int:
         """Bytes of KV pages allocated now."""
+    @property
+    def activation_forms(self) -> list[ActivationChoice]:
+        """What calibration measured and chose; empty where the tier has one form, or one was given."""
     def new_sequence(self) -> Sequence: ...
     def restore(self, data: bytes) -> Sequence:
         """Inverse of Sequence.save; ValueError if the bytes are damaged or come from another model or KV type."""

@@ -9,10 +9,11 @@ answer. Needs the `test` extra (torch, transformers, llama-cpp-python).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def transformers_logits(checkpoint: Path) -> tuple[Logits, Any]:
     return logits, AutoTokenizer.from_pretrained(checkpoint)
 
 
-def native_logits(gguf: Path, isa: str) -> Logits:
-    model = _core.Model(str(gguf), isa=isa)
+def native_logits(gguf: Path, isa: str, activations: str) -> Logits:
+    model = _core.Model(str(gguf), isa=isa, activations=activations)
     return lambda ids: model.forward([(model.new_sequence(), ids)], logits="all")[0]
 
 
@@ -81,20 +82,29 @@ def measure(
     *,
     types: list[str],
     isas: list[str],
+    activations: Sequence[str] = ("auto",),
     with_llama_cpp: bool = True,
     max_tokens: int = 256,
 ) -> dict[tuple[str, str], Divergence]:
-    """Divergence by (type, engine); engines are "native/<isa>" and "llama.cpp"."""
+    """Divergence by (type, engine); engines are "native/<isa>", "native/<isa>/<form>" and "llama.cpp".
+
+    activations: what the engine may do with its input in prefill, by itself ("auto") or one form for every matrix.
+    A tier that lacks a form is left out there.
+    """
     reference, tokenizer = transformers_logits(checkpoint)
     texts = token_lists(tokenizer, items, max_tokens)
+    forms = {tier["name"]: tier["activation_forms"] for tier in _core.isa_tiers()}
     results: dict[tuple[str, str], Divergence] = {}
     with tempfile.TemporaryDirectory() as folder:
         engines: dict[tuple[str, str], Logits] = {}
         for type_name in types:
             gguf = Path(folder) / f"{type_name}.gguf"
             convert(checkpoint, gguf, type=type_name)
-            for isa in isas:
-                engines[type_name, f"native/{isa}"] = native_logits(gguf, isa)
+            for isa, form in itertools.product(isas, activations):
+                if form == "auto":
+                    engines[type_name, f"native/{isa}"] = native_logits(gguf, isa, form)
+                elif form in forms[isa]:
+                    engines[type_name, f"native/{isa}/{form}"] = native_logits(gguf, isa, form)
             if with_llama_cpp:
                 engines[type_name, "llama.cpp"] = llama_cpp_logits(gguf)
         meters = {key: DivergenceMeter() for key in engines}
@@ -114,23 +124,27 @@ def main() -> int:
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--types", nargs="+", default=["f32", "q8_0", "q4_0"])
     parser.add_argument("--isa", nargs="+", help="tiers (default: every one this machine supports)")
+    parser.add_argument(
+        "--activations", nargs="+", default=["auto"], help="auto, or forms: block32 slab256 bf16"
+    )
     parser.add_argument("--items", type=int, default=100)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 
     isas = args.isa or [tier["name"] for tier in _core.isa_tiers() if tier["supported"]]
-    results = measure(args.checkpoint, read_items(args.texts)[: args.items], types=args.types, isas=isas)
+    items = read_items(args.texts)[: args.items]
+    results = measure(args.checkpoint, items, types=args.types, isas=isas, activations=args.activations)
     if args.json:
         print(json.dumps([{"type": t, "engine": e, **vars(r)} for (t, e), r in results.items()]))
         return 0
     print(f"{args.checkpoint.name}: against transformers float32")
     print(
-        f"{'type':6} {'engine':20} {'KL mean':>10} {'KL 99 %':>10} {'top-1':>8} {'perplexity':>11} {'vs llama.cpp':>13}"
+        f"{'type':6} {'engine':30} {'KL mean':>10} {'KL 99 %':>10} {'top-1':>8} {'perplexity':>11} {'vs llama.cpp':>13}"
     )
     for (type_name, engine), r in results.items():
         peer = results[type_name, "llama.cpp"].kl_mean
         print(
-            f"{type_name:6} {engine:20} {r.kl_mean:10.3e} {r.kl_99:10.3e} {r.top1_agreement:8.2%} "
+            f"{type_name:6} {engine:30} {r.kl_mean:10.3e} {r.kl_99:10.3e} {r.top1_agreement:8.2%} "
             f"{r.perplexity:11.4f} {r.kl_mean / peer:13.3f}"
         )
     print(f"transformers perplexity {r.reference_perplexity:.4f} over {r.n_tokens} tokens")

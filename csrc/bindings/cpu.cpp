@@ -4,6 +4,7 @@
 #include "bindings/bindings.h"
 #include "core/processors.h"
 #include "kernels/registry.h"
+#include "ops/activation_policy.h"
 
 namespace belle {
 namespace {
@@ -26,6 +27,11 @@ py::list tiers() {
     entry["supported"] = tier.supported();
     entry["missing_features"] = tier.missing_features;
     entry["compiled"] = tier.table != nullptr;
+    py::list forms;
+    if (tier.table != nullptr) {
+      for (const ActivationForm form : forms_of(*tier.table)) forms.append(name_of(form));
+    }
+    entry["activation_forms"] = forms;
     result.append(entry);
   }
   return result;

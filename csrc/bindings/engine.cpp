@@ -1,6 +1,7 @@
 // Model and Sequence. The GIL is released during compute; Ctrl-C is checked between layers.
 #include "engine/engine.h"
 
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -99,6 +100,25 @@ py::dict config_of(const Engine& engine) {
   return result;
 }
 
+py::list activation_forms_of(const Engine& engine) {
+  py::list result;
+  for (const ActivationChoice& choice : engine.activation_policy().measured()) {
+    py::dict errors;
+    for (size_t i = 0; i < kActivationFormCount; ++i) {
+      const double error = choice.errors.forms[i];
+      if (!std::isnan(error)) errors[name_of(static_cast<ActivationForm>(i))] = error;
+    }
+    py::dict entry;
+    entry["tensor"] = choice.tensor;
+    entry["type"] = traits_of(choice.type).name;
+    entry["form"] = name_of(choice.form);
+    entry["errors"] = errors;
+    entry["weight_error"] = choice.errors.weights;
+    result.append(entry);
+  }
+  return result;
+}
+
 py::bytes save(const Sequence& sequence) {
   std::vector<uint8_t> state;
   {
@@ -141,11 +161,13 @@ void bind_engine(py::module_& module) {
       .def("save", save);
 
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Model")
-      .def(py::init([](const std::string& path, size_t threads, const std::string& isa, const std::string& kv_type) {
+      .def(py::init([](const std::string& path, size_t threads, const std::string& isa, const std::string& kv_type,
+                       const std::string& activations) {
              const py::gil_scoped_release released;
-             return Engine::open(path, EngineOptions{threads, isa, kv_type});
+             return Engine::open(path, EngineOptions{threads, isa, kv_type, activations});
            }),
-           py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("isa") = "", py::arg("kv_type") = "auto")
+           py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("isa") = "", py::arg("kv_type") = "auto",
+           py::arg("activations") = "auto")
       .def_property_readonly("config", config_of)
       .def_property_readonly("isa", [](const Engine& engine) { return std::string(engine.isa()); })
       .def_property_readonly("threads", &Engine::threads)
@@ -155,6 +177,7 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("kv_bytes_per_token",
                              [](const Engine& engine) { return engine.kv_shape().page_bytes() / kPageTokens; })
       .def_property_readonly("kv_bytes", &Engine::kv_bytes)
+      .def_property_readonly("activation_forms", activation_forms_of)
       .def("new_sequence", &Engine::new_sequence)
       .def("restore", restore, py::arg("data"))
       .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last")

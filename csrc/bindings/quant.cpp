@@ -4,6 +4,7 @@
 #include "bindings/bindings.h"
 #include "core/memory.h"
 #include "kernels/registry.h"
+#include "ops/activation_policy.h"
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
 
@@ -82,7 +83,7 @@ py::array_t<float> dequantize(const ByteArray& data, const std::string& type_nam
 
 py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_name,
                               const py::array_t<float, py::array::c_style | py::array::forcecast>& x,
-                              const std::string& isa, size_t threads) {
+                              const std::string& isa, size_t threads, const std::string& activations) {
   const TypeTraits& traits = require_type(type_name);
   if (weights.ndim() != 2 || x.ndim() != 2) throw py::value_error("weights and x: expected two dimensions each");
   Matrix matrix;
@@ -93,7 +94,9 @@ py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_
   const size_t n_tokens = static_cast<size_t>(x.shape(0)), k = static_cast<size_t>(x.shape(1));
   py::array_t<float> y({n_tokens, matrix.n_rows});
   ThreadPool pool(threads);
-  const OpsContext context{kernels_for(isa), pool};
+  const KernelTable& kernels = kernels_for(isa);
+  ActivationPolicy policy(form_named(activations, kernels));
+  const OpsContext context{kernels, pool, &policy};
   Buffer panels(matrix.image_bytes());
   pack_matrix(pool, matrix, weights.data(), panels.data());
   matrix.panels = panels.data();
@@ -124,7 +127,7 @@ void bind_quant(py::module_& module) {
   module.def("quantize", quantize, py::arg("rows"), py::arg("type"), py::kw_only(), py::arg("threads") = 0);
   module.def("dequantize", dequantize, py::arg("data"), py::arg("type"), py::kw_only(), py::arg("threads") = 0);
   module.def("linear", run_linear, py::arg("weights"), py::arg("type"), py::arg("x"), py::kw_only(),
-             py::arg("isa") = "", py::arg("threads") = 0);
+             py::arg("isa") = "", py::arg("threads") = 0, py::arg("activations") = "block32");
 }
 
 }  // namespace belle

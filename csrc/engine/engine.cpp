@@ -83,13 +83,14 @@ std::shared_ptr<Engine> Engine::open(const std::string& path, const EngineOption
 }
 
 Engine::Engine(const std::string& path, const EngineOptions& options)
-    : pool_(options.threads), context_{kernels_for(options.isa), pool_} {
+    : pool_(options.threads), context_{kernels_for(options.isa), pool_, &policy_} {
   const GgufFile gguf(path);
   fingerprint_ = fingerprint_of(gguf);
   decoder_ = load_decoder(gguf, context_);
   const ModelConfig& config = decoder_->config();
   const KvType kv_type = choose_kv_type(options.kv_type, decoder_->all_float());
   kv_pool_ = std::make_shared<KvPool>(KvShape{kv_type, config.n_layers, config.n_kv_heads, config.head_dim});
+  choose_activation_forms(options.activations);
 }
 
 std::shared_ptr<Sequence> Engine::new_sequence() {

@@ -10,6 +10,7 @@
 #include "kernels/registry.h"
 #include "model/decoder.h"
 #include "model/kv_cache.h"
+#include "ops/activation_policy.h"
 #include "ops/sampling.h"
 
 namespace belle {
@@ -44,6 +45,9 @@ struct EngineOptions {
   size_t threads = 0;            // 0 = usable_processors()
   std::string isa;               // "" = the default tier
   std::string kv_type = "auto";  // "f32", "f16", "auto": f32 when no matrix is quantized
+  // Forms of activations in prefill: a name of ops/activation_policy.h for every matrix, or "auto": BELLE_ACTIVATIONS
+  // if set, else chosen by calibration for each matrix.
+  std::string activations = "auto";
 };
 
 enum class LogitsMode { kNone, kLast, kAll };
@@ -70,6 +74,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   size_t threads() const noexcept { return pool_.size(); }
   const KvShape& kv_shape() const noexcept { return kv_pool_->shape(); }
   size_t kv_bytes() const { return kv_pool_->allocated_bytes(); }
+  const ActivationPolicy& activation_policy() const noexcept { return policy_; }
 
   std::shared_ptr<Sequence> new_sequence();
   /// Throws std::invalid_argument when the bytes are damaged or belong to another model or KV type.
@@ -93,6 +98,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   Engine(const std::string& path, const EngineOptions& options);
 
+  void choose_activation_forms(const std::string& wanted);
+  void calibrate();
   void validate(Span<const BatchEntry> batch) const;
   void run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
   void collect_rows(Span<const BatchEntry> batch, LogitsMode mode);
@@ -101,6 +108,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   ThreadPool pool_;
   OpsContext context_;
+  ActivationPolicy policy_;
   uint64_t fingerprint_ = 0;  // of the file: a saved state must come back to the same weights
   std::unique_ptr<Decoder> decoder_;
   std::shared_ptr<KvPool> kv_pool_;

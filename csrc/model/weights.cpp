@@ -37,6 +37,7 @@ void WeightLoader::matrix(const std::string& name, size_t n_rows, size_t n_cols,
   target.type = type_of(tensor).type;
   target.n_rows = n_rows;
   target.n_cols = n_cols;
+  target.policy_index = matrices_.size();
   matrices_.push_back({&tensor, &target});
 }
 

@@ -1,4 +1,5 @@
-// What every operation needs: the kernels of the active tier and the threads to run them on.
+// What every operation needs: the kernels of the active tier, the threads to run them on, and how linear layers take
+// their input in prefill.
 #pragma once
 
 #include "core/thread_pool.h"
@@ -6,9 +7,12 @@
 
 namespace belle {
 
+class ActivationPolicy;
+
 struct OpsContext {
   const KernelTable& kernels;
   ThreadPool& pool;
+  ActivationPolicy* policy = nullptr;  // null: block 32 everywhere
 };
 
 }  // namespace belle

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "core/span.h"
 #include "ops/context.h"
+#include "ops/linear_input.h"
 
 namespace belle {
+
+constexpr size_t kNoPolicy = static_cast<size_t>(-1);
 
 /// A packed weight matrix [n_rows, n_cols]; the panels live in the model's weight image.
 struct Matrix {
@@ -17,41 +19,16 @@ struct Matrix {
   size_t n_rows = 0;
   size_t n_cols = 0;
   const uint8_t* panels = nullptr;
+  size_t policy_index = kNoPolicy;  // of its entry in ActivationPolicy
 
   bool present() const noexcept { return panels != nullptr; }
   bool quantized() const noexcept { return traits_of(type).quantized; }
   size_t image_bytes() const noexcept { return panel_count(n_rows) * panel_bytes(type, n_cols); }
 };
 
-/// Room for the int8 form of activations; grows to the largest input and is then reused.
-struct QuantizedStorage {
-  std::vector<int8_t> values;
-  std::vector<float> scales;
-  std::vector<int32_t> sums;
-};
-
-/// Activations x [n_tokens, n_cols] as the input of one or more linear layers; quantized at most once, on demand.
-class LinearInput {
- public:
-  LinearInput(const OpsContext& context, QuantizedStorage& storage, const float* x, size_t n_tokens, size_t n_cols)
-      : context_(context), storage_(storage), x_(x), n_tokens_(n_tokens), n_cols_(n_cols) {}
-
-  const float* floats() const noexcept { return x_; }
-  size_t n_tokens() const noexcept { return n_tokens_; }
-  size_t n_cols() const noexcept { return n_cols_; }
-  QuantizedRows quantized();
-
- private:
-  const OpsContext& context_;
-  QuantizedStorage& storage_;
-  const float* x_;
-  size_t n_tokens_;
-  size_t n_cols_;
-  bool done_ = false;
-};
-
-/// y [n_tokens, weight.n_rows] = input W^T (+ bias [n_rows] unless null).
-/// Throws std::invalid_argument when the input's columns are not the weight's.
+/// y [n_tokens, weight.n_rows] = input W^T (+ bias [n_rows] unless null). More than kNarrowTokens tokens meet a
+/// quantized weight in the form that context.policy names for it. Throws std::invalid_argument when the input's columns
+/// are not the weight's.
 void linear(const OpsContext& context, LinearInput& input, const Matrix& weight, const float* bias, float* y);
 
 /// The same for an input of one layer: x [n_tokens, weight.n_cols].
@@ -60,6 +37,11 @@ inline void linear(const OpsContext& context, QuantizedStorage& storage, const f
   LinearInput input(context, storage, x, n_tokens, weight.n_cols);
   linear(context, input, weight, bias, y);
 }
+
+/// y [n_tokens, y_stride] = a share of the rows, by the wide kernels of `form`: the panels [begin, end), begin a
+/// multiple of kWidePanels; packed = input.packed(form). For one thread.
+void wide_share(const OpsContext& context, ActivationForm form, const Matrix& weight, const uint8_t* packed,
+                size_t n_tokens, size_t begin, size_t end, uint8_t* scratch, float* y, size_t y_stride) noexcept;
 
 /// out[i] = row ids[i] of the table, dequantized; out [ids.size(), table.n_cols].
 /// Throws std::invalid_argument for an id that is not a row.

@@ -125,4 +125,10 @@ void unpack_panel_row(WeightType type, const uint8_t* panel, size_t row, size_t 
   }
 }
 
+void unpack_panel_scales(WeightType type, const uint8_t* panel, size_t row, size_t k, float* out) noexcept {
+  const size_t scales_at = type == WeightType::kQ8_0 ? kCodeBytes : kNibbleBytes;
+  const size_t unit_bytes = panel_bytes(type, kBlockSize);
+  for (size_t b = 0; b < k / kBlockSize; ++b) out[b] = load_half(panel + b * unit_bytes + scales_at, row);
+}
+
 }  // namespace belle

@@ -29,4 +29,7 @@ void pack_panel(WeightType type, const uint8_t* rows, size_t n_rows, size_t k, u
 /// Dequantizes row `row` (0..15) of a panel into out[k]: embedding lookups from the one copy of the weights.
 void unpack_panel_row(WeightType type, const uint8_t* panel, size_t row, size_t k, float* out) noexcept;
 
+/// The scales d of a row's blocks, out[k / 32]; quantized types only. Two neighbouring codes stand for weights d apart.
+void unpack_panel_scales(WeightType type, const uint8_t* panel, size_t row, size_t k, float* out) noexcept;
+
 }  // namespace belle

@@ -1,0 +1,61 @@
+// Which form the activations of each weight matrix take in prefill: the fastest one whose measured error is small
+// enough. What "enough" means is explained at choose().
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ops/form_errors.h"
+#include "ops/linear.h"
+
+namespace belle {
+
+/// "block32", "slab256", "bf16"
+const char* name_of(ActivationForm form) noexcept;
+/// The forms that a tier can compute, block32 first.
+std::vector<ActivationForm> forms_of(const KernelTable& kernels);
+/// Throws std::invalid_argument that lists the choices when the name is unknown, or not among the tier's.
+ActivationForm form_named(const std::string& name, const KernelTable& kernels);
+
+/// One weight matrix: its form, and the errors behind that choice.
+struct ActivationChoice {
+  std::string tensor;
+  WeightType type = WeightType::kF32;
+  ActivationForm form = ActivationForm::kBlock32;
+  bool measured = false;
+  FormErrors errors = {};
+};
+
+class ActivationPolicy {
+ public:
+  static constexpr double kLargestExcess = 0.06;
+  static constexpr double kMeanExcess = 0.02;
+
+  /// Every matrix takes `form`.
+  explicit ActivationPolicy(ActivationForm form = ActivationForm::kBlock32) noexcept : default_form_(form) {}
+
+  ActivationForm form_of(const Matrix& weight) const noexcept {
+    return weight.policy_index < choices_.size() ? choices_[weight.policy_index].form : default_form_;
+  }
+
+  /// Between begin_measuring() and choose(), every linear() with more than kNarrowTokens tokens calls measure().
+  void begin_measuring() noexcept { measuring_ = true; }
+  bool measuring() const noexcept { return measuring_; }
+  void measure(const OpsContext& context, LinearInput& input, const Matrix& weight);
+  /// Ends the measurement and chooses. With e the error of a form, b that of block32 and w what the rounding of the
+  /// weights has cost, a form's excess is (e^2 - b^2) / (w^2 + b^2). A quantized model's divergence from its original
+  /// grows with the sum of such squares, so the mean excess bounds by how much the divergence rises over block32's.
+  /// Each measured matrix takes the fastest form of excess <= kLargestExcess; then, from the worst one on, matrices
+  /// go back to forms without excess until the mean is at most kMeanExcess. Matrices not measured keep block32.
+  void choose();
+
+  /// The measured matrices, in the order of the file's layers.
+  std::vector<ActivationChoice> measured() const;
+
+ private:
+  ActivationForm default_form_;
+  bool measuring_ = false;
+  std::vector<ActivationChoice> choices_;  // by Matrix::policy_index
+};
+
+}  // namespace belle

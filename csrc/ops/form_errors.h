@@ -1,0 +1,22 @@
+// How far the outputs of a linear layer are from exact ones, for each form of its activations.
+#pragma once
+
+#include "ops/linear.h"
+
+namespace belle {
+
+/// Relative RMS errors of a layer's outputs.
+struct FormErrors {
+  double forms[kActivationFormCount];  // by ActivationForm; NaN where the tier lacks one
+  double weights;                      // what the weights' own rounding has cost already
+};
+
+/// forms: sqrt(mean over tokens of |y - exact|^2 / |exact|^2), y from real activations and weights through the kernels,
+/// exact from float32 products of the dequantized weights, on rows spread over the matrix. Every token weighs the same,
+/// however large its activations.
+/// weights: the same with the expected error of weights that were rounded to steps of d, whose variance is d^2 / 12, in
+/// place of |y - exact|^2.
+/// The weight must be quantized.
+FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Matrix& weight);
+
+}  // namespace belle

@@ -1,0 +1,67 @@
+#include "ops/linear_input.h"
+
+namespace belle {
+
+void ScratchPool::fit(size_t n_threads, size_t n_bytes) {
+  if (piece_bytes_ >= n_bytes) return;
+  const size_t piece_bytes = round_up(n_bytes, 4096);
+  memory_ = Buffer(n_threads * piece_bytes);
+  piece_bytes_ = piece_bytes;
+  free_.clear();
+  for (size_t i = 0; i < n_threads; ++i) free_.push_back(memory_.data() + i * piece_bytes);
+}
+
+// The last piece given back is the first lent: the caches still hold it.
+uint8_t* ScratchPool::take() noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  uint8_t* piece = free_.back();
+  free_.pop_back();
+  return piece;
+}
+
+void ScratchPool::give_back(uint8_t* piece) noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  free_.push_back(piece);  // within the capacity that fit() made
+}
+
+QuantizedRows LinearInput::quantized() {
+  const size_t n_values = n_tokens_ * n_cols_;
+  const size_t n_blocks = n_values / kBlockSize;
+  bool& done = done_[static_cast<size_t>(ActivationForm::kBlock32)];
+  if (!done) {
+    if (storage_.values.size() < n_values) {
+      storage_.values.resize(n_values);
+      storage_.scales.resize(n_blocks);
+      storage_.sums.resize(n_blocks);
+    }
+    context_.pool.parallel_for(n_blocks, [&](size_t begin, size_t end) {
+      context_.kernels.quantize_activations(x_ + begin * kBlockSize, end - begin,
+                                            storage_.values.data() + begin * kBlockSize, storage_.scales.data() + begin,
+                                            storage_.sums.data() + begin);
+    });
+    done = true;
+  }
+  return {storage_.values.data(), storage_.scales.data(), storage_.sums.data()};
+}
+
+const uint8_t* LinearInput::packed(ActivationForm form) {
+  Buffer& buffer = storage_.packed[static_cast<size_t>(form)];
+  bool& done = done_[static_cast<size_t>(form)];
+  if (!done) {
+    const size_t n_bytes = wide(form).packed_bytes(n_tokens_, n_cols_);
+    if (buffer.size() < n_bytes) buffer = Buffer(n_bytes);
+    const size_t n_tiles = (n_tokens_ + kWideTokens - 1) / kWideTokens;
+    context_.pool.parallel_for(n_tiles, [&](size_t begin, size_t end) {
+      wide(form).pack({x_, n_tokens_, n_cols_, begin, end, buffer.data()});
+    });
+    done = true;
+  }
+  return buffer.data();
+}
+
+ScratchPool& LinearInput::scratch(ActivationForm form) {
+  storage_.scratch.fit(context_.pool.size(), wide(form).scratch_bytes);
+  return storage_.scratch;
+}
+
+}  // namespace belle

@@ -1,0 +1,68 @@
+// The input of linear layers, in every form that their kernels ask for.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "core/memory.h"
+#include "ops/context.h"
+
+namespace belle {
+
+/// Up to this many tokens the kernels of QuantizedRows run, whose bits do not depend on the batch: decoding, small
+/// batches. More tokens may take a wide form.
+constexpr size_t kNarrowTokens = 16;
+
+/// One piece of memory per thread for the wide kernels, lent for the time of one call.
+class ScratchPool {
+ public:
+  /// Makes n_threads pieces of at least n_bytes, once. Throws SystemError (ENOMEM).
+  void fit(size_t n_threads, size_t n_bytes);
+  uint8_t* take() noexcept;
+  void give_back(uint8_t* piece) noexcept;
+
+ private:
+  std::mutex mutex_;
+  Buffer memory_;
+  size_t piece_bytes_ = 0;
+  std::vector<uint8_t*> free_;
+};
+
+/// Room for the forms of activations; grows to the largest input and is then reused.
+struct QuantizedStorage {
+  std::vector<int8_t> values;
+  std::vector<float> scales;
+  std::vector<int32_t> sums;
+  Buffer packed[kActivationFormCount];  // the wide forms
+  ScratchPool scratch;
+};
+
+/// Activations x [n_tokens, n_cols] as the input of one or more linear layers; each form is made at most once, on
+/// demand.
+class LinearInput {
+ public:
+  LinearInput(const OpsContext& context, QuantizedStorage& storage, const float* x, size_t n_tokens, size_t n_cols)
+      : context_(context), storage_(storage), x_(x), n_tokens_(n_tokens), n_cols_(n_cols) {}
+
+  const float* floats() const noexcept { return x_; }
+  size_t n_tokens() const noexcept { return n_tokens_; }
+  size_t n_cols() const noexcept { return n_cols_; }
+  QuantizedRows quantized();
+  /// A form that context.kernels.wide has. n_cols must be a multiple of 32.
+  const uint8_t* packed(ActivationForm form);
+  /// Pieces for every thread, large enough for the kernels of this form.
+  ScratchPool& scratch(ActivationForm form);
+
+ private:
+  const WideKernels& wide(ActivationForm form) const { return *context_.kernels.wide[static_cast<size_t>(form)]; }
+
+  const OpsContext& context_;
+  QuantizedStorage& storage_;
+  const float* x_;
+  size_t n_tokens_;
+  size_t n_cols_;
+  bool done_[kActivationFormCount] = {};
+};
+
+}  // namespace belle
