@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .activations import activation_lines
 from .describe import describe_file, describe_machine, open_file, provenance
 
 _LONGEST = 100  # characters of a metadata value that --verbose shows
@@ -20,7 +21,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "info",
         help="describe this machine, or a GGUF file",
         description="Without MODEL: version, processor, instruction sets, memory. With MODEL: what the file "
-        "holds, and the memory it needs. --verbose adds its provenance and every tensor.",
+        "holds, and the memory it needs. --verbose adds its provenance, how its activations are computed, and "
+        "every tensor.",
     )
     parser.add_argument("model", metavar="MODEL.gguf", type=Path, nargs="?")
     parser.add_argument(
@@ -121,13 +123,14 @@ def _memory_lines(memory: dict[str, Any]) -> Iterator[str]:
 
 
 def _detail_lines(path: Path) -> Iterator[str]:
-    """Provenance and tensors."""
+    """Provenance, activation forms, tensors."""
     from ..memory import size_text
 
     file = open_file(path)
     yield "metadata"
     for key, value in provenance(file).items():
         yield f"  {key:<44}{value if len(value) <= _LONGEST else value[: _LONGEST - 1] + '…'}"
+    yield from activation_lines(path)
     yield "tensors"
     for tensor in file.tensors():
         shape = " x ".join(map(str, tensor.shape))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import belle_edge
 from belle_edge.prompts import FAMILIES
 
@@ -82,3 +84,23 @@ def test_verbose_lists_tensors_and_provenance(belle: Belle, model: Path) -> None
     assert "512 x 2048" in text
     assert "belle.family" in text
     assert "blk.5" not in belle("info", model).stdout
+
+
+def test_the_forms_of_activations(belle: Belle, model: Path) -> None:
+    assert "activations" not in belle("info", model).stdout
+    text = belle("info", model, "--verbose", BELLE_ISA="scalar").stdout
+    assert "activations   block32, the only form of tier scalar" in text
+    tiers = [tier for tier in json.loads(belle("info", "--json").stdout)["tiers"] if tier["supported"]]
+    wide = [tier["name"] for tier in tiers if len(tier["activation_forms"]) > 1]
+    if not wide:
+        pytest.skip("no tier here has another form (BELLE_EMULATE_AMX=1 builds one)")
+    done = belle("info", model, "--verbose", BELLE_ISA=wide[0], BELLE_ACTIVATIONS="")
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("  blk.*.")]
+    assert [line[:2] for line in lines] == [
+        [f"blk.*.{name}.weight", "q4_0"] for name in ("attn_qkv", "attn_output", "ffn_up", "ffn_down")
+    ]
+    for line in lines:
+        assert line[2:4] in (["6", "slab256"], ["6", "bf16"])
+        assert {"weights", "block32", "slab256", "bf16"} <= set(line)
+    given = belle("info", model, "--verbose", BELLE_ISA=wide[0], BELLE_ACTIVATIONS="bf16").stdout
+    assert "BELLE_ACTIVATIONS names the form" in given

@@ -53,4 +53,6 @@ def test_the_scalar_tier_is_always_there() -> None:
     tiers = {tier["name"]: tier for tier in _core.isa_tiers()}
     assert tiers["scalar"]["supported"]
     assert tiers["scalar"]["missing_features"] == []
-    assert _core.isa_tiers()[-1]["name"] == "scalar"
+    # Below it are only those that run when they are named.
+    below = [tier["name"] for tier in _core.isa_tiers()]
+    assert below[below.index("scalar") + 1 :] in ([], ["amx-emulated"])

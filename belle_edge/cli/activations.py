@@ -1,0 +1,55 @@
+"""What `info --verbose` says about the forms that a model's activations take in prefill."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .._core import ActivationChoice
+
+
+def activation_lines(path: Path) -> Iterator[str]:
+    """The active tier's choice for each kind of matrix; loads the model only where there is a choice."""
+    from .. import _core
+    from ..errors import BelleError
+    from ..memory import check_memory
+
+    name = _core.default_isa()
+    forms = next(tier["activation_forms"] for tier in _core.isa_tiers() if tier["name"] == name)
+    if len(forms) == 1:
+        yield f"activations   {forms[0]}, the only form of tier {name}"
+        return
+    try:
+        check_memory(path)
+        choices = _core.Model(str(path)).activation_forms
+    except (BelleError, OSError) as error:
+        yield f"activations   not measured: {error}"
+        return
+    if not choices:
+        yield "activations   not measured: every matrix is a float one, or BELLE_ACTIVATIONS names the form"
+        return
+    yield f"activations   in prefill on tier {name}, with relative RMS errors of the outputs in %"
+    for kind, members in _by_kind(choices).items():
+        chosen = Counter(choice["form"] for choice in members)
+        counts = ", ".join(f"{n} {form}" for form, n in chosen.most_common())
+        errors = [f"{form} {_range([choice['errors'][form] for choice in members])}" for form in forms]
+        rounding = _range([choice["weight_error"] for choice in members])
+        yield f"  {kind:<36}{counts:<24}weights {rounding}, {', '.join(errors)}"
+
+
+def _by_kind(choices: list[ActivationChoice]) -> dict[str, list[ActivationChoice]]:
+    """The same matrix of every layer together: blk.*.ffn_up.weight q4_0."""
+    kinds: dict[str, list[ActivationChoice]] = {}
+    for choice in choices:
+        kind = f"{re.sub(r'^blk[.][0-9]+[.]', 'blk.*.', choice['tensor'])} {choice['type']}"
+        kinds.setdefault(kind, []).append(choice)
+    return kinds
+
+
+def _range(errors: list[float]) -> str:
+    low, high = f"{100 * min(errors):.2g}", f"{100 * max(errors):.2g}"
+    return low if low == high else f"{low}-{high}"

@@ -1,0 +1,218 @@
+"""Prefill in the coarser activation forms of AMX: what takes them, how far they are off, and how they are chosen.
+
+Needs a tier that has them: a CPU with AMX, or a build with BELLE_EMULATE_AMX=1 (docs/ADDING_A_KERNEL.md).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from belle_edge import _core
+
+from .conftest import ModelFile
+from .gguf_models import RANDOM_MODELS, GgufModel, random_llama
+
+Ids = NDArray[np.int32]
+
+# Relative RMS error of a linear layer's outputs on random data, and of the logits of a random two-layer model. block32
+# gives 0.006 and 0.025.
+TOLERANCES = {"slab256": (0.015, 0.06), "bf16": (0.004, 0.015)}
+QUANTIZED_TYPES = ["q4_0", "q4_1", "q8_0"]
+
+
+def wide_tiers() -> list[Any]:
+    tiers = [tier for tier in _core.isa_tiers() if len(tier["activation_forms"]) > 1]
+    skip = pytest.mark.skip(
+        reason="no tier here has other forms than block32 (BELLE_EMULATE_AMX=1 builds one)"
+    )
+    if not any(tier["supported"] for tier in tiers):
+        return [pytest.param("none", marks=skip)]
+    return [tier["name"] for tier in tiers if tier["supported"]]
+
+
+@pytest.fixture(scope="module", params=wide_tiers())
+def wide_tier(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=sorted(TOLERANCES))
+def form(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def random_layer(type: str, n_rows: int, k: int, n_tokens: int) -> tuple[Any, Any, Any]:
+    """(GGUF rows, activations [n_tokens, k], exact outputs [n_tokens, n_rows])"""
+    random = np.random.default_rng(n_rows + k + n_tokens)
+    rows = _core.quantize(random.normal(size=(n_rows, k)).astype(np.float32), type)
+    x = random.normal(size=(n_tokens, k)).astype(np.float32)
+    return rows, x, x.astype(np.float64) @ _core.dequantize(rows, type).astype(np.float64).T
+
+
+@pytest.mark.parametrize("type", QUANTIZED_TYPES)
+@pytest.mark.parametrize(
+    ("n_rows", "k", "n_tokens"), [(70, 96, 17), (129, 544, 33), (320, 1376, 100), (16, 256, 600)]
+)
+def test_a_linear_layer(wide_tier: str, form: str, type: str, n_rows: int, k: int, n_tokens: int) -> None:
+    rows, x, exact = random_layer(type, n_rows, k, n_tokens)
+    y = _core.linear(rows, type, x, isa=wide_tier, threads=1, activations=form)
+    assert rms_error(y, exact) < TOLERANCES[form][0]
+    for threads in (2, 3, 5):
+        other = _core.linear(rows, type, x, isa=wide_tier, threads=threads, activations=form)
+        np.testing.assert_array_equal(other, y)
+
+
+@pytest.mark.parametrize("type", QUANTIZED_TYPES)
+def test_few_tokens_take_the_invariant_form(wide_tier: str, form: str, type: str) -> None:
+    rows, x, _ = random_layer(type, 100, 288, 17)
+    block = _core.linear(rows, type, x, isa=wide_tier)
+    for n_tokens in (1, 2, 15, 16):
+        y = _core.linear(rows, type, x[:n_tokens], isa=wide_tier, activations=form)
+        np.testing.assert_array_equal(y, block[:n_tokens])
+    assert not np.array_equal(_core.linear(rows, type, x, isa=wide_tier, activations=form), block)
+
+
+@pytest.mark.parametrize("type", ["f32", "f16", "bf16"])
+def test_float_weights_have_one_form(wide_tier: str, form: str, type: str) -> None:
+    rows, x, _ = random_layer(type, 40, 100, 30)
+    y = _core.linear(rows, type, x, isa=wide_tier, activations=form)
+    np.testing.assert_array_equal(y, _core.linear(rows, type, x, isa=wide_tier))
+
+
+def rms_error(values: NDArray[np.float32], exact: NDArray[Any]) -> float:
+    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+
+
+def logits_of(model: _core.Model, ids: Ids, sizes: list[int] | None = None) -> NDArray[np.float32]:
+    sequence, rows, first = model.new_sequence(), [], 0
+    for size in sizes or [len(ids)]:
+        rows.append(model.forward([(sequence, ids[first : first + size])], logits="all")[0])
+        first += size
+    return np.concatenate(rows)
+
+
+def dequantized(model: GgufModel, type: str) -> GgufModel:
+    """The same weights after rounding, as floats."""
+    tensors = {
+        name: _core.dequantize(_core.quantize(tensor, type), type) if tensor.ndim == 2 else tensor
+        for name, tensor in model.tensors.items()
+    }
+    return GgufModel(model.architecture, model.metadata, tensors)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "bloom"])
+@pytest.mark.parametrize("type", QUANTIZED_TYPES)
+def test_a_model(
+    wide_tier: str, form: str, architecture: str, type: str, model_file: ModelFile, tmp_path: Path, ids: Ids
+) -> None:
+    floats = dequantized(RANDOM_MODELS[architecture](), type).write(tmp_path / "floats.gguf")
+    path = str(model_file(architecture, type))
+    block = _core.Model(path, isa=wide_tier, activations="block32")
+    wide = _core.Model(path, isa=wide_tier, activations=form)
+    logits = logits_of(wide, ids[:100])
+    assert rms_error(logits, logits_of(_core.Model(str(floats)), ids[:100])) < TOLERANCES[form][1]
+    # Any cut into passes of more than 16 rows gives the same bits, and passes of fewer give those of block32.
+    np.testing.assert_array_equal(logits_of(wide, ids[:100], [33, 17, 50]), logits)
+    np.testing.assert_array_equal(logits_of(wide, ids[:48], [16, 1, 15, 16]), logits_of(block, ids[:48]))
+    other = _core.Model(path, isa=wide_tier, activations=form, threads=3)
+    np.testing.assert_array_equal(logits_of(other, ids[:100]), logits)
+
+
+def choices_of(path: Path, tier: str, threads: int = 0) -> list[_core.ActivationChoice]:
+    return _core.Model(str(path), isa=tier, threads=threads).activation_forms
+
+
+@pytest.fixture
+def _choosing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BELLE_ACTIVATIONS")
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_every_matrix_of_the_layers_is_measured(wide_tier: str, model_file: ModelFile) -> None:
+    path = model_file("llama", "q4_0")
+    choices = choices_of(path, wide_tier)
+    expected = {
+        t.name for t in _core.GgufFile(str(path)).tensors() if len(t.shape) == 2 and t.name[:4] == "blk."
+    }
+    assert {choice["tensor"] for choice in choices} == expected
+    for choice in choices:
+        assert choice["form"] in choice["errors"]
+        assert 0 < choice["errors"]["bf16"] < choice["errors"]["block32"] < choice["errors"]["slab256"] < 0.1
+        assert 0.01 < choice["weight_error"] < 0.3
+    assert choices_of(path, wide_tier, threads=3) == choices
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_a_tier_with_one_form_measures_nothing(model_file: ModelFile) -> None:
+    assert choices_of(model_file("llama", "q4_0"), "scalar") == []
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_a_file_of_floats_is_not_measured(wide_tier: str, model_file: ModelFile) -> None:
+    assert choices_of(model_file("llama", "f32"), wide_tier) == []
+
+
+CONSUMERS = {"attn_norm": ("attn_q", "attn_k", "attn_v"), "ffn_norm": ("ffn_gate", "ffn_up")}
+
+
+def with_outliers(model: GgufModel) -> GgufModel:
+    """The same function, but for rounding: some channels of each layer's input are 32 times as large."""
+    tensors = dict(model.tensors)
+    for layer in range(2):
+        for norm, consumers in {
+            "attn_norm": ("attn_q", "attn_k", "attn_v"),
+            "ffn_norm": ("ffn_gate", "ffn_up"),
+        }.items():
+            scale = np.ones(tensors[f"blk.{layer}.{norm}.weight"].shape, dtype=np.float32)
+            scale[::80] = 32
+            tensors[f"blk.{layer}.{norm}.weight"] = tensors[f"blk.{layer}.{norm}.weight"] * scale
+            for name in consumers:
+                tensors[f"blk.{layer}.{name}.weight"] = tensors[f"blk.{layer}.{name}.weight"] / scale
+    return GgufModel(model.architecture, model.metadata, tensors)
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_outlier_channels_ask_for_the_finer_form(wide_tier: str, tmp_path: Path) -> None:
+    plain, outliers = tmp_path / "plain.gguf", tmp_path / "outliers.gguf"
+    model = random_llama(hidden=512, n_heads=8, n_kv_heads=4, feed_forward=256)
+    model.write(plain, "q4_0")
+    with_outliers(model).write(outliers, "q4_0")
+    forms = {choice["tensor"]: choice["form"] for choice in choices_of(plain, wide_tier)}
+    assert forms["blk.0.attn_q.weight"] == forms["blk.0.ffn_up.weight"] == "slab256"
+    forms = {choice["tensor"]: choice["form"] for choice in choices_of(outliers, wide_tier)}
+    assert forms["blk.0.attn_q.weight"] == forms["blk.0.ffn_up.weight"] == "bf16"
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_eight_bit_weights_keep_what_they_have(wide_tier: str, model_file: ModelFile) -> None:
+    """A slab's scale would cost more than the rounding of the weights did."""
+    assert {choice["form"] for choice in choices_of(model_file("bloom", "q8_0"), wide_tier)} == {"bf16"}
+
+
+def test_a_given_form_is_not_measured(wide_tier: str, form: str, model_file: ModelFile) -> None:
+    assert (
+        _core.Model(str(model_file("llama", "q4_0")), isa=wide_tier, activations=form).activation_forms == []
+    )
+
+
+def test_the_environment_names_the_form(
+    wide_tier: str, form: str, model_file: ModelFile, ids: Ids, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(model_file("bloom", "q4_0"))
+    given = logits_of(_core.Model(path, isa=wide_tier, activations=form), ids[:40])
+    monkeypatch.setenv("BELLE_ACTIVATIONS", form)
+    np.testing.assert_array_equal(logits_of(_core.Model(path, isa=wide_tier), ids[:40]), given)
+
+
+def test_an_unknown_form_is_an_error_that_lists_the_choices(tier: str, model_file: ModelFile) -> None:
+    path = str(model_file("llama", "q4_0"))
+    with pytest.raises(ValueError, match=r"activations='int3'.*auto, block32"):
+        _core.Model(path, isa=tier, activations="int3")
+    forms = next(entry["activation_forms"] for entry in _core.isa_tiers() if entry["name"] == tier)
+    if "slab256" not in forms:
+        with pytest.raises(ValueError, match=f"slab256.*{tier}"):
+            _core.Model(path, isa=tier, activations="slab256")
