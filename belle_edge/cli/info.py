@@ -81,7 +81,7 @@ def _machine_lines(report: dict[str, Any]) -> Iterator[str]:
             state = "not compiled"
         else:
             state = f"lacks {' '.join(tier['missing_features'])}"
-        yield f"  {tier['name']:<12}{state}"
+        yield f"  {tier['name']:<11} {state}"
 
 
 def _file_lines(report: dict[str, Any]) -> Iterator[str]:
