@@ -85,20 +85,32 @@ struct Pending {
   bool first;  // the first slab: the sums hold nothing yet
 };
 
-// Scales a quarter of what is pending, so that it can be spread over the steps of the next tiles.
-inline void scale_quarter(const Pending& pending, size_t quarter) noexcept {
-  const size_t tokens = 4 * pending.token_tiles;
+// Scales a quarter of what is pending, so that it can be spread over the steps of the next tiles. The quarter's tokens
+// are neighbours in one tile.
+template <size_t row_tiles>
+inline void scale_tokens(const Pending& pending, size_t quarter) noexcept {
+  constexpr size_t kTileSums = kTileRows * kTileRows;
+  const size_t n_tokens = 4 * pending.token_tiles, first = quarter * n_tokens;
+  const int32_t* spilled = pending.spilled + first / kTileRows * 2 * kTileSums + first % kTileRows * kTileRows;
+  const float* token_scales = pending.token_scales + first;
+  float* sums = pending.sums + first * kBlockRows;
   const __mmask16 added = pending.first ? 0 : 0xffff;
-  for (size_t token = quarter * tokens; token < (quarter + 1) * tokens; ++token) {
-    const int32_t* spilled = pending.spilled + (token / kTileRows * 2 * kTileRows + token % kTileRows) * kTileRows;
-    const Vector token_scale = broadcast(pending.token_scales[token]);
-    for (size_t r = 0; r < pending.row_tiles; ++r) {
-      float* sums = pending.sums + token * kBlockRows + r * kTileRows;
-      const Vector dots = _mm512_cvtepi32_ps(_mm512_loadu_si512(spilled + r * kTileRows * kTileRows));
-      const Vector scale = multiply(token_scale, _mm512_loadu_ps(pending.weight_scales + r * kTileRows));
-      _mm512_storeu_ps(sums, multiply_add(dots, scale, _mm512_maskz_loadu_ps(added, sums)));
+  Vector weight_scales[row_tiles];
+  for (size_t r = 0; r < row_tiles; ++r) weight_scales[r] = _mm512_loadu_ps(pending.weight_scales + r * kTileRows);
+  for (size_t token = 0; token < n_tokens; ++token) {
+    const Vector token_scale = broadcast(token_scales[token]);
+    for (size_t r = 0; r < row_tiles; ++r) {
+      const Vector dots = _mm512_cvtepi32_ps(_mm512_loadu_si512(spilled + token * kTileRows + r * kTileSums));
+      float* sum = sums + token * kBlockRows + r * kTileRows;
+      const Vector before = _mm512_maskz_loadu_ps(added, sum);
+      _mm512_storeu_ps(sum, multiply_add(dots, multiply(token_scale, weight_scales[r]), before));
     }
   }
+}
+
+inline void scale_quarter(const Pending& pending, size_t quarter) noexcept {
+  if (pending.row_tiles == 2) scale_tokens<2>(pending, quarter);
+  else scale_tokens<1>(pending, quarter);
 }
 
 template <class Format>
