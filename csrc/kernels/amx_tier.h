@@ -5,11 +5,17 @@
 #include "kernels/avx512.h"
 #include "kernels/avx512_formats.h"
 
+#include "kernels/slab_pack.h"
+
+#include "kernels/slab_expand.h"
+
 #include "kernels/amx_pack.h"
 
 #include "kernels/amx_expand.h"
 
-#include "kernels/amx_matmul.h"
+#include "kernels/wide_matmul.h"
+
+#include "kernels/amx_chunks.h"
 #include "kernels/vector_table.h"
 
 namespace belle {

@@ -1,12 +1,20 @@
 // The AVX-512 VNNI tier: four byte products of 16 rows summed into 32 bits by one instruction.
 #include "kernels/avx512.h"
 #include "kernels/avx512_formats.h"
+
+#include "kernels/slab_pack.h"
+
+#include "kernels/slab_expand.h"
+
+#include "kernels/wide_matmul.h"
+
+#include "kernels/avx512_slab.h"
 #include "kernels/vector_table.h"
 
 namespace belle {
 namespace {
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format>("avx512vnni");
+constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format>("avx512vnni", &kSlab256Kernels);
 
 }  // namespace
 
