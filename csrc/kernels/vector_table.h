@@ -1,5 +1,5 @@
-// The table of a vector tier, once its kernels are defined under the names below. Include last; like the others it stays
-// inside the including file's anonymous namespace.
+// The table of a vector tier, once its kernels are defined under the names below. Include last; like the others it
+// stays inside the including file's anonymous namespace.
 #pragma once
 
 namespace belle {
