@@ -19,6 +19,7 @@ namespace {
 
 using Vector = __m512;
 constexpr size_t kLanes = 16;
+constexpr size_t kScoreQueries = 4;  // of an attention tile: 16 sums, 4 queries and a key
 
 struct AllLanes {};
 struct FirstLanes {
@@ -64,6 +65,34 @@ inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm51
 inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _mm512_fnmadd_ps(a, b, c); }
 
 inline float sum_lanes(Vector v) noexcept { return _mm512_reduce_add_ps(v); }
+
+inline Vector lane_numbers() noexcept { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+/// The other lanes become `rest`.
+inline Vector keep_or(Vector v, AllLanes, float) noexcept { return v; }
+inline Vector keep_or(Vector v, FirstLanes lanes, float rest) noexcept {
+  return _mm512_mask_mov_ps(broadcast(rest), lane_mask(lanes), v);
+}
+/// b where a is NaN
+inline Vector larger(Vector a, Vector b) noexcept { return _mm512_max_ps(a, b); }
+inline float largest_lane(Vector v) noexcept { return _mm512_reduce_max_ps(v); }
+
+/// Lane i of the result is the sum of v[i]'s lanes: pairs of vectors fold into one, four times; v[16].
+inline Vector sum_each(const Vector* v) noexcept {
+  Vector eighths[8], quarters[4], halves[2];  // what is left of 2, 4 and 8 vectors
+  for (size_t i = 0; i < 8; ++i) {
+    const Vector first = v[i < 4 ? i : i + 4], second = v[i < 4 ? i + 4 : i + 8];
+    eighths[i] = add(_mm512_shuffle_f32x4(first, second, 0x44), _mm512_shuffle_f32x4(first, second, 0xee));
+  }
+  for (size_t i = 0; i < 4; ++i) {  // a 128-bit part each: vectors i, i + 4, i + 8, i + 12
+    quarters[i] = add(_mm512_shuffle_f32x4(eighths[i], eighths[i + 4], 0x88),
+                      _mm512_shuffle_f32x4(eighths[i], eighths[i + 4], 0xdd));
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    halves[i] = add(_mm512_shuffle_ps(quarters[2 * i], quarters[2 * i + 1], 0x44),
+                    _mm512_shuffle_ps(quarters[2 * i], quarters[2 * i + 1], 0xee));
+  }
+  return add(_mm512_shuffle_ps(halves[0], halves[1], 0x88), _mm512_shuffle_ps(halves[0], halves[1], 0xdd));
+}
 
 /// x limited to [low, high]; NaN stays, because min and max return their second operand for it.
 inline Vector limit(Vector x, float low, float high) noexcept {

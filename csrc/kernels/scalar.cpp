@@ -202,28 +202,6 @@ void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float
 inline float to_float(float value) noexcept { return value; }
 inline float to_float(uint16_t half) noexcept { return half_value(half); }
 
-template <class Element>
-void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim, size_t position_stride,
-                      float* scores) noexcept {
-  for (size_t i = 0; i < n_positions; ++i) {
-    const Element* key = keys + i * position_stride;
-    float partial[4] = {};  // element d goes to partial sum d % 4
-    for (size_t d = 0; d < head_dim; ++d) partial[d % 4] = multiply_add(q[d], to_float(key[d]), partial[d % 4]);
-    scores[i] = (partial[0] + partial[1]) + (partial[2] + partial[3]);
-  }
-}
-
-template <class Element>
-void attention_values(const float* probs, const Element* values, size_t n_positions, size_t head_dim,
-                      size_t position_stride, float* out) noexcept {
-  for (size_t i = 0; i < n_positions; ++i) {
-    const Element* value = values + i * position_stride;
-    for (size_t d = 0; d < head_dim; ++d) out[d] = multiply_add(probs[i], to_float(value[d]), out[d]);
-  }
-}
-
-// ---- Rows -------------------------------------------------------------------------------------------------------
-
 constexpr float kSmallestExponent = -87.0f;  // e^-87 is near the smallest normal float; below, all tiers give 0
 
 float exp_and_sum(float* x, size_t n, float shift) noexcept {
@@ -235,6 +213,46 @@ float exp_and_sum(float* x, size_t n, float shift) noexcept {
   }
   return static_cast<float>(sum);
 }
+
+template <class Element>
+float score(const float* q, const Element* key, size_t head_dim) noexcept {
+  float partial[4] = {};  // element d goes to partial sum d % 4
+  for (size_t d = 0; d < head_dim; ++d) partial[d % 4] = multiply_add(q[d], to_float(key[d]), partial[d % 4]);
+  return (partial[0] + partial[1]) + (partial[2] + partial[3]);
+}
+
+template <class Element>
+void attend_query(const AttentionPage& page, size_t query) noexcept {
+  const Element* keys = static_cast<const Element*>(page.keys);
+  const Element* values = static_cast<const Element*>(page.values);
+  float* out = page.out + query * page.out_stride;
+  float scores[kPageTokens];
+  float highest = page.running_max[query];
+  for (size_t i = 0; i < page.n_positions; ++i) {
+    const float distance = page.first_distance - static_cast<float>(query) + static_cast<float>(i);
+    scores[i] = score(page.q + query * page.q_stride, keys + i * page.head_dim, page.head_dim) * page.scale +
+                page.slope * distance;
+    if (scores[i] > highest) highest = scores[i];
+  }
+  if (highest > page.running_max[query]) {
+    const float correction = expf(page.running_max[query] - highest);  // exp(-inf) = 0 on the first page
+    page.denominators[query] *= correction;
+    for (size_t d = 0; d < page.head_dim; ++d) out[d] *= correction;
+    page.running_max[query] = highest;
+  }
+  page.denominators[query] += exp_and_sum(scores, page.n_positions, highest);
+  for (size_t i = 0; i < page.n_positions; ++i) {
+    const Element* value = values + i * page.head_dim;
+    for (size_t d = 0; d < page.head_dim; ++d) out[d] = multiply_add(scores[i], to_float(value[d]), out[d]);
+  }
+}
+
+template <class Element>
+void attend_page(const AttentionPage& page) noexcept {
+  for (size_t query = 0; query < page.n_queries; ++query) attend_query<Element>(page, query);
+}
+
+// ---- Rows -------------------------------------------------------------------------------------------------------
 
 void layer_norm(const float* x, const float* weight, const float* bias, float eps, size_t n, float* out) noexcept {
   double sum = 0.0, squares = 0.0;
@@ -285,10 +303,8 @@ constexpr KernelTable kTable = {
     {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0Format>,
      quantized_matmul<Q4_1Format>, quantized_matmul<Q8_0Format>},
     quantize_activations,
-    attention_scores<float>,
-    attention_scores<uint16_t>,
-    attention_values<float>,
-    attention_values<uint16_t>,
+    attend_page<float>,
+    attend_page<uint16_t>,
     exp_and_sum,
     layer_norm,
     rms_norm,

@@ -10,8 +10,6 @@
 
 namespace belle {
 
-constexpr size_t kPageTokens = 32;  // positions per KV page; also the fixed split of the softmax
-
 enum class KvType : uint8_t { kF32, kF16 };
 
 inline size_t kv_element_bytes(KvType type) noexcept { return type == KvType::kF32 ? 4 : 2; }

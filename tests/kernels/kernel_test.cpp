@@ -26,9 +26,8 @@ std::string missing_of(const belle::IsaTier& tier) {
 }
 
 bool complete(const belle::KernelTable& t) {
-  bool all = t.quantize_activations && t.attention_scores_f32 && t.attention_scores_f16 && t.attention_values_f32 &&
-             t.attention_values_f16 && t.exp_and_sum && t.layer_norm && t.rms_norm && t.gelu && t.silu_multiply &&
-             t.add && t.rotate_pairs && t.to_half;
+  bool all = t.quantize_activations && t.attend_page_f32 && t.attend_page_f16 && t.exp_and_sum && t.layer_norm &&
+             t.rms_norm && t.gelu && t.silu_multiply && t.add && t.rotate_pairs && t.to_half;
   for (belle::PanelMatmulFn matmul : t.matmul) all = all && matmul != nullptr;
   return all;
 }
