@@ -13,7 +13,8 @@ namespace {
 
 using Vector = __m256;
 constexpr size_t kLanes = 8;
-constexpr size_t kScoreQueries = 2;  // of an attention tile: 8 sums, 2 queries and a key
+// Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
+constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
 
 struct AllLanes {};
 struct FirstLanes {
@@ -83,19 +84,6 @@ inline float largest_lane(Vector v) noexcept {
   __m128 largest = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   largest = _mm_max_ps(largest, _mm_movehl_ps(largest, largest));
   return _mm_cvtss_f32(_mm_max_ss(largest, _mm_movehdup_ps(largest)));
-}
-
-/// Lane i of the result is the sum of v[i]'s lanes: pairs of vectors fold into one, three times; v[8].
-inline Vector sum_each(const Vector* v) noexcept {
-  Vector quarters[4], halves[2];    // what is left of 2 and 4 vectors
-  for (size_t i = 0; i < 4; ++i) {  // a 128-bit part each: vectors i, i + 4
-    quarters[i] = add(_mm256_permute2f128_ps(v[i], v[i + 4], 0x20), _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
-  }
-  for (size_t i = 0; i < 2; ++i) {
-    halves[i] = add(_mm256_shuffle_ps(quarters[2 * i], quarters[2 * i + 1], 0x44),
-                    _mm256_shuffle_ps(quarters[2 * i], quarters[2 * i + 1], 0xee));
-  }
-  return add(_mm256_shuffle_ps(halves[0], halves[1], 0x88), _mm256_shuffle_ps(halves[0], halves[1], 0xdd));
 }
 
 /// x limited to [low, high]; NaN stays, because min and max return their second operand for it.

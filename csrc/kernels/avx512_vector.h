@@ -19,7 +19,8 @@ namespace {
 
 using Vector = __m512;
 constexpr size_t kLanes = 16;
-constexpr size_t kScoreQueries = 4;  // of an attention tile: 16 sums, 4 queries and a key
+// Attention's tiles: 8 queries x 2 vectors of scores, 4 queries x 4 vectors of the output.
+constexpr size_t kScoreQueries = 8, kValueQueries = 4, kValueVectors = 4;
 
 struct AllLanes {};
 struct FirstLanes {
@@ -75,24 +76,6 @@ inline Vector keep_or(Vector v, FirstLanes lanes, float rest) noexcept {
 /// b where a is NaN
 inline Vector larger(Vector a, Vector b) noexcept { return _mm512_max_ps(a, b); }
 inline float largest_lane(Vector v) noexcept { return _mm512_reduce_max_ps(v); }
-
-/// Lane i of the result is the sum of v[i]'s lanes: pairs of vectors fold into one, four times; v[16].
-inline Vector sum_each(const Vector* v) noexcept {
-  Vector eighths[8], quarters[4], halves[2];  // what is left of 2, 4 and 8 vectors
-  for (size_t i = 0; i < 8; ++i) {
-    const Vector first = v[i < 4 ? i : i + 4], second = v[i < 4 ? i + 4 : i + 8];
-    eighths[i] = add(_mm512_shuffle_f32x4(first, second, 0x44), _mm512_shuffle_f32x4(first, second, 0xee));
-  }
-  for (size_t i = 0; i < 4; ++i) {  // a 128-bit part each: vectors i, i + 4, i + 8, i + 12
-    quarters[i] = add(_mm512_shuffle_f32x4(eighths[i], eighths[i + 4], 0x88),
-                      _mm512_shuffle_f32x4(eighths[i], eighths[i + 4], 0xdd));
-  }
-  for (size_t i = 0; i < 2; ++i) {
-    halves[i] = add(_mm512_shuffle_ps(quarters[2 * i], quarters[2 * i + 1], 0x44),
-                    _mm512_shuffle_ps(quarters[2 * i], quarters[2 * i + 1], 0xee));
-  }
-  return add(_mm512_shuffle_ps(halves[0], halves[1], 0x88), _mm512_shuffle_ps(halves[0], halves[1], 0xdd));
-}
 
 /// x limited to [low, high]; NaN stays, because min and max return their second operand for it.
 inline Vector limit(Vector x, float low, float high) noexcept {

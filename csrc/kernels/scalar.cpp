@@ -215,23 +215,19 @@ float exp_and_sum(float* x, size_t n, float shift) noexcept {
 }
 
 template <class Element>
-float score(const float* q, const Element* key, size_t head_dim) noexcept {
-  float partial[4] = {};  // element d goes to partial sum d % 4
-  for (size_t d = 0; d < head_dim; ++d) partial[d % 4] = multiply_add(q[d], to_float(key[d]), partial[d % 4]);
-  return (partial[0] + partial[1]) + (partial[2] + partial[3]);
-}
-
-template <class Element>
 void attend_query(const AttentionPage& page, size_t query) noexcept {
   const Element* keys = static_cast<const Element*>(page.keys);
   const Element* values = static_cast<const Element*>(page.values);
   float* out = page.out + query * page.out_stride;
-  float scores[kPageTokens];
+  float scores[kPageTokens] = {};
+  for (size_t d = 0; d < page.head_dim; ++d, keys += kPageTokens) {
+    const float q = page.q[query * page.q_stride + d];
+    for (size_t i = 0; i < page.n_positions; ++i) scores[i] = multiply_add(q, to_float(keys[i]), scores[i]);
+  }
   float highest = page.running_max[query];
   for (size_t i = 0; i < page.n_positions; ++i) {
     const float distance = page.first_distance - static_cast<float>(query) + static_cast<float>(i);
-    scores[i] = score(page.q + query * page.q_stride, keys + i * page.head_dim, page.head_dim) * page.scale +
-                page.slope * distance;
+    scores[i] = scores[i] * page.scale + page.slope * distance;
     if (scores[i] > highest) highest = scores[i];
   }
   if (highest > page.running_max[query]) {

@@ -43,7 +43,7 @@ struct AttentionPage {
   const float* q;  // [n_queries, head_dim], rows q_stride apart
   size_t q_stride;
   size_t n_queries;    // 1 .. kMaxQueries
-  const void* keys;    // [n_positions, head_dim]
+  const void* keys;    // [head_dim, kPageTokens], the positions side by side; all readable
   const void* values;  // [n_positions, head_dim]
   size_t n_positions;  // 1 .. kPageTokens
   size_t head_dim;

@@ -11,57 +11,30 @@
 namespace belle {
 namespace {
 
-constexpr size_t kValueVectors = 4;  // vectors of the output that a tile of queries holds in registers
+constexpr size_t kScoreVectors = 2;  // of positions, in a tile of several queries
+constexpr size_t kPageVectors = kPageTokens / kLanes;
 
-template <class Element>
-inline const Element* position(const void* cache, size_t index, size_t head_dim) noexcept {
-  return static_cast<const Element*>(cache) + index * head_dim;
-}
-
-// scores of kScoreQueries queries and kLanes / kScoreQueries positions, or of one query and kLanes positions: kLanes
-// sums over head_dim, one vector of partial sums each. Positions past the last are the last again, and not stored.
-template <size_t queries, class Element>
+// Scores of some queries and vectors * kLanes positions: q . key, element by element. Slots past the page's last
+// position may hold anything: their scores are never read.
+template <size_t queries, size_t vectors, class Element>
 inline void score_tile(const AttentionPage& page, size_t first_query, size_t first,
                        float (*scores)[kPageTokens]) noexcept {
-  constexpr size_t positions = kLanes / queries;
-  const size_t left = page.n_positions - first, last = page.n_positions - 1;
   const float* q = page.q + first_query * page.q_stride;
-  const Element* keys[positions];
-  for (size_t p = 0; p < positions; ++p) {
-    keys[p] = position<Element>(page.keys, first + p < last ? first + p : last, page.head_dim);
-  }
-  Vector sums[queries * positions];
-  for (Vector& sum : sums) sum = zeros();
-  for_each_vector(page.head_dim, [&](size_t d, auto lanes) noexcept {
-    Vector query[queries];
-    for (size_t i = 0; i < queries; ++i) query[i] = load(q + i * page.q_stride + d, lanes);
-    for (size_t p = 0; p < positions; ++p) {
-      const Vector key = load(keys[p] + d, lanes);
-      for (size_t i = 0; i < queries; ++i) {
-        sums[i * positions + p] = multiply_add(query[i], key, sums[i * positions + p]);
-      }
-    }
-  });
-  float tile[kLanes];
-  store(tile, sum_each(sums), AllLanes{});
+  const Element* keys = static_cast<const Element*>(page.keys) + first;
+  Vector sums[queries][vectors];
   for (size_t i = 0; i < queries; ++i) {
-    memcpy(scores[first_query + i] + first, tile + i * positions,
-           (left < positions ? left : positions) * sizeof(float));
+    for (size_t v = 0; v < vectors; ++v) sums[i][v] = zeros();
   }
-}
-
-template <class Element>
-inline void score_queries(const AttentionPage& page, float (*scores)[kPageTokens]) noexcept {
-  size_t query = 0;
-  for (; query + kScoreQueries <= page.n_queries; query += kScoreQueries) {
-    for (size_t first = 0; first < page.n_positions; first += kLanes / kScoreQueries) {
-      score_tile<kScoreQueries, Element>(page, query, first, scores);
+  for (size_t d = 0; d < page.head_dim; ++d, keys += kPageTokens) {
+    Vector key[vectors];
+    for (size_t v = 0; v < vectors; ++v) key[v] = load(keys + v * kLanes, AllLanes{});
+    for (size_t i = 0; i < queries; ++i) {
+      const Vector query = broadcast(q[i * page.q_stride + d]);
+      for (size_t v = 0; v < vectors; ++v) sums[i][v] = multiply_add(query, key[v], sums[i][v]);
     }
   }
-  for (; query < page.n_queries; ++query) {
-    for (size_t first = 0; first < page.n_positions; first += kLanes) {
-      score_tile<1, Element>(page, query, first, scores);
-    }
+  for (size_t i = 0; i < queries; ++i) {
+    for (size_t v = 0; v < vectors; ++v) store(scores[first_query + i] + first + v * kLanes, sums[i][v], AllLanes{});
   }
 }
 
@@ -112,16 +85,11 @@ inline void value_tile(const AttentionPage& page, size_t first_query, size_t d, 
   }
 }
 
-template <size_t queries, class Element>
+template <size_t queries, size_t vectors, class Element>
 inline void add_values(const AttentionPage& page, size_t first_query, const float (*probs)[kPageTokens]) noexcept {
   size_t d = 0;
-  if constexpr (queries == 1) {  // more of the output at once hides the latency of the multiply-add
-    for (; d + 2 * kValueVectors * kLanes <= page.head_dim; d += 2 * kValueVectors * kLanes) {
-      value_tile<1, 2 * kValueVectors, Element>(page, first_query, d, AllLanes{}, probs);
-    }
-  }
-  for (; d + kValueVectors * kLanes <= page.head_dim; d += kValueVectors * kLanes) {
-    value_tile<queries, kValueVectors, Element>(page, first_query, d, AllLanes{}, probs);
+  for (; d + vectors * kLanes <= page.head_dim; d += vectors * kLanes) {
+    value_tile<queries, vectors, Element>(page, first_query, d, AllLanes{}, probs);
   }
   for_each_vector(page.head_dim - d, [&](size_t rest, auto lanes) noexcept {
     value_tile<queries, 1, Element>(page, first_query, d + rest, lanes, probs);
@@ -131,13 +99,20 @@ inline void add_values(const AttentionPage& page, size_t first_query, const floa
 template <class Element>
 void attend_page(const AttentionPage& page) noexcept {
   float scores[kMaxQueries][kPageTokens];
-  score_queries<Element>(page, scores);
-  for (size_t query = 0; query < page.n_queries; ++query) softmax_step(page, query, scores[query]);
   size_t query = 0;
   for (; query + kScoreQueries <= page.n_queries; query += kScoreQueries) {
-    add_values<kScoreQueries, Element>(page, query, scores);
+    for (size_t first = 0; first < page.n_positions; first += kScoreVectors * kLanes) {
+      score_tile<kScoreQueries, kScoreVectors, Element>(page, query, first, scores);
+    }
   }
-  for (; query < page.n_queries; ++query) add_values<1, Element>(page, query, scores);
+  for (; query < page.n_queries; ++query) score_tile<1, kPageVectors, Element>(page, query, 0, scores);
+
+  for (query = 0; query < page.n_queries; ++query) softmax_step(page, query, scores[query]);
+
+  for (query = 0; query + kValueQueries <= page.n_queries; query += kValueQueries) {
+    add_values<kValueQueries, kValueVectors, Element>(page, query, scores);
+  }
+  for (; query < page.n_queries; ++query) add_values<1, 8, Element>(page, query, scores);  // 8 hide the latency
 }
 
 }  // namespace

@@ -58,25 +58,48 @@ void attend_head(const KernelTable& kernels, const KvShape& kv, const AttentionS
   }
 }
 
-void store_head(const KernelTable& kernels, KvType type, const float* source, size_t head_dim, uint8_t* slot) noexcept {
-  if (type == KvType::kF32) std::memcpy(slot, source, head_dim * sizeof(float));
-  else kernels.to_half(source, head_dim, reinterpret_cast<uint16_t*>(slot));
+template <typename Element>
+void spread_key(const Element* key, size_t head_dim, uint8_t* keys, size_t position) noexcept {
+  Element* slot = reinterpret_cast<Element*>(keys) + position % kPageTokens;
+  for (size_t d = 0; d < head_dim; ++d) slot[d * kPageTokens] = key[d];
+}
+
+void store_head(const KernelTable& kernels, const KvShape& kv, const float* key, const float* value, uint8_t* keys,
+                uint8_t* values, size_t position) noexcept {
+  uint8_t* value_slot = values + position % kPageTokens * kv.head_dim * kv_element_bytes(kv.type);
+  if (kv.type == KvType::kF32) {
+    spread_key(key, kv.head_dim, keys, position);
+    std::memcpy(value_slot, value, kv.head_dim * sizeof(float));
+  } else {
+    // The value's slot holds the key's half floats for a moment.
+    kernels.to_half(key, kv.head_dim, reinterpret_cast<uint16_t*>(value_slot));
+    spread_key(reinterpret_cast<const uint16_t*>(value_slot), kv.head_dim, keys, position);
+    kernels.to_half(value, kv.head_dim, reinterpret_cast<uint16_t*>(value_slot));
+  }
+}
+
+template <typename Element>
+void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* from, size_t from_position, uint8_t* to,
+                   size_t to_position) noexcept {
+  const auto* keys = reinterpret_cast<const Element*>(from + kv.keys_offset(layer, head)) + from_position % kPageTokens;
+  auto* moved_keys = reinterpret_cast<Element*>(to + kv.keys_offset(layer, head)) + to_position % kPageTokens;
+  for (size_t d = 0; d < kv.head_dim; ++d) moved_keys[d * kPageTokens] = keys[d * kPageTokens];
+  const size_t slot_bytes = kv.head_dim * sizeof(Element), values = kv.values_offset(layer, head);
+  std::memcpy(to + values + to_position % kPageTokens * slot_bytes,
+              from + values + from_position % kPageTokens * slot_bytes, slot_bytes);
 }
 
 }  // namespace
 
 void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
               HeadRows values) {
-  const size_t slot_bytes = kv.head_dim * kv_element_bytes(kv.type);
-  context.pool.parallel_for(rows.size(), [&](size_t begin, size_t end) {
-    for (size_t r = begin; r < end; ++r) {
-      uint8_t* page = rows[r].pages[rows[r].position / kPageTokens];
-      const size_t slot = rows[r].position % kPageTokens * slot_bytes;
-      for (size_t h = 0; h < kv.n_kv_heads; ++h) {
-        store_head(context.kernels, kv.type, keys.base + r * keys.row_stride + h * kv.head_dim, kv.head_dim,
-                   page + kv.keys_offset(layer, h) + slot);
-        store_head(context.kernels, kv.type, values.base + r * values.row_stride + h * kv.head_dim, kv.head_dim,
-                   page + kv.values_offset(layer, h) + slot);
+  context.pool.parallel_for(kv.n_kv_heads, [&](size_t begin, size_t end) {
+    for (size_t h = begin; h < end; ++h) {
+      for (size_t r = 0; r < rows.size(); ++r) {
+        uint8_t* page = rows[r].pages[rows[r].position / kPageTokens];
+        store_head(context.kernels, kv, keys.base + r * keys.row_stride + h * kv.head_dim,
+                   values.base + r * values.row_stride + h * kv.head_dim, page + kv.keys_offset(layer, h),
+                   page + kv.values_offset(layer, h), rows[r].position);
       }
     }
   });
@@ -84,17 +107,13 @@ void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<c
 
 void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* const* pages, size_t first, size_t last,
                          size_t distance) {
-  const size_t slot_bytes = kv.head_dim * kv_element_bytes(kv.type);
-  const auto slot = [&](size_t position, size_t offset) {
-    return pages[position / kPageTokens] + offset + position % kPageTokens * slot_bytes;
-  };
+  const auto move = kv.type == KvType::kF32 ? move_position<float> : move_position<uint16_t>;
   context.pool.parallel_for(kv.n_layers * kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
-      const size_t layer = item / kv.n_kv_heads, head = item % kv.n_kv_heads;
       for (size_t position = first; position < last; ++position) {  // ascending: a source is read before it is written
-        for (const size_t offset : {kv.keys_offset(layer, head), kv.values_offset(layer, head)}) {
-          std::memcpy(slot(position - distance, offset), slot(position, offset), slot_bytes);
-        }
+        const size_t target = position - distance;
+        move(kv, item / kv.n_kv_heads, item % kv.n_kv_heads, pages[position / kPageTokens], position,
+             pages[target / kPageTokens], target);
       }
     }
   });

@@ -76,9 +76,13 @@ struct Attention {
       const size_t n_positions = positions_of(page), at = page * kPageTokens * shape.head_dim;
       const auto first = keys.begin() + static_cast<std::ptrdiff_t>(at);
       const auto first_value = values.begin() + static_cast<std::ptrdiff_t>(at);
-      const auto n_elements = static_cast<std::ptrdiff_t>(n_positions * shape.head_dim);
-      const Guarded<typename Cache::Element> page_keys({first, first + n_elements});
-      const Guarded<typename Cache::Element> page_values({first_value, first_value + n_elements});
+      const auto n_keys = static_cast<std::ptrdiff_t>(kPageTokens * shape.head_dim);
+      const auto n_values = static_cast<std::ptrdiff_t>(n_positions * shape.head_dim);
+      Guarded<typename Cache::Element> page_keys({first, first + n_keys});
+      for (size_t i = 0; i < page_keys.size(); ++i) {  // what is in the free slots must not matter
+        if (i % kPageTokens >= n_positions) page_keys[i] = Cache::store(std::numeric_limits<float>::quiet_NaN());
+      }
+      const Guarded<typename Cache::Element> page_values({first_value, first_value + n_values});
       Cache::attend(table, {q.data() + begin * stride, stride, n, page_keys.data(), page_values.data(), n_positions,
                             shape.head_dim, scale, shape.slope, distance(page, begin), out.data() + begin * stride,
                             stride, running_max.data(), denominators.data()});
@@ -94,7 +98,8 @@ struct Attention {
         const size_t position = page * kPageTokens + i;
         double score = 0.0;
         for (size_t d = 0; d < shape.head_dim; ++d) {
-          score += q[query * stride + d] * Cache::value(keys[position * shape.head_dim + d]);
+          score +=
+              q[query * stride + d] * Cache::value(keys[page * kPageTokens * shape.head_dim + d * kPageTokens + i]);
         }
         scores.push_back(score * scale + shape.slope * (distance(page, query) + static_cast<double>(i)));
         positions.push_back(static_cast<double>(position));
@@ -117,7 +122,8 @@ struct Attention {
   size_t stride;
   float scale;
   Guarded<float> q;
-  std::vector<typename Cache::Element> keys, values;  // [n_pages, kPageTokens, head_dim]
+  std::vector<typename Cache::Element> keys;    // [n_pages, head_dim, kPageTokens]
+  std::vector<typename Cache::Element> values;  // [n_pages, kPageTokens, head_dim]
   size_t first_position;
 };
 
@@ -158,7 +164,7 @@ void check_case(const KernelTable& table, const Case& shape, Random& random, Che
 template <class Cache>
 void check_nan(const KernelTable& table, Random& random, Checks& checks) {
   Attention<Cache> attention({5, kPageTokens, 2, 48, 0, 0.0f}, random);
-  attention.keys[7] = Cache::store(std::numeric_limits<float>::quiet_NaN());
+  attention.keys[7 * kPageTokens] = Cache::store(std::numeric_limits<float>::quiet_NaN());
   Guarded<float> out(std::vector<float>(5 * 48, 0.0f));
   std::vector<float> sums(5);
   attention.run(table, 0, 5, out, sums);
