@@ -31,6 +31,9 @@ def isa_tiers() -> list[IsaTierInfo]:
 def default_isa() -> str:
     """The tier a new model uses: `BELLE_ISA` if set (ValueError when unsupported), else the best supported one."""
 
+def xxh64(data: bytes | bytearray | memoryview | NDArray[Any]) -> int:
+    """XXH64 (seed 0) of contiguous bytes. Raises ValueError for a view with gaps."""
+
 class WeightTypeInfo(TypedDict):
     ggml_id: int
     block_size: int  # weights per block, 1 for the float types

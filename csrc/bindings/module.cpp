@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = BELLE_VERSION;
   belle::bind_errors(module);
   belle::bind_cpu(module);
+  belle::bind_checksums(module);
   belle::bind_quant(module);
   belle::bind_gguf(module);
   belle::bind_sampler(module);
