@@ -1,6 +1,6 @@
 """Type stubs of the C++ extension `belle_edge._core` (sources in csrc/)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as PySequence
 from typing import Any, Literal, TypedDict, overload
 
@@ -85,9 +85,15 @@ class TensorInfo:
     @property
     def n_bytes(self) -> int: ...
 
+class ChecksumInfo(TypedDict):
+    algorithm: str  # "xxh64"
+    chunk_bytes: int
+    n_chunks: int  # of the data section; the last one may be shorter
+
 class GgufFile:
     """A memory-mapped, bounds-checked GGUF v2/v3 file. Raises OSError or belle_edge.errors.ModelFormatError.
 
+    A file with checksums is one that `belle-edge convert` wrote: opening it checks everything before the data section.
     Values are read when they are asked for; ModelFormatError if the file was rewritten in place since it was opened.
     """
 
@@ -100,6 +106,18 @@ class GgufFile:
     def alignment(self) -> int: ...
     @property
     def size_bytes(self) -> int: ...
+    @property
+    def data_offset(self) -> int:
+        """Where the data section begins, in bytes; what comes before is the header."""
+    @property
+    def checksums(self) -> ChecksumInfo | None:
+        """None for a file that belle-edge did not write."""
+    def verify_data(self, *, threads: int = 0, progress: Callable[[int, int], object] | None = None) -> bool:
+        """Compare the data section with its checksums; False for a file without any.
+
+        progress(done_bytes, total_bytes) is called now and then. Raises KeyboardInterrupt, and ModelFormatError that
+        names the bytes that do not match and their tensors.
+        """
     def keys(self) -> list[str]:
         """Metadata keys in file order."""
     def __contains__(self, key: str) -> bool: ...

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "gguf/ggml_types.h"
+#include "model/data_verifier.h"
 #include "ops/finite.h"
 #include "quant/quantize.h"
 
@@ -74,8 +75,10 @@ Buffer WeightLoader::load(ThreadPool& pool) {
 
   Buffer image(image_bytes);
   uint8_t* next = image.data();
+  DataVerifier verifier(gguf_, pool);
   for (const MatrixRequest& request : matrices_) {
     gguf_.mapping().check_unchanged();
+    verifier.verify(*request.tensor);
     if (!all_finite(pool, *request.target, gguf_.tensor_data(*request.tensor))) fail_not_finite(*request.tensor);
     pack_matrix(pool, *request.target, gguf_.tensor_data(*request.tensor), next);
     gguf_.mapping().drop_pages(request.tensor->offset_bytes, request.tensor->n_bytes);
@@ -85,12 +88,14 @@ Buffer WeightLoader::load(ThreadPool& pool) {
   gguf_.mapping().check_unchanged();
   for (const VectorRequest& request : vectors_) {
     const TypeTraits& traits = type_of(*request.tensor);
+    verifier.verify(*request.tensor);
     if (!all_finite(traits.type, gguf_.tensor_data(*request.tensor), request.n)) fail_not_finite(*request.tensor);
     float* out = reinterpret_cast<float*>(next);
     dequantize_row(traits.type, gguf_.tensor_data(*request.tensor), request.n, out);
     *request.target = out;
     next += round_up(request.n * sizeof(float), kTensorAlignment);
   }
+  verifier.verify_rest();
   gguf_.mapping().check_unchanged();
   return image;
 }
