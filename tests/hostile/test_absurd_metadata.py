@@ -65,7 +65,9 @@ def test_values_of_a_wrong_kind(tmp_path: Path, architecture: str) -> None:
     refused = {(file, command) for file, command, outcome in outcomes if outcome != "runs"}
     for key in ("tokenizer.ggml.tokens", f"{architecture}.block_count", f"{architecture}.embedding_length"):
         assert {(f"{key}={name}.gguf", "generate") for name in WRONG} <= refused
-    assert not [line for _, _, line in outcomes if "belle.checksum" in line or "not match its checksum" in line]
+    assert not [
+        line for _, _, line in outcomes if "belle.checksum" in line or "not match its checksum" in line
+    ]
     assert len(outcomes) == 2 * len(keys_of(architecture)) * len(WRONG)
 
 

@@ -51,6 +51,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "writer": SHARED | TEXT | {"backends", "answer", "generation", "batch", "conversation"},
     "memory": SHARED | {"_core"},
     "model": SHARED | TEXT | {"backends", "answer", "generation", "writer", "memory"},
+    "verification": SHARED | {"_core"},
     "hub": SHARED | {"convert"},
     "hf": SHARED | TEXT | {"_core", "backends", "convert", "hub"},
     "cli": SHARED
@@ -66,6 +67,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "demo",
         "evaluation",
         "memory",
+        "verification",
     },
     "__init__": SHARED | {"model", "answer", "generation", "conversation", "sampling", "tokenizer"},
 }
