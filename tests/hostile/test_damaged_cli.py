@@ -1,8 +1,8 @@
 """Randomly damaged files through the commands that read them.
 
-Of our converter's, which have checksums, `generate` and `verify` refuse each, `info` each whose header is damaged. Others
-may run where the damage hit weight values or text that nothing depends on. A refusal is one line and a code that is not 0:
-no traceback, no unexpected kind of error, no signal.
+Of our converter's, which have checksums, `generate` and `verify` refuse each, `info` each whose header is damaged.
+Others may run where the damage hit weight values or text that nothing depends on. A refusal is one line and a code that
+is not 0: no traceback, no unexpected kind of error, no signal.
 """
 
 from __future__ import annotations
