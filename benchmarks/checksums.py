@@ -2,9 +2,9 @@
 
     python benchmarks/checksums.py MODEL.gguf [--runs 5] [--threads N] [--folder DIR]
 
-MODEL.gguf is a converted file. It is loaded in turn with a copy that differs only in the names of its belle.* keys, so that
-it counts as foreign and nothing is compared. Each load is a process of its own; the first of each only fills the system's
-cache of files. Prints medians of seconds and of processor seconds, and how fast one thread hashes.
+MODEL.gguf is a converted file. It is loaded in turn with a copy that differs only in the names of its belle.* keys, so
+that it counts as foreign and nothing is compared. Each load is a process of its own; the first of each only fills the
+system's cache of files. Prints medians of seconds and of processor seconds, and how fast one thread hashes.
 """
 
 from __future__ import annotations
