@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def add_checksums(source: Path, target: Path) -> Path:
             file.write(data)
         file.finish()
     return target
+
+
+def with_checksums(path: Path) -> Path:
+    """The same path, with checksums from now on."""
+    os.replace(add_checksums(path, path.with_name(f"{path.name}.part")), path)
+    return path
 
 
 def renew_checksums(path: Path) -> Path:
