@@ -224,6 +224,11 @@ class Model:
     @property
     def kv_bytes(self) -> int:
         """Bytes of KV pages allocated now."""
+    def start_profile(self) -> None:
+        """From now on passes add up the time of each operation."""
+    def stop_profile(self) -> dict[str, tuple[float, int]]:
+        """End that: operation -> (seconds, calls). A nested operation's time is its own alone; "other" is the rest of
+        the passes."""
     def new_sequence(self) -> Sequence: ...
     def restore(self, data: bytes) -> Sequence:
         """Inverse of Sequence.save; ValueError if the bytes are damaged or come from another model or KV type."""

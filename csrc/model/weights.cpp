@@ -1,5 +1,7 @@
 #include "model/weights.h"
 
+#include <utility>
+
 #include "core/error.h"
 #include "gguf/ggml_types.h"
 #include "model/data_verifier.h"
@@ -20,6 +22,20 @@ std::string shape_text(const std::vector<uint64_t>& dimensions) {
   return text + "]";
 }
 
+// What the products with a tensor count as in a profile; the head is what no other name fits.
+Operation operation_of(const std::string& name) {
+  constexpr std::pair<const char*, Operation> kOperations[] = {
+      {".attn_q.", Operation::kAttentionQkv},         {".attn_k.", Operation::kAttentionQkv},
+      {".attn_v.", Operation::kAttentionQkv},         {".attn_qkv.", Operation::kAttentionQkv},
+      {".attn_output.", Operation::kAttentionOutput}, {".ffn_gate.", Operation::kFeedForwardGateUp},
+      {".ffn_up.", Operation::kFeedForwardGateUp},    {".ffn_down.", Operation::kFeedForwardDown},
+  };
+  for (const auto& [part, operation] : kOperations) {
+    if (name.find(part) != std::string::npos) return operation;
+  }
+  return Operation::kHead;
+}
+
 }  // namespace
 
 size_t WeightLoader::rows_of(const std::string& name) const {
@@ -36,6 +52,7 @@ void WeightLoader::matrix(const std::string& name, size_t n_rows, size_t n_cols,
   const GgufTensor& tensor = find(name, {n_cols, n_rows});
   target.name = name;
   target.type = type_of(tensor).type;
+  target.operation = operation_of(name);
   target.n_rows = n_rows;
   target.n_cols = n_cols;
   matrices_.push_back({&tensor, &target});

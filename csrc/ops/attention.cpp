@@ -93,6 +93,7 @@ void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* 
 
 void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
               HeadRows values) {
+  const OperationTimer timer(context.profile, Operation::kKvStore);
   context.pool.parallel_for(kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t h = begin; h < end; ++h) {
       for (size_t r = 0; r < rows.size(); ++r) {
@@ -121,6 +122,7 @@ void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* 
 
 void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,
                Span<const KvRow> rows, HeadRows queries, float* out) {
+  const OperationTimer timer(context.profile, Operation::kAttention);
   const size_t n_slices = (rows.size() + kMaxQueries - 1) / kMaxQueries;
   context.pool.parallel_for(shape.n_heads * n_slices, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {

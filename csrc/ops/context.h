@@ -1,6 +1,7 @@
-// What every operation needs: the kernels of the active tier and the threads to run them on.
+// What every operation needs: the kernels of the active tier, the threads to run them on, and who asks for the time.
 #pragma once
 
+#include "core/profile.h"
 #include "core/thread_pool.h"
 #include "kernels/table.h"
 
@@ -9,6 +10,7 @@ namespace belle {
 struct OpsContext {
   const KernelTable& kernels;
   ThreadPool& pool;
+  Profile* profile = nullptr;  // where operations report their time; null = nowhere
 };
 
 }  // namespace belle

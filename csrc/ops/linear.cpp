@@ -9,6 +9,7 @@ QuantizedRows LinearInput::quantized() {
   const size_t n_values = n_tokens_ * n_cols_;
   const size_t n_blocks = n_values / kBlockSize;
   if (!done_) {
+    const OperationTimer timer(context_.profile, Operation::kQuantize);
     if (storage_.values.size() < n_values) {
       storage_.values.resize(n_values);
       storage_.scales.resize(n_blocks);
@@ -25,6 +26,7 @@ QuantizedRows LinearInput::quantized() {
 }
 
 void linear(const OpsContext& context, LinearInput& input, const Matrix& weight, const float* bias, float* y) {
+  const OperationTimer timer(context.profile, weight.operation);
   if (input.n_cols() != weight.n_cols) {
     throw std::invalid_argument("[linear] expected K=" + std::to_string(weight.n_cols) + ", got " +
                                 std::to_string(input.n_cols()) + " (" + weight.name + ")");
@@ -53,6 +55,7 @@ void linear(const OpsContext& context, LinearInput& input, const Matrix& weight,
 }
 
 void embed(const OpsContext& context, const Matrix& table, Span<const int32_t> ids, float* out) {
+  const OperationTimer timer(context.profile, Operation::kEmbedding);
   for (const int32_t id : ids) {
     if (id < 0 || static_cast<size_t>(id) >= table.n_rows) {
       throw std::invalid_argument("token id " + std::to_string(id) + " is outside the vocabulary of " +

@@ -17,6 +17,7 @@ struct Matrix {
   size_t n_rows = 0;
   size_t n_cols = 0;
   const uint8_t* panels = nullptr;
+  Operation operation = Operation::kOther;  // what a product with it counts as in a profile
 
   bool present() const noexcept { return panels != nullptr; }
   bool quantized() const noexcept { return traits_of(type).quantized; }

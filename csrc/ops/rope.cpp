@@ -25,6 +25,7 @@ void RopeTable::fill(Span<const uint32_t> positions) {
 }
 
 void RopeTable::rotate(const OpsContext& context, float* x, size_t n_rows, size_t n_heads, size_t head_dim) const {
+  const OperationTimer timer(context.profile, Operation::kRope);
   context.pool.parallel_for(n_rows, [&](size_t begin, size_t end) {
     for (size_t r = begin; r < end; ++r) {
       for (size_t h = 0; h < n_heads; ++h) {
