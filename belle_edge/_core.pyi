@@ -34,6 +34,20 @@ def default_isa() -> str:
 def xxh64(data: bytes | bytearray | memoryview | NDArray[Any]) -> int:
     """XXH64 (seed 0) of contiguous bytes. Raises ValueError for a view with gaps."""
 
+def probe_read_bandwidth(*, n_bytes: int, passes: int = 8, threads: int = 0) -> list[float]:
+    """Bytes per second of each pass over `n_bytes` of anonymous memory (2 MB pages), all threads together.
+
+    OSError when there is not so much memory.
+    """
+
+class IntegerPeak(TypedDict):
+    isa: str
+    threads: int
+    ops_per_second: list[float]  # of each round; a multiplication and an addition count as two
+
+def probe_integer_peak(*, isa: str = "", threads: int = 0, seconds: float = 0.2) -> IntegerPeak:
+    """How fast the tier's integer multiply is over registers alone. ValueError as for `Model` and an unknown tier."""
+
 class WeightTypeInfo(TypedDict):
     ggml_id: int
     block_size: int  # weights per block, 1 for the float types

@@ -14,5 +14,6 @@ PYBIND11_MODULE(_core, module) {
   belle::bind_quant(module);
   belle::bind_gguf(module);
   belle::bind_sampler(module);
+  belle::bind_probes(module);
   belle::bind_engine(module);
 }

@@ -51,7 +51,13 @@ struct Q8_0Format : UnsignedCodes {
   static __m256i first_dots(int32_t value_sum) noexcept { return _mm256_set1_epi32(-128 * value_sum); }
 };
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format>("avxvnni");
+// For the peak
+struct Multiply : Register256 {
+  static constexpr size_t kProducts = 32;
+  static Register step(Register sum, Register other) noexcept { return _mm256_dpbusd_avx_epi32(sum, other, other); }
+};
+
+constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avxvnni");
 
 }  // namespace
 

@@ -294,6 +294,30 @@ void to_half(const float* x, size_t n, uint16_t* out) noexcept {
   for (size_t i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
 }
 
+// Products of 16-bit numbers summed in 32 bits, the form of integer_dots; the columns change, so that no product can be
+// taken out of the loop.
+uint64_t integer_peak(size_t n_rounds, int32_t* sink) noexcept {
+  constexpr uint32_t kProducts = 16;
+  const uint32_t seed = static_cast<uint32_t>(*sink);
+  int32_t sums[kProducts];
+  int16_t codes[kProducts], columns[kProducts];
+  for (uint32_t i = 0; i < kProducts; ++i) {
+    sums[i] = 0;
+    codes[i] = static_cast<int16_t>((seed + i) & 0x0f);
+    columns[i] = static_cast<int16_t>((seed - i) & 0x7f);
+  }
+  for (size_t round = 0; round < n_rounds; ++round) {
+    for (size_t i = 0; i < kProducts; ++i) {
+      sums[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + static_cast<uint32_t>(codes[i] * columns[i]));
+    }
+    for (size_t i = 0; i < kProducts; ++i) columns[i] ^= 1;
+  }
+  int32_t total = 0;
+  for (size_t i = 0; i < kProducts; ++i) total ^= sums[i];
+  *sink = total;
+  return 2 * static_cast<uint64_t>(n_rounds) * kProducts;
+}
+
 constexpr KernelTable kTable = {
     "scalar",
     {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0Format>,
@@ -309,6 +333,7 @@ constexpr KernelTable kTable = {
     add,
     rotate_pairs,
     to_half,
+    integer_peak,
 };
 
 }  // namespace

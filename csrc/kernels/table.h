@@ -87,6 +87,10 @@ struct KernelTable {
   void (*rotate_pairs)(float* x, const float* cosines, const float* sines, size_t n_pairs) noexcept;
   /// f32 -> binary16 bits, round to nearest even
   void (*to_half)(const float* x, size_t n, uint16_t* out) noexcept;
+
+  /// The tier's integer multiply, n_rounds times over registers alone: what the quantized products could reach at most.
+  /// Returns how many multiplications and additions that were; *sink takes a result that no compiler may leave out.
+  uint64_t (*integer_peak)(size_t n_rounds, int32_t* sink) noexcept;
 };
 
 }  // namespace belle

@@ -2,11 +2,13 @@
 // stays inside the including file's anonymous namespace.
 #pragma once
 
+#include "kernels/integer_peak.h"
+
 namespace belle {
 namespace {
 
-/// Every entry but the formats of the quantized types has the same name in every tier.
-template <class Q4_0, class Q4_1, class Q8_0>
+/// Every entry but the formats of the quantized types and the peak of their multiply has the same name in every tier.
+template <class Q4_0, class Q4_1, class Q8_0, class Multiply>
 constexpr KernelTable table_of(const char* name) noexcept {
   return {
       name,
@@ -23,6 +25,7 @@ constexpr KernelTable table_of(const char* name) noexcept {
       add_rows,
       rotate_pairs,
       to_half,
+      integer_peak<Multiply>,
   };
 }
 
