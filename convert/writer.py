@@ -14,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import gguf
 import numpy as np
 
 from belle_edge.convert.architectures.base import Metadata, MetadataValue
 from belle_edge.convert.checksums import N_ENTRIES, ChunkHashes, empty_entries, filled_in
-from belle_edge.convert.quantize import PlannedTensor
 from belle_edge.errors import ConversionError
 
 ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
@@ -38,6 +37,19 @@ _REMEDIES = {
 }
 
 
+class FileTensor(Protocol):
+    """What a header says about a tensor."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def ggml_id(self) -> int: ...
+    @property
+    def n_bytes(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Header:
     """Everything before the tensor data, padded to the alignment; its checksums are zero."""
@@ -52,7 +64,7 @@ class Header:
         return len(self.content) + self.n_data_bytes
 
 
-def build_header(architecture: str, metadata: Metadata, tensors: Sequence[PlannedTensor]) -> Header:
+def build_header(architecture: str, metadata: Metadata, tensors: Sequence[FileTensor]) -> Header:
     """The header as the gguf package writes it, with room for the checksums at the end of its metadata."""
     with tempfile.TemporaryDirectory(prefix="belle-edge-") as folder:
         path = Path(folder) / "header.gguf"

@@ -53,6 +53,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "model": SHARED | TEXT | {"backends", "answer", "generation", "writer", "memory"},
     "verification": SHARED | {"_core"},
     "hub": SHARED | {"convert"},
+    "benchmark": SHARED | {"_core", "backends", "memory", "model", "convert"},
     "hf": SHARED | TEXT | {"_core", "backends", "convert", "hub"},
     "cli": SHARED
     | TEXT
@@ -63,6 +64,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "generation",
         "conversation",
         "model",
+        "benchmark",
         "convert",
         "demo",
         "evaluation",
@@ -80,6 +82,7 @@ HEAVY = {
     "rich",
     "sentencepiece",
     "tokenizers",
+    "matplotlib",
 }
 
 
