@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,19 @@ def test_heavy_imports_are_inside_functions(module: str, path: Path) -> None:
             names = [node.module or ""]
         heavy = {name.split(".")[0] for name in names} & HEAVY
         assert not heavy, f"{module} imports {heavy} at the top level"
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "loop.py", "llama.py"])
+def test_a_measured_peer_needs_nothing_of_this_package(name: str) -> None:
+    """A Python without belle_edge runs these: the standard library, NumPy, llama_cpp, and each other."""
+    tree = ast.parse((ROOT / "belle_edge" / "benchmark" / "children" / name).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level > 0:
+            assert (node.level, node.module) == (1, "loop")
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            known = {*sys.stdlib_module_names, "numpy", "llama_cpp"}
+            assert {imported.split(".")[0] for imported in names} <= known
 
 
 def test_files_stay_readable() -> None:
