@@ -1,6 +1,6 @@
 """Type stubs of the C++ extension `belle_edge._core` (sources in csrc/)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as PySequence
 from typing import Any, Literal, TypedDict, overload
 
@@ -31,6 +31,23 @@ def isa_tiers() -> list[IsaTierInfo]:
 
 def default_isa() -> str:
     """The tier a new model uses: `BELLE_ISA` if set (ValueError when unsupported), else the best supported one."""
+
+def xxh64(data: bytes | bytearray | memoryview | NDArray[Any]) -> int:
+    """XXH64 (seed 0) of contiguous bytes. Raises ValueError for a view with gaps."""
+
+def probe_read_bandwidth(*, n_bytes: int, passes: int = 8, threads: int = 0) -> list[float]:
+    """Bytes per second of each pass over `n_bytes` of anonymous memory (2 MB pages), all threads together.
+
+    OSError when there is not so much memory.
+    """
+
+class IntegerPeak(TypedDict):
+    isa: str
+    threads: int
+    ops_per_second: list[float]  # of each round; a multiplication and an addition count as two
+
+def probe_integer_peak(*, isa: str = "", threads: int = 0, seconds: float = 0.2) -> IntegerPeak:
+    """How fast the tier's integer multiply is over registers alone. ValueError as for `Model` and an unknown tier."""
 
 class WeightTypeInfo(TypedDict):
     ggml_id: int
@@ -87,9 +104,15 @@ class TensorInfo:
     @property
     def n_bytes(self) -> int: ...
 
+class ChecksumInfo(TypedDict):
+    algorithm: str  # "xxh64"
+    chunk_bytes: int
+    n_chunks: int  # of the data section; the last one may be shorter
+
 class GgufFile:
     """A memory-mapped, bounds-checked GGUF v2/v3 file. Raises OSError or belle_edge.errors.ModelFormatError.
 
+    A file with checksums is one that `belle-edge convert` wrote: opening it checks everything before the data section.
     Values are read when they are asked for; ModelFormatError if the file was rewritten in place since it was opened.
     """
 
@@ -102,6 +125,18 @@ class GgufFile:
     def alignment(self) -> int: ...
     @property
     def size_bytes(self) -> int: ...
+    @property
+    def data_offset(self) -> int:
+        """Where the data section begins, in bytes; what comes before is the header."""
+    @property
+    def checksums(self) -> ChecksumInfo | None:
+        """None for a file that belle-edge did not write."""
+    def verify_data(self, *, threads: int = 0, progress: Callable[[int, int], object] | None = None) -> bool:
+        """Compare the data section with its checksums; False for a file without any.
+
+        progress(done_bytes, total_bytes) is called now and then. Raises KeyboardInterrupt, and ModelFormatError that
+        names the bytes that do not match and their tensors.
+        """
     def keys(self) -> list[str]:
         """Metadata keys in file order."""
     def __contains__(self, key: str) -> bool: ...
@@ -222,6 +257,11 @@ class Model:
     @property
     def activation_forms(self) -> list[ActivationChoice]:
         """What calibration measured and chose; empty where the tier has one form, or one was given."""
+    def start_profile(self) -> None:
+        """From now on passes add up the time of each operation."""
+    def stop_profile(self) -> dict[str, tuple[float, int]]:
+        """End that: operation -> (seconds, calls). A nested operation's time is its own alone; "other" is the rest of
+        the passes."""
     def new_sequence(self) -> Sequence: ...
     def restore(self, data: bytes) -> Sequence:
         """Inverse of Sequence.save; ValueError if the bytes are damaged or come from another model or KV type."""

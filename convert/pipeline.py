@@ -17,13 +17,13 @@ from belle_edge.convert.sources.hf import Checkpoint, open_checkpoint
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.convert.writer import (
+    Header,
+    ModelFile,
     atomic_file,
+    build_header,
     check_free_space,
     check_target,
-    file_size_bytes,
-    header_bytes,
     padding,
-    write_all,
 )
 from belle_edge.errors import ConversionError
 
@@ -83,12 +83,12 @@ class _Job:
     tables: TokenizerTables
     identity: Identity
     planned: list[PlannedTensor]
-    header: bytes
+    header: Header
     warnings: list[str]
 
     @property
     def output_bytes(self) -> int:
-        return file_size_bytes(self.header, self.planned)
+        return self.header.file_bytes
 
 
 def _prepare(checkpoint: Checkpoint, *, type: str, family: str | None) -> _Job:
@@ -105,13 +105,13 @@ def _prepare(checkpoint: Checkpoint, *, type: str, family: str | None) -> _Job:
             "no chat template: not a known BELLE (--family names one), and the source brings none of its own;"
             " chat programs will guess"
         )
-    header = header_bytes(model.architecture, metadata, planned)
+    header = build_header(model.architecture, metadata, planned)
     return _Job(checkpoint, model, tables, identity, planned, header, warnings)
 
 
 def _write(
     target: Path,
-    header: bytes,
+    header: Header,
     planned: list[PlannedTensor],
     *,
     threads: int,
@@ -120,11 +120,11 @@ def _write(
     total_bytes = sum(tensor.tensor.source.n_bytes for tensor in planned)
     done_bytes = 0
     with atomic_file(target) as file:
-        write_all(file, header)
+        output = ModelFile(file, header)
         for tensor in planned:
             n_written = 0
             for data, n_source_bytes in converted_blocks(tensor, threads=threads):
-                write_all(file, data.data)
+                output.write(data.data)
                 n_written += data.nbytes
                 done_bytes += n_source_bytes
                 if progress is not None:
@@ -133,7 +133,8 @@ def _write(
                 raise ConversionError(
                     f"[{tensor.name}] expected {tensor.n_bytes} bytes, produced {n_written}"
                 )
-            write_all(file, bytes(padding(n_written)))
+            output.write(bytes(padding(n_written)))
+        output.finish()
 
 
 def _report(
@@ -176,4 +177,4 @@ def _report(
 def _conversion_memory_bytes(job: _Job) -> int:
     """Upper estimate: interpreter, torch, tokenizer as Python objects, a block read, widened, converted."""
     needs_torch = any(tensor.tensor.source.file.endswith(".bin") for tensor in job.planned)
-    return (64 << 20) + (160 << 20) * needs_torch + 12 * len(job.header) + 5 * BLOCK_BYTES
+    return (64 << 20) + (160 << 20) * needs_torch + 12 * len(job.header.content) + 5 * BLOCK_BYTES

@@ -1,24 +1,30 @@
-"""Writes a GGUF, header then tensors, under a partial name that becomes the target when it is complete."""
+"""Writes a GGUF, header then tensors, under a partial name that becomes the target when it is complete.
+
+The header's checksums are filled in at the end, when every byte of the data has been hashed on its way out.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import gguf
 import numpy as np
 
 from belle_edge.convert.architectures.base import Metadata, MetadataValue
-from belle_edge.convert.quantize import PlannedTensor
+from belle_edge.convert.checksums import N_ENTRIES, ChunkHashes, empty_entries, filled_in
 from belle_edge.errors import ConversionError
 
 ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
+_ENTRY_COUNT_AT = 16  # after magic, version and tensor count
 _NO_SPACE = "free some space, or write to another disk"
 _NOT_ALLOWED = "choose a folder that you may write to"
 _REMEDIES = {
@@ -31,8 +37,35 @@ _REMEDIES = {
 }
 
 
-def header_bytes(architecture: str, metadata: Metadata, tensors: Iterable[PlannedTensor]) -> bytes:
-    """Everything before the tensor data, padded to the alignment, as the gguf package writes it."""
+class FileTensor(Protocol):
+    """What a header says about a tensor."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def ggml_id(self) -> int: ...
+    @property
+    def n_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything before the tensor data, padded to the alignment; its checksums are zero."""
+
+    content: bytes
+    metadata_end: int  # where the checksums' entries end and the list of tensors begins
+    n_data_bytes: int  # of the tensors and their padding, which follow
+
+    @property
+    def file_bytes(self) -> int:
+        """Exact size of the finished file."""
+        return len(self.content) + self.n_data_bytes
+
+
+def build_header(architecture: str, metadata: Metadata, tensors: Sequence[FileTensor]) -> Header:
+    """The header as the gguf package writes it, with room for the checksums at the end of its metadata."""
     with tempfile.TemporaryDirectory(prefix="belle-edge-") as folder:
         path = Path(folder) / "header.gguf"
         writer = gguf.GGUFWriter(path, architecture)
@@ -49,10 +82,17 @@ def header_bytes(architecture: str, metadata: Metadata, tensors: Iterable[Planne
             )
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
+        n_before = path.stat().st_size
         writer.write_ti_data_to_file()
         writer.close()
-        header = path.read_bytes()
-    return header + bytes(padding(len(header)))
+        written = path.read_bytes()
+    n_data_bytes = sum(tensor.n_bytes + padding(tensor.n_bytes) for tensor in tensors)
+    before = bytearray(written[:n_before])
+    (n_entries,) = struct.unpack_from("<Q", before, _ENTRY_COUNT_AT)
+    struct.pack_into("<Q", before, _ENTRY_COUNT_AT, n_entries + N_ENTRIES)
+    before += empty_entries(n_data_bytes)
+    content = bytes(before) + written[n_before:]
+    return Header(content + bytes(padding(len(content))), len(before), n_data_bytes)
 
 
 def padding(n_bytes: int) -> int:
@@ -60,9 +100,27 @@ def padding(n_bytes: int) -> int:
     return -n_bytes % ALIGNMENT
 
 
-def file_size_bytes(header: bytes, tensors: Iterable[PlannedTensor]) -> int:
-    """Exact size of the finished file."""
-    return len(header) + sum(tensor.n_bytes + padding(tensor.n_bytes) for tensor in tensors)
+class ModelFile:
+    """A GGUF being written: the header at once, then its data in order, then `finish`."""
+
+    def __init__(self, file: IO[bytes], header: Header) -> None:
+        """file: unbuffered, empty."""
+        self._file, self._header, self._hashes = file, header, ChunkHashes()
+        write_all(file, header.content)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append tensor data or padding."""
+        self._hashes.update(data)
+        write_all(self._file, data)
+
+    def finish(self) -> None:
+        """Fill the checksums in."""
+        header = self._header
+        self._file.seek(0)
+        write_all(
+            self._file,
+            filled_in(header.content, metadata_end=header.metadata_end, data_hashes=self._hashes.finish()),
+        )
 
 
 def check_target(path: Path, *, force: bool) -> None:

@@ -53,13 +53,14 @@ class LlamaCppBackend:
         if kv not in ("auto", *KV_BYTES):
             raise ValueError(f"[model] KV type '{kv}' is unknown: expected auto, f32 or f16")
         self.path, self._pid, self.lock = path, os.getpid(), threading.RLock()
-        self._metadata = _core.GgufFile(str(path))
+        self._metadata = _core.GgufFile(str(path))  # checks the header, where it can
         self._extra_buffers = extra_buffers_work()
         self._library = import_library()
         self._threads = threads or _core.cpu_info()["usable_threads"]
         self._kv_type = default_kv_type(self._metadata) if kv == "auto" else kv
         self._fingerprint = fingerprint(path, self._library.version)
         self._context: LlamaContext | None = None
+        self._metadata.verify_data(threads=self._threads)  # llama.cpp knows nothing of our checksums
         self._model = self._library.load_model(path, extra_buffers=self._extra_buffers)
         try:
             self._check_decoder()

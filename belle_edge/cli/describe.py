@@ -51,6 +51,7 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
         "gguf_version": file.version,
         "name": file.get("general.name"),
         "architecture": architecture,
+        "checksums": file.checksums,
         "shape": shape,
         "weights": n_weights,
         "bits_per_weight": round(8 * n_bytes / n_weights, 3) if n_weights else 0.0,
@@ -73,7 +74,10 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
 
 
 def open_file(path: Path) -> GgufFile:
-    """The header of a GGUF file. Raises OSError or ModelFormatError, and ValueError for a folder."""
+    """The header of a GGUF file, its checksum verified if it has one.
+
+    Raises OSError or ModelFormatError, and ValueError for a folder.
+    """
     from .. import _core
 
     if path.is_dir():
@@ -84,8 +88,8 @@ def open_file(path: Path) -> GgufFile:
 
 
 def provenance(file: GgufFile) -> dict[str, str]:
-    """The short texts under general.* and belle.*: where the model comes from."""
-    names = file.keys()
+    """The short texts under general.* and belle.*, without the checksums: where the model comes from."""
+    names = [name for name in file.keys() if not name.startswith("belle.checksum.")]  # noqa: SIM118
     return {name: _short(file[name]) for name in names if name.startswith(("general.", "belle."))}
 
 

@@ -102,7 +102,14 @@ def _file_lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"prompts       {template} template, stops {stops}"
     yield f"sampling      {preset or 'no preset'}"
     yield f"licence       {report['license']}"
+    yield f"checksums     {_checksum_text(report['checksums'])}"
     yield from _memory_lines(report["memory"])
+
+
+def _checksum_text(checksums: dict[str, Any] | None) -> str:
+    if checksums is None:
+        return "none: not written by belle-edge"
+    return f"{checksums['algorithm']}; the header matches, `belle-edge verify` checks the weights"
 
 
 def _memory_lines(memory: dict[str, Any]) -> Iterator[str]:

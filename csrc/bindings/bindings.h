@@ -15,9 +15,11 @@ using TokenArray = py::array_t<int32_t, py::array::c_style | py::array::forcecas
 
 void bind_errors(py::module_& module);
 void bind_cpu(py::module_& module);
+void bind_checksums(py::module_& module);
 void bind_quant(py::module_& module);
 void bind_gguf(py::module_& module);
 void bind_sampler(py::module_& module);
+void bind_probes(py::module_& module);
 void bind_engine(py::module_& module);
 
 /// Token ids from any integer sequence or array, one-dimensional. Throws ValueError otherwise.

@@ -1,6 +1,7 @@
 // Model and Sequence. The GIL is released during compute; Ctrl-C is checked between layers.
 #include "engine/engine.h"
 
+#include <array>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -119,6 +120,19 @@ py::list activation_forms_of(const Engine& engine) {
   return result;
 }
 
+py::dict stop_profile(Engine& engine) {
+  std::array<Profile::Entry, kOperationCount> entries;
+  {
+    const py::gil_scoped_release no_gil;
+    entries = engine.stop_profile();
+  }
+  py::dict result;
+  for (size_t i = 0; i < kOperationCount; ++i) {
+    result[kOperationNames[i]] = py::make_tuple(entries[i].seconds, entries[i].calls);
+  }
+  return result;
+}
+
 py::bytes save(const Sequence& sequence) {
   std::vector<uint8_t> state;
   {
@@ -178,6 +192,8 @@ void bind_engine(py::module_& module) {
                              [](const Engine& engine) { return engine.kv_shape().page_bytes() / kPageTokens; })
       .def_property_readonly("kv_bytes", &Engine::kv_bytes)
       .def_property_readonly("activation_forms", activation_forms_of)
+      .def("start_profile", &Engine::start_profile, no_gil())
+      .def("stop_profile", stop_profile)
       .def("new_sequence", &Engine::new_sequence)
       .def("restore", restore, py::arg("data"))
       .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last")

@@ -6,7 +6,9 @@
 
 #include "bindings/bindings.h"
 #include "core/load.h"
+#include "core/thread_pool.h"
 #include "gguf/ggml_types.h"
+#include "model/data_verifier.h"
 
 namespace belle {
 namespace {
@@ -103,6 +105,31 @@ py::array tensor_bytes(const std::shared_ptr<GgufFile>& file, const py::str& nam
   return bytes;
 }
 
+py::object checksums_of(const GgufFile& file) {
+  const DataChecksums& checksums = file.checksums();
+  if (!checksums.present()) return py::none();
+  py::dict info;
+  info["algorithm"] = file.get_string("belle.checksum.algorithm");
+  info["chunk_bytes"] = checksums.chunk_bytes;
+  info["n_chunks"] = checksums.n_chunks;
+  return std::move(info);
+}
+
+bool verify_data(const GgufFile& file, size_t threads, const py::object& progress) {
+  if (!file.checksums().present()) return false;
+  const py::gil_scoped_release no_gil;
+  ThreadPool pool(threads);
+  file.mapping().check_unchanged();
+  DataVerifier(file, pool).verify_rest([&](uint64_t done, uint64_t total) {
+    check_signals();
+    if (progress.is_none()) return;
+    const py::gil_scoped_acquire gil;
+    progress(done, total);
+  });
+  file.mapping().check_unchanged();
+  return true;
+}
+
 }  // namespace
 
 void bind_gguf(py::module_& module) {
@@ -119,6 +146,9 @@ void bind_gguf(py::module_& module) {
       .def_property_readonly("version", &GgufFile::version)
       .def_property_readonly("alignment", &GgufFile::alignment)
       .def_property_readonly("size_bytes", [](const GgufFile& file) { return file.mapping().size(); })
+      .def_property_readonly("data_offset", &GgufFile::data_offset)
+      .def_property_readonly("checksums", checksums_of)
+      .def("verify_data", verify_data, py::kw_only(), py::arg("threads") = 0, py::arg("progress") = py::none())
       .def("keys", keys_of)
       .def("__contains__", [](const GgufFile& file, const py::str& key) { return file.find(to_bytes(key)) != nullptr; })
       .def("__getitem__",

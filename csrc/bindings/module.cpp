@@ -10,8 +10,10 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = BELLE_VERSION;
   belle::bind_errors(module);
   belle::bind_cpu(module);
+  belle::bind_checksums(module);
   belle::bind_quant(module);
   belle::bind_gguf(module);
   belle::bind_sampler(module);
+  belle::bind_probes(module);
   belle::bind_engine(module);
 }

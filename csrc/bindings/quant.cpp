@@ -102,7 +102,8 @@ py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_
   matrix.panels = panels.data();
   QuantizedStorage storage;
   LinearInput input(context, storage, x.data(), n_tokens, k);
-  if (n_tokens > 0 && matrix.n_rows > 0) linear(context, input, matrix, nullptr, y.mutable_data());
+  const LinearOutput output{matrix, nullptr, y.mutable_data()};
+  if (n_tokens > 0 && matrix.n_rows > 0) linear(context, input, {&output, 1});
   return y;
 }
 

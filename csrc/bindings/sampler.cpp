@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bindings/bindings.h"
+#include "kernels/registry.h"
 
 namespace belle {
 namespace {
@@ -41,7 +42,7 @@ Sampler make_sampler(float temperature, int32_t top_k, float top_p, float min_p,
   options.seed = seed;
   options.logit_bias.assign(logit_bias.begin(), logit_bias.end());
   options.banned = banned;
-  return Sampler(std::move(options));
+  return Sampler(std::move(options), kernels_for(""));
 }
 
 }  // namespace

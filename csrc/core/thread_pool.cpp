@@ -86,10 +86,10 @@ struct ThreadPool::Workers {
 
   void loop() {
     uint64_t epoch = 0;  // as work() left it: a job that starts right after must not be taken for an old one
-    for (;;) {
+    // After work(), too: a worker that was put aside there may return with the epoch that stop() began, the last one.
+    while (!stopping.load(std::memory_order_acquire)) {
       for (int spin = 0; spin < kSpins && nothing_new(epoch); ++spin) spin_pause();
       if (nothing_new(epoch)) park(epoch);
-      if (stopping.load(std::memory_order_acquire)) return;
       epoch = work();
     }
   }

@@ -93,6 +93,20 @@ Engine::Engine(const std::string& path, const EngineOptions& options)
   choose_activation_forms(options.activations);
 }
 
+// ---- profile
+
+void Engine::start_profile() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  profile_.clear();
+  context_.profile = &profile_;
+}
+
+std::array<Profile::Entry, kOperationCount> Engine::stop_profile() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  context_.profile = nullptr;
+  return profile_.entries();
+}
+
 std::shared_ptr<Sequence> Engine::new_sequence() {
   return std::make_shared<Sequence>(shared_from_this(), KvSequence(kv_pool_));
 }
@@ -116,6 +130,7 @@ size_t Engine::logit_row_count(Span<const BatchEntry> batch, LogitsMode mode) {
 void Engine::forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits) {
   pool_.require_same_process();  // before the lock, which a thread that fork() did not copy may hold for ever
   const std::lock_guard<std::mutex> lock(mutex_);
+  const OperationTimer timer(context_.profile, Operation::kOther);
   run(batch, mode, check, logits);
   commit(batch);
 }
@@ -124,8 +139,10 @@ std::vector<SampledToken> Engine::forward_sample(Span<const BatchEntry> batch, S
                                                  const InterruptCheck& check) {
   pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(mutex_);
+  const OperationTimer timer(context_.profile, Operation::kOther);
   sample_logits_.resize(std::max(sample_logits_.size(), batch.size() * vocab_size()));
   run(batch, LogitsMode::kLast, check, sample_logits_.data());
+  const OperationTimer sampling(context_.profile, Operation::kSampling);
   std::vector<SampledToken> sampled;
   for (size_t i = 0; i < batch.size(); ++i) {
     const Span<const float> logits(sample_logits_.data() + i * vocab_size(), vocab_size());

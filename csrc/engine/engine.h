@@ -1,6 +1,7 @@
 // A loaded model with its sequences: several sequences go through one forward pass together.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -76,6 +77,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   size_t kv_bytes() const { return kv_pool_->allocated_bytes(); }
   const ActivationPolicy& activation_policy() const noexcept { return policy_; }
 
+  /// From now on passes report the time of each operation; the times begin at nothing.
+  void start_profile();
+  /// Ends that. Returns the times, indexed by Operation.
+  std::array<Profile::Entry, kOperationCount> stop_profile();
+
   std::shared_ptr<Sequence> new_sequence();
   /// Throws std::invalid_argument when the bytes are damaged or belong to another model or KV type.
   std::shared_ptr<Sequence> restore(Span<const uint8_t> state);
@@ -107,8 +113,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::vector<uint8_t> save(const Sequence& sequence) const;
 
   ThreadPool pool_;
-  OpsContext context_;
+  Profile profile_;
   ActivationPolicy policy_;
+  OpsContext context_;        // the decoder keeps a reference
   uint64_t fingerprint_ = 0;  // of the file: a saved state must come back to the same weights
   std::unique_ptr<Decoder> decoder_;
   std::shared_ptr<KvPool> kv_pool_;

@@ -8,8 +8,8 @@
 namespace belle {
 namespace {
 
-// Layout: Header, tokens int32 [n_tokens], then for each layer, keys then values, each KV head: the positions in
-// order, [n_tokens, head_dim]; last the uint64 hash of all before it.
+// Layout: Header, tokens int32 [n_tokens], then for each layer, keys then values, each KV head, each page: its n
+// positions in order, keys [head_dim, n], values [n, head_dim]; last the uint64 hash of all before it.
 struct Header {
   char magic[8];
   uint64_t fingerprint;
@@ -18,7 +18,7 @@ struct Header {
   uint32_t reserved;
 };
 static_assert(sizeof(Header) == 32, "the header has no padding");
-constexpr char kMagic[8] = {'B', 'E', 'L', 'L', 'E', 'K', 'V', '1'};
+constexpr char kMagic[8] = {'B', 'E', 'L', 'L', 'E', 'K', 'V', '2'};
 
 // FNV-1a over 8-byte words (Fowler, Noll & Vo), the tail zero-padded: detects damage, not malice.
 uint64_t hash_bytes(uint64_t hash, const uint8_t* data, size_t size) noexcept {
@@ -33,18 +33,24 @@ uint64_t hash_bytes(uint64_t hash, const uint8_t* data, size_t size) noexcept {
 
 constexpr uint64_t kHashStart = 0xcbf29ce484222325u;
 
-// Calls visit(memory, n_bytes) on each run of consecutive positions, in the layout's order.
+// Calls visit(memory, n_bytes) on each run of bytes, in the layout's order.
 template <typename Visit>
 void visit_positions(const KvSequence& kv, size_t n_tokens, const Visit& visit) {
   const KvShape& shape = kv.shape();
-  const size_t position_bytes = shape.head_dim * kv_element_bytes(shape.type);
+  const size_t element_bytes = kv_element_bytes(shape.type);
   for (size_t layer = 0; layer < shape.n_layers; ++layer) {
     for (size_t side = 0; side < 2; ++side) {
       for (size_t head = 0; head < shape.n_kv_heads; ++head) {
-        const size_t offset = side == 0 ? shape.keys_offset(layer, head) : shape.values_offset(layer, head);
         for (size_t first = 0; first < n_tokens; first += kPageTokens) {
-          visit(kv.page_table()[first / kPageTokens] + offset,
-                std::min(kPageTokens, n_tokens - first) * position_bytes);
+          uint8_t* page = kv.page_table()[first / kPageTokens];
+          const size_t n = std::min(kPageTokens, n_tokens - first);
+          if (side == 1) {
+            visit(page + shape.values_offset(layer, head), n * shape.head_dim * element_bytes);
+            continue;
+          }
+          for (size_t d = 0; d < shape.head_dim; ++d) {
+            visit(page + shape.keys_offset(layer, head) + d * kPageTokens * element_bytes, n * element_bytes);
+          }
         }
       }
     }

@@ -97,8 +97,10 @@ void GgufFile::parse() {
   parse_metadata(cursor, n_entries);
   parse_tensors(cursor, n_tensors);
   const uint64_t misaligned = cursor.position() % alignment_;
-  place_tensors(cursor.position() + (misaligned == 0 ? 0 : alignment_ - misaligned));
+  data_offset_ = cursor.position() + (misaligned == 0 ? 0 : alignment_ - misaligned);
+  place_tensors();
   check_overlaps();
+  checksums_ = check_header(*this);
   file_.check_unchanged();
 }
 
@@ -159,19 +161,23 @@ void GgufFile::parse_tensors(Cursor& cursor, uint64_t n_tensors) {
   }
 }
 
-void GgufFile::place_tensors(uint64_t data_offset) {
+void GgufFile::place_tensors() {
+  if (tensors_.empty() && data_bytes() > 0) {
+    fail("its header lists no tensors, but " + std::to_string(data_bytes()) +
+         " bytes follow it: the file is damaged; download or convert it again");
+  }
   for (GgufTensor& tensor : tensors_) {
     if (tensor.offset_bytes % alignment_ != 0) {
       fail("tensor '" + tensor.name + "' starts at data offset " + std::to_string(tensor.offset_bytes) +
            ", not a multiple of the alignment " + std::to_string(alignment_));
     }
-    if (data_offset > file_.size() || tensor.offset_bytes > file_.size() - data_offset ||
-        tensor.n_bytes > file_.size() - data_offset - tensor.offset_bytes) {
+    if (data_offset_ > file_.size() || tensor.offset_bytes > data_bytes() ||
+        tensor.n_bytes > data_bytes() - tensor.offset_bytes) {
       fail("tensor '" + tensor.name + "' (" + std::to_string(tensor.n_bytes) + " bytes at data offset " +
            std::to_string(tensor.offset_bytes) + ") ends past the end of the file (" + std::to_string(file_.size()) +
            " bytes): the file is truncated; download or convert it again");
     }
-    tensor.offset_bytes += data_offset;
+    tensor.offset_bytes += data_offset_;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/mapped_file.h"
+#include "gguf/checksums.h"
 
 namespace belle {
 
@@ -47,7 +48,8 @@ struct GgufTensor {
   uint64_t n_bytes;                  // 0 where ggml_type is unknown
 };
 
-/// Throws SystemError when the file cannot be opened and ModelFormatError when it is not a sound GGUF.
+/// Throws SystemError when the file cannot be opened and ModelFormatError when it is not a sound GGUF, or when its
+/// header does not match the checksum in it.
 class GgufFile {
  public:
   explicit GgufFile(const std::string& path);
@@ -58,6 +60,10 @@ class GgufFile {
   const MappedFile& mapping() const noexcept { return file_; }
   uint32_t version() const noexcept { return version_; }
   uint64_t alignment() const noexcept { return alignment_; }
+  /// The data section: from the end of the header to the end of the file.
+  uint64_t data_offset() const noexcept { return data_offset_; }
+  uint64_t data_bytes() const noexcept { return file_.size() > data_offset_ ? file_.size() - data_offset_ : 0; }
+  const DataChecksums& checksums() const noexcept { return checksums_; }
   const std::vector<std::string>& keys() const noexcept { return keys_; }
   const std::vector<GgufTensor>& tensors() const noexcept { return tensors_; }
 
@@ -85,7 +91,7 @@ class GgufFile {
   void parse();
   void parse_metadata(Cursor& cursor, uint64_t n_entries);
   void parse_tensors(Cursor& cursor, uint64_t n_tensors);
-  void place_tensors(uint64_t data_offset);
+  void place_tensors();
   void check_overlaps() const;
   const MetadataValue& require(const std::string& key) const;
   [[noreturn]] void fail(const std::string& message) const;
@@ -93,6 +99,8 @@ class GgufFile {
   MappedFile file_;
   uint32_t version_ = 0;
   uint64_t alignment_ = 32;
+  uint64_t data_offset_ = 0;
+  DataChecksums checksums_;
   std::vector<std::string> keys_;
   std::unordered_map<std::string, MetadataValue> values_;
   std::vector<GgufTensor> tensors_;

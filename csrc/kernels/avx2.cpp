@@ -5,64 +5,66 @@
 namespace belle {
 namespace {
 
-// A format gives the exact dots of 8 rows with the 32 activations of several tokens: dots[t], [8 rows].
-// `codes` points at the half's first 32 bytes; a group's bytes are 64 apart.
+// A Format's operations work on 8 rows, each in two lanes of 16 bits (nibbles) or one of 32 (bytes).
+// 16 bits hold a whole block of nibbles: 8 groups * 2 columns * 15 * 127 = 30480.
 struct Q4_0Format {
   static constexpr size_t kCodeBytes = 256, kUnitBytes = 288;
-  static constexpr int kZeroCode = 8;
   static constexpr bool kHasMinimum = false;
 
-  // 16 bits hold a whole block: 8 groups * 2 columns * 15 * 127 = 30480
-  template <size_t tokens>
-  static void block_dots(const uint8_t* codes, const int8_t* values, size_t k, __m256i* dots) noexcept {
+  // codes[g]: columns 4g .. 4g+3 of the 8 rows of the half that starts at `half`
+  static void expand(const uint8_t* half, __m256i* codes) noexcept {
     const __m256i low_nibbles = _mm256_set1_epi8(0x0f);
-    __m256i low[4], high[4];
     for (size_t j = 0; j < 4; ++j) {
-      const __m256i bytes = load_bytes(codes + j * 64);
-      low[j] = _mm256_and_si256(bytes, low_nibbles);
-      high[j] = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), low_nibbles);
-    }
-    for (size_t t = 0; t < tokens; ++t) {
-      const int8_t* columns = values + t * k;
-      __m256i sum = _mm256_setzero_si256();
-      for (size_t j = 0; j < 4; ++j) {
-        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(low[j], broadcast_group(columns + 4 * j)));
-        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(high[j], broadcast_group(columns + 4 * j + 16)));
-      }
-      dots[t] = _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+      const __m256i bytes = load_bytes(half + j * 64);
+      codes[j] = _mm256_and_si256(bytes, low_nibbles);
+      codes[j + 4] = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), low_nibbles);
     }
   }
+
+  // The offset of 8 goes out in the first lane for both: its total stays within 8 * 32 * 127 = 32512, and sums that
+  // wrap on the way there do no harm.
+  static __m256i first_dots(int32_t value_sum) noexcept { return _mm256_set1_epi32((-8 * value_sum) & 0xffff); }
+  static __m256i add_dots(__m256i dots, __m256i codes, __m256i columns) noexcept {
+    return _mm256_add_epi16(dots, _mm256_maddubs_epi16(codes, columns));
+  }
+  static __m256i join(__m256i even, __m256i odd) noexcept { return _mm256_add_epi16(even, odd); }
+  static __m256i exact_dots(__m256i dots) noexcept { return _mm256_madd_epi16(dots, _mm256_set1_epi16(1)); }
 };
 
 struct Q4_1Format : Q4_0Format {
   static constexpr size_t kUnitBytes = 320;
-  static constexpr int kZeroCode = 0;
   static constexpr bool kHasMinimum = true;
+
+  static __m256i first_dots(int32_t) noexcept { return _mm256_setzero_si256(); }
 };
 
 struct Q8_0Format {
   static constexpr size_t kCodeBytes = 512, kUnitBytes = 544;
-  static constexpr int kZeroCode = 0;
   static constexpr bool kHasMinimum = false;
 
+  static void expand(const uint8_t* half, __m256i* codes) noexcept {
+    for (size_t g = 0; g < kGroups; ++g) codes[g] = load_bytes(half + g * 64);
+  }
+
+  static __m256i first_dots(int32_t) noexcept { return _mm256_setzero_si256(); }
   // |code| is unsigned and its sign goes to the activation (never -128), so 2 * 128 * 127 = 32512 is the most.
-  template <size_t tokens>
-  static void block_dots(const uint8_t* codes, const int8_t* values, size_t k, __m256i* dots) noexcept {
-    const __m256i ones = _mm256_set1_epi16(1);
-    for (size_t t = 0; t < tokens; ++t) dots[t] = _mm256_setzero_si256();
-    for (size_t g = 0; g < kGroups; ++g) {
-      const __m256i bytes = load_bytes(codes + g * 64);
-      const __m256i magnitudes = _mm256_abs_epi8(bytes);
-      for (size_t t = 0; t < tokens; ++t) {
-        const __m256i columns = _mm256_sign_epi8(broadcast_group(values + t * k + 4 * g), bytes);
-        const __m256i pairs = _mm256_maddubs_epi16(magnitudes, columns);
-        dots[t] = _mm256_add_epi32(dots[t], _mm256_madd_epi16(pairs, ones));
-      }
-    }
+  static __m256i add_dots(__m256i dots, __m256i codes, __m256i columns) noexcept {
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(columns, codes));
+    return _mm256_add_epi32(dots, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  static __m256i join(__m256i even, __m256i odd) noexcept { return _mm256_add_epi32(even, odd); }
+  static __m256i exact_dots(__m256i dots) noexcept { return dots; }
+};
+
+// For the peak: a product of bytes as the 4-bit formats use it, with its addition in 16 bits.
+struct Multiply : Register256 {
+  static constexpr size_t kProducts = 32;
+  static Register step(Register sum, Register other) noexcept {
+    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(sum, other));
   }
 };
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format>("avx2");
+constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avx2");
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 // Everything that the two 256-bit tiers share: a panel's 16 rows are two vectors of 8 lanes, activations come in by
-// broadcast. The tiers differ in how they multiply bytes: a Format's block_dots (see avx2.cpp and avxvnni.cpp).
+// broadcast. The tiers differ in how they multiply bytes: a Format's operations (see avx2.cpp and avxvnni.cpp).
 // Everything stays inside the including file's anonymous namespace.
 #pragma once
 
@@ -19,7 +19,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 4;            // tokens per tile of the quantized types
+constexpr size_t kMaxTokens = 4;            // tokens per tile of the quantized types, straight from the panels
 constexpr size_t kMaxFloatTokens = 3;       // two halves, even and odd columns: 12 of the 16 registers
 constexpr size_t kHalves = 2;               // vectors that make a panel's 16 rows
 constexpr size_t kHalfBytes = 32;           // of a group's 64 bytes
@@ -42,21 +42,29 @@ inline __m256i broadcast_group(const int8_t* values) noexcept {
   return _mm256_set1_epi32(four_values);
 }
 
+// sums: [2 halves of 8 rows]
+inline void store_rows(float* y, size_t n_rows, const Vector* sums) noexcept {
+  for (size_t half = 0; half < kHalves; ++half) {
+    const size_t row = half * kLanes;
+    if (n_rows >= row + kLanes) store(y + row, sums[half], AllLanes{});
+    else if (n_rows > row) store(y + row, sums[half], FirstLanes{n_rows - row});
+  }
+}
+
 // sums: [tokens][2 halves of 8 rows]
 template <size_t tokens>
 inline void store_tile(const TileArgs& args, const Vector (*sums)[kHalves]) noexcept {
   float* y = args.matmul->y + args.first_token * args.matmul->y_stride + args.first_row;
-  for (size_t t = 0; t < tokens; ++t, y += args.matmul->y_stride) {
-    for (size_t half = 0; half < kHalves; ++half) {
-      const size_t row = half * kLanes;
-      if (args.n_rows >= row + kLanes) {
-        store(y + row, sums[t][half], AllLanes{});
-      } else if (args.n_rows > row) {
-        store(y + row, sums[t][half], FirstLanes{args.n_rows - row});
-      }
-    }
-  }
+  for (size_t t = 0; t < tokens; ++t) store_rows(y + t * args.matmul->y_stride, args.n_rows, sums[t]);
 }
+
+}  // namespace
+}  // namespace belle
+
+#include "kernels/chunked_matmul.h"
+
+namespace belle {
+namespace {
 
 // sums[t] += one block of one half for every token of the tile, [tokens][8 rows].
 template <class Format, size_t tokens>
@@ -65,14 +73,20 @@ inline void add_block(const uint8_t* unit, size_t half, const PanelMatmul& m, si
   const size_t n_blocks = m.k / kBlockSize;
   const size_t at = first_token * n_blocks + block;
   const uint16_t* d_halves = reinterpret_cast<const uint16_t*>(unit + Format::kCodeBytes) + half * kLanes;  // then m
-  __m256i dots[tokens];
-  Format::template block_dots<tokens>(unit + half * kHalfBytes, m.q.values + at * kBlockSize, m.k, dots);
+  __m256i codes[kGroups];
+  Format::expand(unit + half * kHalfBytes, codes);
   const Vector d = load(d_halves, AllLanes{});
   for (size_t t = 0; t < tokens; ++t) {
     const float scale = m.q.scales[at + t * n_blocks];
     const int32_t value_sum = m.q.sums[at + t * n_blocks];
-    const __m256i exact = _mm256_sub_epi32(dots[t], _mm256_set1_epi32(Format::kZeroCode * value_sum));
-    sums[t][half] = multiply_add(_mm256_cvtepi32_ps(exact), multiply(d, broadcast(scale)), sums[t][half]);
+    const int8_t* values = m.q.values + at * kBlockSize + t * m.k;
+    __m256i even = Format::first_dots(value_sum), odd = _mm256_setzero_si256();  // two chains halve the latency
+    for (size_t g = 0; g < kGroups; g += 2) {
+      even = Format::add_dots(even, codes[g], broadcast_group(values + 4 * g));
+      odd = Format::add_dots(odd, codes[g + 1], broadcast_group(values + 4 * g + 4));
+    }
+    const Vector exact = _mm256_cvtepi32_ps(Format::exact_dots(Format::join(even, odd)));
+    sums[t][half] = multiply_add(exact, multiply(d, broadcast(scale)), sums[t][half]);
     if constexpr (Format::kHasMinimum) {
       const Vector weighted = broadcast(scale * static_cast<float>(value_sum));
       sums[t][half] = multiply_add(load(d_halves + kPanelRows, AllLanes{}), weighted, sums[t][half]);
@@ -115,6 +129,7 @@ struct Quantized {
 
 template <class Format>
 void quantized_matmul(const PanelMatmul& args) noexcept {
+  if (args.n_tokens > kMaxTokens) return chunked_matmul<Format>(args);
   run_matmul<Quantized<Format>::template Tile, kMaxTokens>(args, args.k / kBlockSize * Format::kUnitBytes, args.k);
 }
 

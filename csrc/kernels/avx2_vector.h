@@ -13,6 +13,8 @@ namespace {
 
 using Vector = __m256;
 constexpr size_t kLanes = 8;
+// Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
+constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
 
 struct AllLanes {};
 struct FirstLanes {
@@ -68,6 +70,20 @@ inline float sum_lanes(Vector v) noexcept {
   __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
   return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+inline Vector lane_numbers() noexcept { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
+/// The other lanes become `rest`.
+inline Vector keep_or(Vector v, AllLanes, float) noexcept { return v; }
+inline Vector keep_or(Vector v, FirstLanes lanes, float rest) noexcept {
+  return _mm256_blendv_ps(broadcast(rest), v, _mm256_castsi256_ps(lane_mask(lanes)));
+}
+/// b where a is NaN
+inline Vector larger(Vector a, Vector b) noexcept { return _mm256_max_ps(a, b); }
+inline float largest_lane(Vector v) noexcept {
+  __m128 largest = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  largest = _mm_max_ps(largest, _mm_movehl_ps(largest, largest));
+  return _mm_cvtss_f32(_mm_max_ss(largest, _mm_movehdup_ps(largest)));
 }
 
 /// x limited to [low, high]; NaN stays, because min and max return their second operand for it.

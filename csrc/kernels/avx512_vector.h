@@ -19,6 +19,8 @@ namespace {
 
 using Vector = __m512;
 constexpr size_t kLanes = 16;
+// Attention's tiles: 8 queries x 2 vectors of scores, 4 queries x 4 vectors of the output.
+constexpr size_t kScoreQueries = 8, kValueQueries = 4, kValueVectors = 4;
 
 struct AllLanes {};
 struct FirstLanes {
@@ -64,6 +66,16 @@ inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm51
 inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _mm512_fnmadd_ps(a, b, c); }
 
 inline float sum_lanes(Vector v) noexcept { return _mm512_reduce_add_ps(v); }
+
+inline Vector lane_numbers() noexcept { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+/// The other lanes become `rest`.
+inline Vector keep_or(Vector v, AllLanes, float) noexcept { return v; }
+inline Vector keep_or(Vector v, FirstLanes lanes, float rest) noexcept {
+  return _mm512_mask_mov_ps(broadcast(rest), lane_mask(lanes), v);
+}
+/// b where a is NaN
+inline Vector larger(Vector a, Vector b) noexcept { return _mm512_max_ps(a, b); }
+inline float largest_lane(Vector v) noexcept { return _mm512_reduce_max_ps(v); }
 
 /// x limited to [low, high]; NaN stays, because min and max return their second operand for it.
 inline Vector limit(Vector x, float low, float high) noexcept {

@@ -14,7 +14,7 @@
 namespace belle {
 namespace {
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format>("avx512vnni", &kSlab256Kernels);
+constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avx512vnni", &kSlab256Kernels);
 
 }  // namespace
 

@@ -202,28 +202,6 @@ void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float
 inline float to_float(float value) noexcept { return value; }
 inline float to_float(uint16_t half) noexcept { return half_value(half); }
 
-template <class Element>
-void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim, size_t position_stride,
-                      float* scores) noexcept {
-  for (size_t i = 0; i < n_positions; ++i) {
-    const Element* key = keys + i * position_stride;
-    float partial[4] = {};  // element d goes to partial sum d % 4
-    for (size_t d = 0; d < head_dim; ++d) partial[d % 4] = multiply_add(q[d], to_float(key[d]), partial[d % 4]);
-    scores[i] = (partial[0] + partial[1]) + (partial[2] + partial[3]);
-  }
-}
-
-template <class Element>
-void attention_values(const float* probs, const Element* values, size_t n_positions, size_t head_dim,
-                      size_t position_stride, float* out) noexcept {
-  for (size_t i = 0; i < n_positions; ++i) {
-    const Element* value = values + i * position_stride;
-    for (size_t d = 0; d < head_dim; ++d) out[d] = multiply_add(probs[i], to_float(value[d]), out[d]);
-  }
-}
-
-// ---- Rows -------------------------------------------------------------------------------------------------------
-
 constexpr float kSmallestExponent = -87.0f;  // e^-87 is near the smallest normal float; below, all tiers give 0
 
 float exp_and_sum(float* x, size_t n, float shift) noexcept {
@@ -235,6 +213,42 @@ float exp_and_sum(float* x, size_t n, float shift) noexcept {
   }
   return static_cast<float>(sum);
 }
+
+template <class Element>
+void attend_query(const AttentionPage& page, size_t query) noexcept {
+  const Element* keys = static_cast<const Element*>(page.keys);
+  const Element* values = static_cast<const Element*>(page.values);
+  float* out = page.out + query * page.out_stride;
+  float scores[kPageTokens] = {};
+  for (size_t d = 0; d < page.head_dim; ++d, keys += kPageTokens) {
+    const float q = page.q[query * page.q_stride + d];
+    for (size_t i = 0; i < page.n_positions; ++i) scores[i] = multiply_add(q, to_float(keys[i]), scores[i]);
+  }
+  float highest = page.running_max[query];
+  for (size_t i = 0; i < page.n_positions; ++i) {
+    const float distance = page.first_distance - static_cast<float>(query) + static_cast<float>(i);
+    scores[i] = scores[i] * page.scale + page.slope * distance;
+    if (scores[i] > highest) highest = scores[i];
+  }
+  if (highest > page.running_max[query]) {
+    const float correction = expf(page.running_max[query] - highest);  // exp(-inf) = 0 on the first page
+    page.denominators[query] *= correction;
+    for (size_t d = 0; d < page.head_dim; ++d) out[d] *= correction;
+    page.running_max[query] = highest;
+  }
+  page.denominators[query] += exp_and_sum(scores, page.n_positions, highest);
+  for (size_t i = 0; i < page.n_positions; ++i) {
+    const Element* value = values + i * page.head_dim;
+    for (size_t d = 0; d < page.head_dim; ++d) out[d] = multiply_add(scores[i], to_float(value[d]), out[d]);
+  }
+}
+
+template <class Element>
+void attend_page(const AttentionPage& page) noexcept {
+  for (size_t query = 0; query < page.n_queries; ++query) attend_query<Element>(page, query);
+}
+
+// ---- Rows -------------------------------------------------------------------------------------------------------
 
 void layer_norm(const float* x, const float* weight, const float* bias, float eps, size_t n, float* out) noexcept {
   double sum = 0.0, squares = 0.0;
@@ -280,15 +294,37 @@ void to_half(const float* x, size_t n, uint16_t* out) noexcept {
   for (size_t i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
 }
 
+// Products of 16-bit numbers summed in 32 bits, the form of integer_dots; the columns change, so that no product can be
+// taken out of the loop.
+uint64_t integer_peak(size_t n_rounds, int32_t* sink) noexcept {
+  constexpr uint32_t kProducts = 16;
+  const uint32_t seed = static_cast<uint32_t>(*sink);
+  int32_t sums[kProducts];
+  int16_t codes[kProducts], columns[kProducts];
+  for (uint32_t i = 0; i < kProducts; ++i) {
+    sums[i] = 0;
+    codes[i] = static_cast<int16_t>((seed + i) & 0x0f);
+    columns[i] = static_cast<int16_t>((seed - i) & 0x7f);
+  }
+  for (size_t round = 0; round < n_rounds; ++round) {
+    for (size_t i = 0; i < kProducts; ++i) {
+      sums[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + static_cast<uint32_t>(codes[i] * columns[i]));
+    }
+    for (size_t i = 0; i < kProducts; ++i) columns[i] ^= 1;
+  }
+  int32_t total = 0;
+  for (size_t i = 0; i < kProducts; ++i) total ^= sums[i];
+  *sink = total;
+  return 2 * static_cast<uint64_t>(n_rounds) * kProducts;
+}
+
 constexpr KernelTable kTable = {
     "scalar",
     {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0Format>,
      quantized_matmul<Q4_1Format>, quantized_matmul<Q8_0Format>},
     quantize_activations,
-    attention_scores<float>,
-    attention_scores<uint16_t>,
-    attention_values<float>,
-    attention_values<uint16_t>,
+    attend_page<float>,
+    attend_page<uint16_t>,
     exp_and_sum,
     layer_norm,
     rms_norm,
@@ -297,6 +333,7 @@ constexpr KernelTable kTable = {
     add,
     rotate_pairs,
     to_half,
+    integer_peak,
 };
 
 }  // namespace

@@ -33,6 +33,30 @@ struct PanelMatmul {
   size_t y_stride;
 };
 
+constexpr size_t kPageTokens = 32;  // positions per KV page; also the fixed split of the softmax
+constexpr size_t kMaxQueries = 32;  // per call of attend_page
+
+/// Some queries of one head and sequence, at consecutive positions, over the first positions of one page that all of
+/// them may see: one step of the online softmax (Milakov & Gimelshein 2018). With s = scale * q . key + slope * (key's
+/// position - query's position), the running maximum, the sum of exp(s - maximum) and the sum of exp(s - maximum) *
+/// value go on from what the earlier pages left. A query's bits do not depend on the other queries.
+struct AttentionPage {
+  const float* q;  // [n_queries, head_dim], rows q_stride apart
+  size_t q_stride;
+  size_t n_queries;    // 1 .. kMaxQueries
+  const void* keys;    // [head_dim, kPageTokens], the positions side by side; all readable
+  const void* values;  // [n_positions, head_dim]
+  size_t n_positions;  // 1 .. kPageTokens
+  size_t head_dim;
+  float scale;
+  float slope;           // ALiBi's; 0 without
+  float first_distance;  // the page's first position - the first query's position
+  float* out;            // [n_queries, head_dim], rows out_stride apart
+  size_t out_stride;
+  float* running_max;   // [n_queries], -infinity before the first page
+  float* denominators;  // [n_queries], 0 before the first page
+};
+
 using PanelMatmulFn = void (*)(const PanelMatmul& args) noexcept;
 
 /// How activations meet quantized weights. kBlock32 is QuantizedRows, which every tier has; the others are for the many
@@ -86,17 +110,9 @@ struct KernelTable {
   /// n_blocks blocks of 32: scale = absmax / 127, value = round-to-nearest-even(x / scale) (0 for an all-zero block).
   void (*quantize_activations)(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept;
 
-  // Attention over a run of consecutive positions, each head_dim long, position_stride elements apart.
-  /// scores[i] = q . keys[i]
-  void (*attention_scores_f32)(const float* q, const float* keys, size_t n_positions, size_t head_dim,
-                               size_t position_stride, float* scores) noexcept;
-  void (*attention_scores_f16)(const float* q, const uint16_t* keys, size_t n_positions, size_t head_dim,
-                               size_t position_stride, float* scores) noexcept;
-  /// out[d] += sum over i of probs[i] * values[i, d]
-  void (*attention_values_f32)(const float* probs, const float* values, size_t n_positions, size_t head_dim,
-                               size_t position_stride, float* out) noexcept;
-  void (*attention_values_f16)(const float* probs, const uint16_t* values, size_t n_positions, size_t head_dim,
-                               size_t position_stride, float* out) noexcept;
+  /// Attention over one page of an f32 or f16 cache.
+  void (*attend_page_f32)(const AttentionPage& page) noexcept;
+  void (*attend_page_f16)(const AttentionPage& page) noexcept;
   /// x[i] = exp(x[i] - shift); returns the sum of the results. -inf gives 0.
   float (*exp_and_sum)(float* x, size_t n, float shift) noexcept;
 
@@ -115,6 +131,10 @@ struct KernelTable {
   void (*rotate_pairs)(float* x, const float* cosines, const float* sines, size_t n_pairs) noexcept;
   /// f32 -> binary16 bits, round to nearest even
   void (*to_half)(const float* x, size_t n, uint16_t* out) noexcept;
+
+  /// The tier's integer multiply, n_rounds times over registers alone: what the quantized products could reach at most.
+  /// Returns how many multiplications and additions that were; *sink takes a result that no compiler may leave out.
+  uint64_t (*integer_peak)(size_t n_rounds, int32_t* sink) noexcept;
 
   /// By ActivationForm, the fastest first; null where the tier has none, as for kBlock32.
   const WideKernels* wide[kActivationFormCount] = {};

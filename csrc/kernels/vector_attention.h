@@ -1,68 +1,118 @@
-// Attention over cached positions, written once for every vector width and for f32 and f16 caches. Include after
-// vector_rows.h; everything stays inside the including file's anonymous namespace.
+// Attention of some queries over one page of cached positions, written once for every vector width and for f32 and f16
+// caches. Include after avx2_vector.h or avx512_vector.h; like them it stays inside the including file's anonymous
+// namespace.
+//
+// A query's result is the same, bit for bit, in every tile: its sums run over the same elements in the same order.
 #pragma once
+
+#include "kernels/table.h"
+#include "kernels/vector_rows.h"
 
 namespace belle {
 namespace {
 
-constexpr size_t kScoreTile = 4;  // positions at once: independent sums hide the latency of the multiply-add
-constexpr size_t kValueTile = 8;  // vectors of the output held in registers
+constexpr size_t kScoreVectors = 2;  // of positions, in a tile of several queries
+constexpr size_t kPageVectors = kPageTokens / kLanes;
 
-// A position's score is the same sum whatever the tile: one vector of partial sums over head_dim.
-template <size_t tile, class Element>
-inline void score_tile(const float* q, const Element* keys, size_t head_dim, size_t position_stride,
-                       float* scores) noexcept {
-  Vector sums[tile];
-  for (size_t p = 0; p < tile; ++p) sums[p] = zeros();
-  for_each_vector(head_dim, [&](size_t d, auto lanes) noexcept {
-    const Vector query = load(q + d, lanes);
-    for (size_t p = 0; p < tile; ++p) {
-      sums[p] = multiply_add(query, load(keys + p * position_stride + d, lanes), sums[p]);
+// Scores of some queries and vectors * kLanes positions: q . key, element by element. Slots past the page's last
+// position may hold anything: their scores are never read.
+template <size_t queries, size_t vectors, class Element>
+inline void score_tile(const AttentionPage& page, size_t first_query, size_t first,
+                       float (*scores)[kPageTokens]) noexcept {
+  const float* q = page.q + first_query * page.q_stride;
+  const Element* keys = static_cast<const Element*>(page.keys) + first;
+  Vector sums[queries][vectors];
+  for (size_t i = 0; i < queries; ++i) {
+    for (size_t v = 0; v < vectors; ++v) sums[i][v] = zeros();
+  }
+  for (size_t d = 0; d < page.head_dim; ++d, keys += kPageTokens) {
+    Vector key[vectors];
+    for (size_t v = 0; v < vectors; ++v) key[v] = load(keys + v * kLanes, AllLanes{});
+    for (size_t i = 0; i < queries; ++i) {
+      const Vector query = broadcast(q[i * page.q_stride + d]);
+      for (size_t v = 0; v < vectors; ++v) sums[i][v] = multiply_add(query, key[v], sums[i][v]);
     }
+  }
+  for (size_t i = 0; i < queries; ++i) {
+    for (size_t v = 0; v < vectors; ++v) store(scores[first_query + i] + first + v * kLanes, sums[i][v], AllLanes{});
+  }
+}
+
+// Scale and bias, then the step of the online softmax: the scores become exp(score - running maximum).
+inline void softmax_step(const AttentionPage& page, size_t query, float* scores) noexcept {
+  const Vector scale = broadcast(page.scale), slope = broadcast(page.slope);
+  const Vector distance = add(broadcast(page.first_distance - static_cast<float>(query)), lane_numbers());
+  Vector highest = broadcast(-INFINITY);
+  for_each_vector(page.n_positions, [&](size_t i, auto lanes) noexcept {
+    const Vector away = add(distance, broadcast(static_cast<float>(i)));
+    const Vector biased = add(multiply(load(scores + i, lanes), scale), multiply(slope, away));
+    store(scores + i, biased, lanes);
+    highest = larger(keep_or(biased, lanes, -INFINITY), highest);
   });
-  for (size_t p = 0; p < tile; ++p) scores[p] = sum_lanes(sums[p]);
+  const float page_max = largest_lane(highest);
+  if (page_max > page.running_max[query]) {
+    const float correction = expf(page.running_max[query] - page_max);  // exp(-inf) = 0 on the first page
+    page.denominators[query] *= correction;
+    float* out = page.out + query * page.out_stride;
+    for_each_vector(page.head_dim, [&](size_t d, auto lanes) noexcept {
+      store(out + d, multiply(load(out + d, lanes), broadcast(correction)), lanes);
+    });
+    page.running_max[query] = page_max;
+  }
+  page.denominators[query] += exp_and_sum(scores, page.n_positions, page.running_max[query]);
 }
 
-template <class Element>
-void attention_scores(const float* q, const Element* keys, size_t n_positions, size_t head_dim, size_t position_stride,
-                      float* scores) noexcept {
-  size_t i = 0;
-  for (; i + kScoreTile <= n_positions; i += kScoreTile) {
-    score_tile<kScoreTile>(q, keys + i * position_stride, head_dim, position_stride, scores + i);
+// out += probabilities * values for some vectors of the output over all positions, in their order.
+template <size_t queries, size_t vectors, class Element, class Lanes>
+inline void value_tile(const AttentionPage& page, size_t first_query, size_t d, Lanes lanes,
+                       const float (*probs)[kPageTokens]) noexcept {
+  float* out = page.out + first_query * page.out_stride + d;
+  Vector sums[queries][vectors];
+  for (size_t i = 0; i < queries; ++i) {
+    for (size_t v = 0; v < vectors; ++v) sums[i][v] = load(out + i * page.out_stride + v * kLanes, lanes);
   }
-  for (; i < n_positions; ++i) {
-    score_tile<1>(q, keys + i * position_stride, head_dim, position_stride, scores + i);
+  const Element* values = static_cast<const Element*>(page.values) + d;
+  for (size_t p = 0; p < page.n_positions; ++p, values += page.head_dim) {
+    Vector value[vectors];
+    for (size_t v = 0; v < vectors; ++v) value[v] = load(values + v * kLanes, lanes);
+    for (size_t i = 0; i < queries; ++i) {
+      const Vector prob = broadcast(probs[first_query + i][p]);
+      for (size_t v = 0; v < vectors; ++v) sums[i][v] = multiply_add(prob, value[v], sums[i][v]);
+    }
+  }
+  for (size_t i = 0; i < queries; ++i) {
+    for (size_t v = 0; v < vectors; ++v) store(out + i * page.out_stride + v * kLanes, sums[i][v], lanes);
   }
 }
 
-// tile * kLanes elements of the output over all positions; the sum continues from `out`, so that splitting the
-// positions over several calls changes no bit.
-template <size_t tile, class Element, class Lanes>
-inline void value_tile(const float* probs, const Element* values, size_t n_positions, size_t position_stride,
-                       Lanes lanes, float* out) noexcept {
-  Vector sums[tile];
-  for (size_t v = 0; v < tile; ++v) sums[v] = load(out + v * kLanes, lanes);
-  for (size_t i = 0; i < n_positions; ++i) {
-    const Vector prob = broadcast(probs[i]);
-    const Element* value = values + i * position_stride;
-    for (size_t v = 0; v < tile; ++v) sums[v] = multiply_add(prob, load(value + v * kLanes, lanes), sums[v]);
-  }
-  for (size_t v = 0; v < tile; ++v) store(out + v * kLanes, sums[v], lanes);
-}
-
-template <class Element>
-void attention_values(const float* probs, const Element* values, size_t n_positions, size_t head_dim,
-                      size_t position_stride, float* out) noexcept {
+template <size_t queries, size_t vectors, class Element>
+inline void add_values(const AttentionPage& page, size_t first_query, const float (*probs)[kPageTokens]) noexcept {
   size_t d = 0;
-  for (; d + kValueTile * kLanes <= head_dim; d += kValueTile * kLanes) {
-    value_tile<kValueTile>(probs, values + d, n_positions, position_stride, AllLanes{}, out + d);
+  for (; d + vectors * kLanes <= page.head_dim; d += vectors * kLanes) {
+    value_tile<queries, vectors, Element>(page, first_query, d, AllLanes{}, probs);
   }
-  for (; d + 4 * kLanes <= head_dim; d += 4 * kLanes) {
-    value_tile<4>(probs, values + d, n_positions, position_stride, AllLanes{}, out + d);
-  }
-  for_each_vector(head_dim - d, [&](size_t rest, auto lanes) noexcept {
-    value_tile<1>(probs, values + d + rest, n_positions, position_stride, lanes, out + d + rest);
+  for_each_vector(page.head_dim - d, [&](size_t rest, auto lanes) noexcept {
+    value_tile<queries, 1, Element>(page, first_query, d + rest, lanes, probs);
   });
+}
+
+template <class Element>
+void attend_page(const AttentionPage& page) noexcept {
+  float scores[kMaxQueries][kPageTokens];
+  size_t query = 0;
+  for (; query + kScoreQueries <= page.n_queries; query += kScoreQueries) {
+    for (size_t first = 0; first < page.n_positions; first += kScoreVectors * kLanes) {
+      score_tile<kScoreQueries, kScoreVectors, Element>(page, query, first, scores);
+    }
+  }
+  for (; query < page.n_queries; ++query) score_tile<1, kPageVectors, Element>(page, query, 0, scores);
+
+  for (query = 0; query < page.n_queries; ++query) softmax_step(page, query, scores[query]);
+
+  for (query = 0; query + kValueQueries <= page.n_queries; query += kValueQueries) {
+    add_values<kValueQueries, kValueVectors, Element>(page, query, scores);
+  }
+  for (; query < page.n_queries; ++query) add_values<1, 8, Element>(page, query, scores);  // 8 hide the latency
 }
 
 }  // namespace

@@ -2,11 +2,14 @@
 // stays inside the including file's anonymous namespace.
 #pragma once
 
+#include "kernels/integer_peak.h"
+
 namespace belle {
 namespace {
 
-/// Every entry but the formats of the quantized types has the same name in every tier.
-template <class Q4_0, class Q4_1, class Q8_0>
+/// Every entry but the formats of the quantized types, the peak of their multiply and the wide kernels has the same
+/// name in every tier.
+template <class Q4_0, class Q4_1, class Q8_0, class Multiply>
 constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nullptr,
                                const WideKernels* bf16 = nullptr) noexcept {
   return {
@@ -14,10 +17,8 @@ constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nu
       {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0>,
        quantized_matmul<Q4_1>, quantized_matmul<Q8_0>},
       quantize_activations,
-      attention_scores<float>,
-      attention_scores<uint16_t>,
-      attention_values<float>,
-      attention_values<uint16_t>,
+      attend_page<float>,
+      attend_page<uint16_t>,
       exp_and_sum,
       layer_norm,
       rms_norm,
@@ -26,6 +27,7 @@ constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nu
       add_rows,
       rotate_pairs,
       to_half,
+      integer_peak<Multiply>,
       {nullptr, slab256, bf16},
   };
 }

@@ -143,9 +143,10 @@ class Llama final : public Decoder {
     const size_t n_rows = rows.size();
     norm(layer.attention_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
     LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
-    linear(context_, input, layer.q.weight, layer.q.bias, buffers_.q.data());
-    linear(context_, input, layer.k.weight, layer.k.bias, buffers_.k.data());
-    linear(context_, input, layer.v.weight, layer.v.bias, buffers_.v.data());
+    const LinearOutput projections[] = {{layer.q.weight, layer.q.bias, buffers_.q.data()},
+                                        {layer.k.weight, layer.k.bias, buffers_.k.data()},
+                                        {layer.v.weight, layer.v.bias, buffers_.v.data()}};
+    linear(context_, input, {projections, 3});
     rope_.rotate(context_, buffers_.q.data(), n_rows, config_.n_heads, config_.head_dim);
     rope_.rotate(context_, buffers_.k.data(), n_rows, config_.n_kv_heads, config_.head_dim);
 
@@ -163,8 +164,9 @@ class Llama final : public Decoder {
   void feed_forward(const LlamaLayer& layer, size_t n_rows) {
     norm(layer.feed_forward_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
     LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
-    linear(context_, input, layer.gate.weight, layer.gate.bias, buffers_.gate.data());
-    linear(context_, input, layer.up.weight, layer.up.bias, buffers_.up.data());
+    const LinearOutput gate_and_up[] = {{layer.gate.weight, layer.gate.bias, buffers_.gate.data()},
+                                        {layer.up.weight, layer.up.bias, buffers_.up.data()}};
+    linear(context_, input, {gate_and_up, 2});
     silu_multiply_rows(context_, buffers_.gate.data(), buffers_.up.data(), n_rows, config_.feed_forward_size,
                        buffers_.gate.data());
     add_projection(layer.down, buffers_.gate.data(), n_rows);

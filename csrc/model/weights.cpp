@@ -1,7 +1,10 @@
 #include "model/weights.h"
 
+#include <utility>
+
 #include "core/error.h"
 #include "gguf/ggml_types.h"
+#include "model/data_verifier.h"
 #include "ops/finite.h"
 #include "quant/quantize.h"
 
@@ -17,6 +20,20 @@ std::string shape_text(const std::vector<uint64_t>& dimensions) {
     if (i > 0) text += ", ";
   }
   return text + "]";
+}
+
+// What the products with a tensor count as in a profile; the head is what no other name fits.
+Operation operation_of(const std::string& name) {
+  constexpr std::pair<const char*, Operation> kOperations[] = {
+      {".attn_q.", Operation::kAttentionQkv},         {".attn_k.", Operation::kAttentionQkv},
+      {".attn_v.", Operation::kAttentionQkv},         {".attn_qkv.", Operation::kAttentionQkv},
+      {".attn_output.", Operation::kAttentionOutput}, {".ffn_gate.", Operation::kFeedForwardGateUp},
+      {".ffn_up.", Operation::kFeedForwardGateUp},    {".ffn_down.", Operation::kFeedForwardDown},
+  };
+  for (const auto& [part, operation] : kOperations) {
+    if (name.find(part) != std::string::npos) return operation;
+  }
+  return Operation::kHead;
 }
 
 }  // namespace
@@ -35,6 +52,7 @@ void WeightLoader::matrix(const std::string& name, size_t n_rows, size_t n_cols,
   const GgufTensor& tensor = find(name, {n_cols, n_rows});
   target.name = name;
   target.type = type_of(tensor).type;
+  target.operation = operation_of(name);
   target.n_rows = n_rows;
   target.n_cols = n_cols;
   target.policy_index = matrices_.size();
@@ -75,8 +93,10 @@ Buffer WeightLoader::load(ThreadPool& pool) {
 
   Buffer image(image_bytes);
   uint8_t* next = image.data();
+  DataVerifier verifier(gguf_, pool);
   for (const MatrixRequest& request : matrices_) {
     gguf_.mapping().check_unchanged();
+    verifier.verify(*request.tensor);
     if (!all_finite(pool, *request.target, gguf_.tensor_data(*request.tensor))) fail_not_finite(*request.tensor);
     pack_matrix(pool, *request.target, gguf_.tensor_data(*request.tensor), next);
     gguf_.mapping().drop_pages(request.tensor->offset_bytes, request.tensor->n_bytes);
@@ -86,12 +106,14 @@ Buffer WeightLoader::load(ThreadPool& pool) {
   gguf_.mapping().check_unchanged();
   for (const VectorRequest& request : vectors_) {
     const TypeTraits& traits = type_of(*request.tensor);
+    verifier.verify(*request.tensor);
     if (!all_finite(traits.type, gguf_.tensor_data(*request.tensor), request.n)) fail_not_finite(*request.tensor);
     float* out = reinterpret_cast<float*>(next);
     dequantize_row(traits.type, gguf_.tensor_data(*request.tensor), request.n, out);
     *request.target = out;
     next += round_up(request.n * sizeof(float), kTensorAlignment);
   }
+  verifier.verify_rest();
   gguf_.mapping().check_unchanged();
   return image;
 }

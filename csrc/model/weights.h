@@ -45,7 +45,8 @@ class WeightLoader {
 
   /// Packs everything that was requested; the targets then point into the returned image.
   /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong
-  /// output. Throws ModelFormatError for weights that are not finite, and when the file changes meanwhile.
+  /// output. Throws ModelFormatError for bytes that do not match their checksum, for weights that are not finite, and
+  /// when the file changes meanwhile.
   Buffer load(ThreadPool& pool);
 
  private:

@@ -8,80 +8,99 @@
 namespace belle {
 namespace {
 
-void score_page(const KernelTable& kernels, KvType type, const float* q, const uint8_t* keys, size_t n, size_t head_dim,
-                float* scores) noexcept {
-  if (type == KvType::kF32) {
-    kernels.attention_scores_f32(q, reinterpret_cast<const float*>(keys), n, head_dim, head_dim, scores);
-  } else {
-    kernels.attention_scores_f16(q, reinterpret_cast<const uint16_t*>(keys), n, head_dim, head_dim, scores);
+// Rows [begin, end): consecutive positions of one sequence, at most kMaxQueries.
+struct QueryBlock {
+  size_t begin;
+  size_t end;
+};
+
+QueryBlock block_at(Span<const KvRow> rows, size_t begin, size_t end) noexcept {
+  QueryBlock block{begin, begin + 1};
+  while (block.end < end && rows[block.end].pages == rows[begin].pages &&
+         rows[block.end].position == rows[begin].position + (block.end - begin)) {
+    ++block.end;
   }
+  return block;
 }
 
-void add_page_values(const KernelTable& kernels, KvType type, const float* probs, const uint8_t* values, size_t n,
-                     size_t head_dim, float* out) noexcept {
-  if (type == KvType::kF32) {
-    kernels.attention_values_f32(probs, reinterpret_cast<const float*>(values), n, head_dim, head_dim, out);
-  } else {
-    kernels.attention_values_f16(probs, reinterpret_cast<const uint16_t*>(values), n, head_dim, head_dim, out);
-  }
-}
-
-// Scaled scores plus ALiBi; returns their maximum.
-float bias_scores(float* scores, size_t n, float scale, float slope, float first_distance) noexcept {
-  float highest = -std::numeric_limits<float>::infinity();
-  for (size_t i = 0; i < n; ++i) {
-    scores[i] = scores[i] * scale + slope * (first_distance + static_cast<float>(i));
-    highest = std::max(highest, scores[i]);
-  }
-  return highest;
-}
-
+// One head of a block of queries over all pages. Queries that see the whole page meet it together; those whose own
+// position lies in it, each alone.
 void attend_head(const KernelTable& kernels, const KvShape& kv, const AttentionShape& shape, size_t layer, size_t head,
-                 const KvRow& row, const float* q, float* out) noexcept {
-  const size_t kv_head = head / (shape.n_heads / kv.n_kv_heads);
-  const size_t n_positions = size_t{row.position} + 1;
-  const float slope = shape.slopes == nullptr ? 0.0f : shape.slopes[head];
-  float scores[kPageTokens];
-  float running_max = -std::numeric_limits<float>::infinity();
-  float denominator = 0.0f;
-  std::fill(out, out + kv.head_dim, 0.0f);
-  for (size_t first = 0; first < n_positions; first += kPageTokens) {
-    const uint8_t* page = row.pages[first / kPageTokens];
-    const size_t n = std::min(kPageTokens, n_positions - first);
-    score_page(kernels, kv.type, q, page + kv.keys_offset(layer, kv_head), n, kv.head_dim, scores);
-    const float distance = static_cast<float>(first) - static_cast<float>(row.position);
-    const float page_max = bias_scores(scores, n, shape.scale, slope, distance);
-    if (page_max > running_max) {
-      const float correction = std::exp(running_max - page_max);  // exp(-inf) = 0 on the first page
-      denominator *= correction;
-      for (size_t d = 0; d < kv.head_dim; ++d) out[d] *= correction;
-      running_max = page_max;
+                 Span<const KvRow> rows, QueryBlock block, HeadRows queries, float* out) noexcept {
+  const auto attend_page = kv.type == KvType::kF32 ? kernels.attend_page_f32 : kernels.attend_page_f16;
+  const size_t kv_head = head / (shape.n_heads / kv.n_kv_heads), out_stride = shape.n_heads * kv.head_dim;
+  float running_max[kMaxQueries], denominators[kMaxQueries];
+  const size_t n_queries = block.end - block.begin;
+  std::fill(running_max, running_max + n_queries, -std::numeric_limits<float>::infinity());
+  std::fill(denominators, denominators + n_queries, 0.0f);
+  out += block.begin * out_stride + head * kv.head_dim;
+  for (size_t i = 0; i < n_queries; ++i) std::fill(out + i * out_stride, out + i * out_stride + kv.head_dim, 0.0f);
+
+  const size_t first_position = rows[block.begin].position, last_position = rows[block.end - 1].position;
+  for (size_t first = 0; first <= last_position; first += kPageTokens) {
+    const uint8_t* page = rows[block.begin].pages[first / kPageTokens];
+    // Query i sits at first_position + i and sees that many positions and its own.
+    const auto visit = [&](size_t begin, size_t end, size_t n_positions) {
+      const float distance = static_cast<float>(first) - static_cast<float>(first_position + begin);
+      attend_page({queries.base + (block.begin + begin) * queries.row_stride + head * kv.head_dim, queries.row_stride,
+                   end - begin, page + kv.keys_offset(layer, kv_head), page + kv.values_offset(layer, kv_head),
+                   n_positions, kv.head_dim, shape.scale, shape.slopes == nullptr ? 0.0f : shape.slopes[head], distance,
+                   out + begin * out_stride, out_stride, running_max + begin, denominators + begin});
+    };
+    size_t see_all = 0;  // queries from here on see the whole page
+    for (; see_all < n_queries && first_position + see_all + 1 < first + kPageTokens; ++see_all) {
+      if (first_position + see_all >= first) visit(see_all, see_all + 1, first_position + see_all + 1 - first);
     }
-    denominator += kernels.exp_and_sum(scores, n, running_max);
-    add_page_values(kernels, kv.type, scores, page + kv.values_offset(layer, kv_head), n, kv.head_dim, out);
+    if (see_all < n_queries) visit(see_all, n_queries, kPageTokens);
   }
-  for (size_t d = 0; d < kv.head_dim; ++d) out[d] /= denominator;
+  for (size_t i = 0; i < n_queries; ++i) {
+    for (size_t d = 0; d < kv.head_dim; ++d) out[i * out_stride + d] /= denominators[i];
+  }
 }
 
-void store_head(const KernelTable& kernels, KvType type, const float* source, size_t head_dim, uint8_t* slot) noexcept {
-  if (type == KvType::kF32) std::memcpy(slot, source, head_dim * sizeof(float));
-  else kernels.to_half(source, head_dim, reinterpret_cast<uint16_t*>(slot));
+template <typename Element>
+void spread_key(const Element* key, size_t head_dim, uint8_t* keys, size_t position) noexcept {
+  Element* slot = reinterpret_cast<Element*>(keys) + position % kPageTokens;
+  for (size_t d = 0; d < head_dim; ++d) slot[d * kPageTokens] = key[d];
+}
+
+void store_head(const KernelTable& kernels, const KvShape& kv, const float* key, const float* value, uint8_t* keys,
+                uint8_t* values, size_t position) noexcept {
+  uint8_t* value_slot = values + position % kPageTokens * kv.head_dim * kv_element_bytes(kv.type);
+  if (kv.type == KvType::kF32) {
+    spread_key(key, kv.head_dim, keys, position);
+    std::memcpy(value_slot, value, kv.head_dim * sizeof(float));
+  } else {
+    // The value's slot holds the key's half floats for a moment.
+    kernels.to_half(key, kv.head_dim, reinterpret_cast<uint16_t*>(value_slot));
+    spread_key(reinterpret_cast<const uint16_t*>(value_slot), kv.head_dim, keys, position);
+    kernels.to_half(value, kv.head_dim, reinterpret_cast<uint16_t*>(value_slot));
+  }
+}
+
+template <typename Element>
+void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* from, size_t from_position, uint8_t* to,
+                   size_t to_position) noexcept {
+  const auto* keys = reinterpret_cast<const Element*>(from + kv.keys_offset(layer, head)) + from_position % kPageTokens;
+  auto* moved_keys = reinterpret_cast<Element*>(to + kv.keys_offset(layer, head)) + to_position % kPageTokens;
+  for (size_t d = 0; d < kv.head_dim; ++d) moved_keys[d * kPageTokens] = keys[d * kPageTokens];
+  const size_t slot_bytes = kv.head_dim * sizeof(Element), values = kv.values_offset(layer, head);
+  std::memcpy(to + values + to_position % kPageTokens * slot_bytes,
+              from + values + from_position % kPageTokens * slot_bytes, slot_bytes);
 }
 
 }  // namespace
 
 void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
               HeadRows values) {
-  const size_t slot_bytes = kv.head_dim * kv_element_bytes(kv.type);
-  context.pool.parallel_for(rows.size(), [&](size_t begin, size_t end) {
-    for (size_t r = begin; r < end; ++r) {
-      uint8_t* page = rows[r].pages[rows[r].position / kPageTokens];
-      const size_t slot = rows[r].position % kPageTokens * slot_bytes;
-      for (size_t h = 0; h < kv.n_kv_heads; ++h) {
-        store_head(context.kernels, kv.type, keys.base + r * keys.row_stride + h * kv.head_dim, kv.head_dim,
-                   page + kv.keys_offset(layer, h) + slot);
-        store_head(context.kernels, kv.type, values.base + r * values.row_stride + h * kv.head_dim, kv.head_dim,
-                   page + kv.values_offset(layer, h) + slot);
+  const OperationTimer timer(context.profile, Operation::kKvStore);
+  context.pool.parallel_for(kv.n_kv_heads, [&](size_t begin, size_t end) {
+    for (size_t h = begin; h < end; ++h) {
+      for (size_t r = 0; r < rows.size(); ++r) {
+        uint8_t* page = rows[r].pages[rows[r].position / kPageTokens];
+        store_head(context.kernels, kv, keys.base + r * keys.row_stride + h * kv.head_dim,
+                   values.base + r * values.row_stride + h * kv.head_dim, page + kv.keys_offset(layer, h),
+                   page + kv.values_offset(layer, h), rows[r].position);
       }
     }
   });
@@ -89,17 +108,13 @@ void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<c
 
 void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* const* pages, size_t first, size_t last,
                          size_t distance) {
-  const size_t slot_bytes = kv.head_dim * kv_element_bytes(kv.type);
-  const auto slot = [&](size_t position, size_t offset) {
-    return pages[position / kPageTokens] + offset + position % kPageTokens * slot_bytes;
-  };
+  const auto move = kv.type == KvType::kF32 ? move_position<float> : move_position<uint16_t>;
   context.pool.parallel_for(kv.n_layers * kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
-      const size_t layer = item / kv.n_kv_heads, head = item % kv.n_kv_heads;
       for (size_t position = first; position < last; ++position) {  // ascending: a source is read before it is written
-        for (const size_t offset : {kv.keys_offset(layer, head), kv.values_offset(layer, head)}) {
-          std::memcpy(slot(position - distance, offset), slot(position, offset), slot_bytes);
-        }
+        const size_t target = position - distance;
+        move(kv, item / kv.n_kv_heads, item % kv.n_kv_heads, pages[position / kPageTokens], position,
+             pages[target / kPageTokens], target);
       }
     }
   });
@@ -107,11 +122,16 @@ void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* 
 
 void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,
                Span<const KvRow> rows, HeadRows queries, float* out) {
-  context.pool.parallel_for(rows.size() * shape.n_heads, [&](size_t begin, size_t end) {
+  const OperationTimer timer(context.profile, Operation::kAttention);
+  const size_t n_slices = (rows.size() + kMaxQueries - 1) / kMaxQueries;
+  context.pool.parallel_for(shape.n_heads * n_slices, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
-      const size_t r = item / shape.n_heads, head = item % shape.n_heads;
-      attend_head(context.kernels, kv, shape, layer, head, rows[r],
-                  queries.base + r * queries.row_stride + head * kv.head_dim, out + item * kv.head_dim);
+      const size_t head = item / n_slices, first = item % n_slices * kMaxQueries;
+      const size_t last = std::min(first + kMaxQueries, rows.size());
+      for (QueryBlock block{first, first}; block.end < last;) {
+        block = block_at(rows, block.end, last);
+        attend_head(context.kernels, kv, shape, layer, head, rows, block, queries, out);
+      }
     }
   });
 }

@@ -1,7 +1,8 @@
-// What every operation needs: the kernels of the active tier, the threads to run them on, and how linear layers take
-// their input in prefill.
+// What every operation needs: the kernels of the active tier, the threads to run them on, how linear layers take their
+// input in prefill, and who asks for the time.
 #pragma once
 
+#include "core/profile.h"
 #include "core/thread_pool.h"
 #include "kernels/table.h"
 
@@ -13,6 +14,7 @@ struct OpsContext {
   const KernelTable& kernels;
   ThreadPool& pool;
   ActivationPolicy* policy = nullptr;  // null: block 32 everywhere
+  Profile* profile = nullptr;          // where operations report their time; null = nowhere
 };
 
 }  // namespace belle

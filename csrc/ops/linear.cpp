@@ -6,7 +6,6 @@
 #include "ops/activation_policy.h"
 
 namespace belle {
-
 namespace {
 
 void require_columns(const LinearInput& input, const Matrix& weight) {
@@ -16,47 +15,77 @@ void require_columns(const LinearInput& input, const Matrix& weight) {
   }
 }
 
-void add_bias(const OpsContext& context, const float* bias, size_t n_rows, size_t n_tokens, float* y, size_t y_stride) {
-  if (bias == nullptr) return;
-  for (size_t t = 0; t < n_tokens; ++t) context.kernels.add(y + t * y_stride, bias, n_rows);
+// Rows [first_row, end_row) of one output.
+void add_bias(const OpsContext& context, const LinearOutput& output, size_t n_tokens, size_t first_row,
+              size_t end_row) noexcept {
+  if (output.bias == nullptr) return;
+  for (size_t t = 0; t < n_tokens; ++t) {
+    context.kernels.add(output.y + t * output.weight.n_rows + first_row, output.bias + first_row, end_row - first_row);
+  }
 }
 
-void narrow_linear(const OpsContext& context, LinearInput& input, const Matrix& weight, const float* bias, float* y) {
-  PanelMatmul whole{};
-  whole.k = weight.n_cols;
-  whole.n_tokens = input.n_tokens();
-  whole.y_stride = weight.n_rows;
-  if (weight.quantized()) whole.q = input.quantized();
-  else whole.x = input.floats();
-
-  const PanelMatmulFn matmul = context.kernels.matmul[static_cast<size_t>(weight.type)];
-  const size_t bytes_per_panel = panel_bytes(weight.type, weight.n_cols);
-  context.pool.parallel_for(panel_count(weight.n_rows), [&](size_t begin, size_t end) {
-    const size_t first_row = begin * kPanelRows;
-    PanelMatmul share = whole;
-    share.panels = weight.panels + begin * bytes_per_panel;
-    share.n_rows = std::min(end * kPanelRows, weight.n_rows) - first_row;
-    share.y = y + first_row;
-    matmul(share);
-    add_bias(context, bias == nullptr ? nullptr : bias + first_row, share.n_rows, share.n_tokens, share.y,
-             share.y_stride);
+// Calls body(output, first panel, end panel) on shares of all outputs, one piece of work for the threads. A share
+// starts at a multiple of panels_per_unit panels.
+template <class Body>
+void share_out(const OpsContext& context, Span<const LinearOutput> outputs, size_t panels_per_unit, const Body& body) {
+  const auto units_of = [&](const LinearOutput& output) {
+    return (panel_count(output.weight.n_rows) + panels_per_unit - 1) / panels_per_unit;
+  };
+  size_t n_units = 0;
+  for (const LinearOutput& output : outputs) n_units += units_of(output);
+  context.pool.parallel_for(n_units, [&](size_t begin, size_t end) {
+    size_t first = 0;  // of the output's units
+    for (const LinearOutput& output : outputs) {
+      const size_t last = first + units_of(output), from = std::max(begin, first), to = std::min(end, last);
+      if (from < to) {
+        body(output, (from - first) * panels_per_unit,
+             std::min((to - first) * panels_per_unit, panel_count(output.weight.n_rows)));
+      }
+      first = last;
+    }
   });
 }
 
-void wide_linear(const OpsContext& context, ActivationForm form, LinearInput& input, const Matrix& weight,
-                 const float* bias, float* y) {
+void narrow_linear(const OpsContext& context, LinearInput& input, Span<const LinearOutput> outputs) {
+  bool any_quantized = false;
+  for (const LinearOutput& output : outputs) any_quantized = any_quantized || output.weight.quantized();
+  const QuantizedRows quantized = any_quantized ? input.quantized() : QuantizedRows{};
+  share_out(context, outputs, 1, [&](const LinearOutput& output, size_t first_panel, size_t end_panel) {
+    const Matrix& weight = output.weight;
+    const size_t first_row = first_panel * kPanelRows, end_row = std::min(end_panel * kPanelRows, weight.n_rows);
+    PanelMatmul share{};
+    share.panels = weight.panels + first_panel * panel_bytes(weight.type, weight.n_cols);
+    share.n_rows = end_row - first_row;
+    share.k = weight.n_cols;
+    share.x = input.floats();
+    share.q = quantized;
+    share.n_tokens = input.n_tokens();
+    share.y = output.y + first_row;
+    share.y_stride = weight.n_rows;
+    context.kernels.matmul[static_cast<size_t>(weight.type)](share);
+    add_bias(context, output, share.n_tokens, first_row, end_row);
+  });
+}
+
+void wide_linear(const OpsContext& context, ActivationForm form, LinearInput& input, Span<const LinearOutput> outputs) {
   const uint8_t* packed = input.packed(form);
   ScratchPool& scratch = input.scratch(form);
-  const size_t n_panels = panel_count(weight.n_rows), n_tokens = input.n_tokens();
-  context.pool.parallel_for((n_panels + kWidePanels - 1) / kWidePanels, [&](size_t begin, size_t end) {
-    const size_t first_panel = begin * kWidePanels, end_panel = std::min(end * kWidePanels, n_panels);
-    const size_t first_row = first_panel * kPanelRows;
+  share_out(context, outputs, kWidePanels, [&](const LinearOutput& output, size_t first_panel, size_t end_panel) {
+    const size_t first_row = first_panel * kPanelRows, end_row = std::min(end_panel * kPanelRows, output.weight.n_rows);
     uint8_t* piece = scratch.take();
-    wide_share(context, form, weight, packed, n_tokens, first_panel, end_panel, piece, y + first_row, weight.n_rows);
+    wide_share(context, form, output.weight, packed, input.n_tokens(), first_panel, end_panel, piece,
+               output.y + first_row, output.weight.n_rows);
     scratch.give_back(piece);
-    add_bias(context, bias == nullptr ? nullptr : bias + first_row,
-             std::min(end_panel * kPanelRows, weight.n_rows) - first_row, n_tokens, y + first_row, weight.n_rows);
+    add_bias(context, output, input.n_tokens(), first_row, end_row);
   });
+}
+
+ActivationForm form_for(const OpsContext& context, LinearInput& input, const Matrix& weight) {
+  if (context.policy == nullptr || !weight.quantized() || input.n_tokens() <= kNarrowTokens) {
+    return ActivationForm::kBlock32;
+  }
+  if (context.policy->measuring()) context.policy->measure(context, input, weight);
+  return context.policy->form_of(weight);
 }
 
 }  // namespace
@@ -76,18 +105,22 @@ void wide_share(const OpsContext& context, ActivationForm form, const Matrix& we
   kernels.matmul[static_cast<size_t>(weight.type)](share);
 }
 
-void linear(const OpsContext& context, LinearInput& input, const Matrix& weight, const float* bias, float* y) {
-  require_columns(input, weight);
-  ActivationForm form = ActivationForm::kBlock32;
-  if (context.policy != nullptr && weight.quantized() && input.n_tokens() > kNarrowTokens) {
-    if (context.policy->measuring()) context.policy->measure(context, input, weight);
-    form = context.policy->form_of(weight);
+void linear(const OpsContext& context, LinearInput& input, Span<const LinearOutput> outputs) {
+  const OperationTimer timer(context.profile, outputs[0].weight.operation);
+  for (const LinearOutput& output : outputs) require_columns(input, output.weight);
+  for (size_t first = 0; first < outputs.size();) {  // neighbours of one form go together
+    const ActivationForm form = form_for(context, input, outputs[first].weight);
+    size_t end = first + 1;
+    while (end < outputs.size() && form_for(context, input, outputs[end].weight) == form) ++end;
+    const Span<const LinearOutput> group(outputs.data() + first, end - first);
+    if (form == ActivationForm::kBlock32) narrow_linear(context, input, group);
+    else wide_linear(context, form, input, group);
+    first = end;
   }
-  if (form == ActivationForm::kBlock32) narrow_linear(context, input, weight, bias, y);
-  else wide_linear(context, form, input, weight, bias, y);
 }
 
 void embed(const OpsContext& context, const Matrix& table, Span<const int32_t> ids, float* out) {
+  const OperationTimer timer(context.profile, Operation::kEmbedding);
   for (const int32_t id : ids) {
     if (id < 0 || static_cast<size_t>(id) >= table.n_rows) {
       throw std::invalid_argument("token id " + std::to_string(id) + " is outside the vocabulary of " +

@@ -19,23 +19,32 @@ struct Matrix {
   size_t n_rows = 0;
   size_t n_cols = 0;
   const uint8_t* panels = nullptr;
-  size_t policy_index = kNoPolicy;  // of its entry in ActivationPolicy
+  size_t policy_index = kNoPolicy;          // of its entry in ActivationPolicy
+  Operation operation = Operation::kOther;  // what a product with it counts as in a profile
 
   bool present() const noexcept { return panels != nullptr; }
   bool quantized() const noexcept { return traits_of(type).quantized; }
   size_t image_bytes() const noexcept { return panel_count(n_rows) * panel_bytes(type, n_cols); }
 };
 
-/// y [n_tokens, weight.n_rows] = input W^T (+ bias [n_rows] unless null). More than kNarrowTokens tokens meet a
-/// quantized weight in the form that context.policy names for it. Throws std::invalid_argument when the input's columns
-/// are not the weight's.
-void linear(const OpsContext& context, LinearInput& input, const Matrix& weight, const float* bias, float* y);
+/// y [n_tokens, weight.n_rows] = input W^T (+ bias [n_rows] unless null).
+struct LinearOutput {
+  const Matrix& weight;
+  const float* bias;
+  float* y;
+};
 
-/// The same for an input of one layer: x [n_tokens, weight.n_cols].
+/// Linear layers with one input, as one piece of work for the threads (queries, keys and values; gate and up). More
+/// than kNarrowTokens tokens meet a quantized weight in the form that context.policy names for it. Throws
+/// std::invalid_argument when the input's columns are not a weight's.
+void linear(const OpsContext& context, LinearInput& input, Span<const LinearOutput> outputs);
+
+/// One layer: x [n_tokens, weight.n_cols].
 inline void linear(const OpsContext& context, QuantizedStorage& storage, const float* x, size_t n_tokens,
                    const Matrix& weight, const float* bias, float* y) {
   LinearInput input(context, storage, x, n_tokens, weight.n_cols);
-  linear(context, input, weight, bias, y);
+  const LinearOutput output{weight, bias, y};
+  linear(context, input, {&output, 1});
 }
 
 /// y [n_tokens, y_stride] = a share of the rows, by the wide kernels of `form`: the panels [begin, end), begin a

@@ -29,6 +29,7 @@ QuantizedRows LinearInput::quantized() {
   const size_t n_blocks = n_values / kBlockSize;
   bool& done = done_[static_cast<size_t>(ActivationForm::kBlock32)];
   if (!done) {
+    const OperationTimer timer(context_.profile, Operation::kQuantize);
     if (storage_.values.size() < n_values) {
       storage_.values.resize(n_values);
       storage_.scales.resize(n_blocks);
@@ -48,6 +49,7 @@ const uint8_t* LinearInput::packed(ActivationForm form) {
   Buffer& buffer = storage_.packed[static_cast<size_t>(form)];
   bool& done = done_[static_cast<size_t>(form)];
   if (!done) {
+    const OperationTimer timer(context_.profile, Operation::kQuantize);
     const size_t n_bytes = wide(form).packed_bytes(n_tokens_, n_cols_);
     if (buffer.size() < n_bytes) buffer = Buffer(n_bytes);
     const size_t n_tiles = (n_tokens_ + kWideTokens - 1) / kWideTokens;

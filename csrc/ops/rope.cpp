@@ -25,6 +25,7 @@ void RopeTable::fill(Span<const uint32_t> positions) {
 }
 
 void RopeTable::rotate(const OpsContext& context, float* x, size_t n_rows, size_t n_heads, size_t head_dim) const {
+  const OperationTimer timer(context.profile, Operation::kRope);
   context.pool.parallel_for(n_rows, [&](size_t begin, size_t end) {
     for (size_t r = begin; r < end; ++r) {
       for (size_t h = 0; h < n_heads; ++h) {
@@ -43,22 +44,25 @@ void RopeTable::rotate_keys_back(const OpsContext& context, const KvShape& kv, u
     sines.push_back(static_cast<float>(-std::sin(static_cast<double>(distance) * frequency)));
   }
   const size_t n_heads = kv.n_layers * kv.n_kv_heads, n_dims = 2 * n_pairs_;
-  std::vector<float> scratch(n_heads * n_dims);  // a key per head, for the f16 cache
+  std::vector<float> scratch(n_heads * n_dims);  // a key per head
   context.pool.parallel_for(n_heads, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
       const size_t offset = kv.keys_offset(item / kv.n_kv_heads, item % kv.n_kv_heads);
+      float* key = scratch.data() + item * n_dims;
       for (size_t position = first; position < last; ++position) {
-        uint8_t* slot =
-            pages[position / kPageTokens] + offset + position % kPageTokens * kv.head_dim * kv_element_bytes(kv.type);
+        uint8_t* keys = pages[position / kPageTokens] + offset;
+        const size_t slot = position % kPageTokens;
         if (kv.type == KvType::kF32) {
-          context.kernels.rotate_pairs(reinterpret_cast<float*>(slot), cosines.data(), sines.data(), n_pairs_);
-          continue;
+          float* elements = reinterpret_cast<float*>(keys) + slot;
+          for (size_t d = 0; d < n_dims; ++d) key[d] = elements[d * kPageTokens];
+          context.kernels.rotate_pairs(key, cosines.data(), sines.data(), n_pairs_);
+          for (size_t d = 0; d < n_dims; ++d) elements[d * kPageTokens] = key[d];
+        } else {
+          uint16_t* elements = reinterpret_cast<uint16_t*>(keys) + slot;
+          for (size_t d = 0; d < n_dims; ++d) key[d] = half_to_float(elements[d * kPageTokens]);
+          context.kernels.rotate_pairs(key, cosines.data(), sines.data(), n_pairs_);
+          for (size_t d = 0; d < n_dims; ++d) elements[d * kPageTokens] = float_to_half(key[d]);
         }
-        uint16_t* half = reinterpret_cast<uint16_t*>(slot);
-        float* key = scratch.data() + item * n_dims;
-        for (size_t d = 0; d < n_dims; ++d) key[d] = half_to_float(half[d]);
-        context.kernels.rotate_pairs(key, cosines.data(), sines.data(), n_pairs_);
-        context.kernels.to_half(key, n_dims, half);
       }
     }
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
@@ -13,6 +14,7 @@ namespace belle {
 namespace {
 
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
+constexpr size_t kBlock = 64;  // logits that share one maximum
 
 // No logit is finite. NaN and +inf come from the model; -inf everywhere is what a ban of every token leaves.
 [[noreturn]] void fail_without_choice(Span<const float> logits) {
@@ -25,17 +27,25 @@ constexpr float kBanned = -std::numeric_limits<float>::infinity();
   throw std::invalid_argument("every token is banned: leave at least one");
 }
 
-int32_t argmax(Span<const float> logits) {
-  size_t best = 0;
-  float highest = kBanned;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > highest) {
-      highest = logits[i];
-      best = i;
+// The largest of some logits that is a number; -inf without any. Independent lanes, so that it becomes vector code.
+float largest(const float* logits, size_t n) noexcept {
+  constexpr size_t kLanes = 8;
+  float lanes[kLanes];
+  std::fill(lanes, lanes + kLanes, kBanned);
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = logits[i + lane] > lanes[lane] ? logits[i + lane] : lanes[lane];
     }
   }
+  for (; i < n; ++i) lanes[0] = logits[i] > lanes[0] ? logits[i] : lanes[0];
+  return *std::max_element(lanes, lanes + kLanes);
+}
+
+int32_t argmax(Span<const float> logits) {
+  const float highest = largest(logits.data(), logits.size());
   if (!std::isfinite(highest)) fail_without_choice(logits);
-  return static_cast<int32_t>(best);
+  return static_cast<int32_t>(std::find(logits.begin(), logits.end(), highest) - logits.begin());
 }
 
 }  // namespace
@@ -59,7 +69,8 @@ TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t
   return result;
 }
 
-Sampler::Sampler(SamplingOptions options) : options_(std::move(options)), random_state_(options_.seed) {}
+Sampler::Sampler(SamplingOptions options, const KernelTable& kernels)
+    : options_(std::move(options)), kernels_(&kernels), random_state_(options_.seed) {}
 
 void Sampler::accept(Span<const int32_t> ids) {
   for (const int32_t id : ids) ++counts_[id];
@@ -102,14 +113,35 @@ Span<const float> Sampler::adjusted(Span<const float> logits) {
   return scratch_;
 }
 
+// A logit that at least top_k logits reach: as many blocks have a maximum no smaller. -inf when all must be looked at.
+float Sampler::bound_of_top_k(Span<const float> logits) {
+  const size_t k = static_cast<size_t>(options_.top_k), n_blocks = (logits.size() + kBlock - 1) / kBlock;
+  if (k == 0 || k >= n_blocks) return kBanned;
+  block_maxima_.resize(n_blocks);
+  for (size_t b = 0; b < n_blocks; ++b) {
+    const size_t first = b * kBlock;
+    block_maxima_[b] = largest(logits.data() + first, std::min(kBlock, logits.size() - first));
+  }
+  sorted_maxima_ = block_maxima_;
+  const auto kth = sorted_maxima_.begin() + static_cast<std::ptrdiff_t>(k) - 1;
+  std::nth_element(sorted_maxima_.begin(), kth, sorted_maxima_.end(), std::greater<>());
+  return *kth - 1e-6f * std::fabs(*kth);  // dividing by the temperature may make neighbours equal
+}
+
 // Fills candidates_, highest first as far as top-k, top-p and min-p need the order, and weights_.
 void Sampler::collect_candidates(Span<const float> logits) {
   const auto before = [](const Candidate& a, const Candidate& b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   };
   candidates_.clear();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > kBanned) candidates_.push_back({logits[i] / options_.temperature, static_cast<int32_t>(i)});
+  const float bound = bound_of_top_k(logits);
+  for (size_t first = 0; first < logits.size(); first += kBlock) {
+    if (bound > kBanned && block_maxima_[first / kBlock] < bound) continue;
+    for (size_t i = first; i < std::min(first + kBlock, logits.size()); ++i) {
+      if (logits[i] > kBanned && logits[i] >= bound) {
+        candidates_.push_back({logits[i] / options_.temperature, static_cast<int32_t>(i)});
+      }
+    }
   }
   if (candidates_.empty()) argmax(logits);  // throws
 
@@ -122,21 +154,25 @@ void Sampler::collect_candidates(Span<const float> logits) {
                                     [&](const Candidate& candidate) { return candidate.logit >= threshold; });
     candidates_.erase(end, candidates_.end());
   }
-  const float highest =
-      std::min_element(candidates_.begin(), candidates_.end(), before)->logit;  // first in order = largest logit
-  if (!std::isfinite(highest))
+  const float total = weigh();
+  if (options_.top_p < 1.0f) {
+    keep_nucleus(static_cast<double>(total));
+    weigh();
+  }
+  for (float& weight : weights_) {
+    if (weight < options_.min_p) weight = 0.0f;  // the highest weighs 1
+  }
+}
+
+// weights_ = exp(candidate - highest); returns their sum.
+float Sampler::weigh() {
+  weights_.resize(candidates_.size());
+  for (size_t i = 0; i < candidates_.size(); ++i) weights_[i] = candidates_[i].logit;
+  const float highest = largest(weights_.data(), weights_.size());
+  if (!std::isfinite(highest)) {
     throw ModelFormatError("a logit is infinite: the model's weights are damaged, or the temperature is too small");
-  const bool nucleus = options_.top_p < 1.0f;
-  double total = 0.0;
-  if (nucleus) {
-    for (const Candidate& candidate : candidates_) total += std::exp(static_cast<double>(candidate.logit - highest));
-    keep_nucleus(total);
   }
-  weights_.clear();
-  for (const Candidate& candidate : candidates_) {
-    const double weight = std::exp(static_cast<double>(candidate.logit - highest));
-    weights_.push_back(weight >= static_cast<double>(options_.min_p) ? weight : 0.0);  // the highest weighs 1
-  }
+  return kernels_->exp_and_sum(weights_.data(), weights_.size(), highest);
 }
 
 // The smallest set of most likely tokens that holds top_p of the total. Only as many as needed are sorted.
@@ -164,13 +200,13 @@ void Sampler::keep_nucleus(double total) {
 
 int32_t Sampler::draw() {
   double total = 0.0;
-  for (const double weight : weights_) total += weight;
+  for (const float weight : weights_) total += static_cast<double>(weight);
   const double target = uniform() * total;
   double sum = 0.0;
   size_t last = 0;
   for (size_t i = 0; i < weights_.size(); ++i) {
-    if (weights_[i] == 0.0) continue;
-    sum += weights_[i];
+    if (weights_[i] == 0.0f) continue;
+    sum += static_cast<double>(weights_[i]);
     last = i;
     if (sum > target) break;
   }

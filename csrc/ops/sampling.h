@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/span.h"
+#include "kernels/table.h"
 
 namespace belle {
 
@@ -42,7 +43,7 @@ TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t
 /// min-p, one draw. Equal logits rank by lower id.
 class Sampler {
  public:
-  explicit Sampler(SamplingOptions options);
+  Sampler(SamplingOptions options, const KernelTable& kernels);
 
   /// Adds tokens to the history that the penalties count.
   void accept(Span<const int32_t> ids);
@@ -59,17 +60,22 @@ class Sampler {
 
   bool adjusts_logits() const noexcept;
   Span<const float> adjusted(Span<const float> logits);
+  float bound_of_top_k(Span<const float> logits);
   void collect_candidates(Span<const float> logits);
+  float weigh();
   void keep_nucleus(double total);
   int32_t draw();
   double uniform() noexcept;
 
   SamplingOptions options_;
+  const KernelTable* kernels_;
   uint64_t random_state_;
   std::unordered_map<int32_t, uint32_t> counts_;
   std::vector<float> scratch_;         // [n_vocab]
+  std::vector<float> block_maxima_;    // of the logits, when only the largest matter
+  std::vector<float> sorted_maxima_;   // the same, the largest first
   std::vector<Candidate> candidates_;  // those still in the running
-  std::vector<double> weights_;        // unnormalized probabilities of candidates_
+  std::vector<float> weights_;         // unnormalized probabilities of candidates_
 };
 
 }  // namespace belle

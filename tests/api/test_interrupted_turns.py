@@ -59,8 +59,8 @@ def test_a_real_ctrl_c(tiny: Belle) -> None:
             conversation.say("b")
         timer.join()
         ids, sequence = list(conversation.token_ids), conversation._history.sequence
-        assert sequence is not None
-        assert sequence.tokens().tolist() == ids[: sequence.length]
+        if sequence is not None:  # given up when the interrupt came in the middle of a slide
+            assert sequence.tokens().tolist() == ids[: sequence.length]
         assert conversation._history.turns[-1].end == len(ids)
     conversation.say("c", max_tokens=3)
     conversation.regenerate(max_tokens=3).finish()

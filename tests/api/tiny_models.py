@@ -9,6 +9,7 @@ import gguf
 import numpy as np
 from tokenizers.pre_tokenizers import ByteLevel
 
+from ..gguf.checksummed import with_checksums
 from ..model.gguf_models import RANDOM_MODELS, VOCAB_SIZE, add_value
 
 FAMILY_OF = {"bloom": "belle", "llama": "belle-llama"}
@@ -33,7 +34,7 @@ def write_tiny_model(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
+    return with_checksums(path)  # which files with belle.* keys need
 
 
 def _tokenizer(architecture: str) -> dict[str, Any]:

@@ -67,6 +67,8 @@ def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
         (["convert", "-t", "q8"], ["q8_0"]),
         (["generate", "x.gguf", "--seed", ""], [""]),  # a number: nothing to propose
         (["completion", ""], ["bash", "fish", "zsh"]),
+        (["bench", "--synthetic", "belle-llama"], ["belle-llama-7b", "belle-llama-13b"]),
+        (["bench", "b"], ["b.gguf"]),
         (["info", ""], ["a model.gguf", "b.gguf", "models"]),
         (["info", "b"], ["b.gguf"]),
         (["generate", "b.gguf", "--file", "no"], ["notes.txt"]),

@@ -11,7 +11,7 @@ import pytest
 import belle_edge
 
 Belle = Callable[..., Any]
-COMMANDS = ("convert", "pull", "generate", "chat", "info", "demo", "completion")
+COMMANDS = ("convert", "pull", "generate", "chat", "info", "verify", "demo", "completion")
 
 
 def test_help_and_version(belle: Belle) -> None:
@@ -43,6 +43,9 @@ def test_help_of_a_command(belle: Belle, name: str) -> None:
         (("chat", "."), "is a folder"),
         (("info", "."), "is a folder"),
         (("info", "none.gguf"), "none.gguf"),
+        (("verify", "."), "is a folder"),
+        (("verify", "none.gguf"), "no such file"),
+        (("verify", "MODEL", "--threads", "0"), "--threads"),
         (("info", "MODEL", "--context", "0"), "--context"),
         (("info", "MODEL", "--context", "5000"), "1 to 2048"),
     ],
@@ -59,7 +62,7 @@ def test_an_error_is_one_line_and_code_1(
 def test_a_damaged_file_is_one_line(belle: Belle, tmp_path: Path, model: Path) -> None:
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(model.read_bytes()[:100_000])
-    for words in (("info", damaged), ("generate", damaged, "x"), ("chat", damaged)):
+    for words in (("info", damaged), ("verify", damaged), ("generate", damaged, "x"), ("chat", damaged)):
         done = belle(*words)
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import random
 
+SIZES = [1, 4, 8, 64, 700, 20_000]  # bytes
+
 
 def damaged(data: bytes, header_bytes: int, seed: int) -> tuple[bytes, str]:
-    """(damaged bytes, what was done): one operation, most often in the header with its tokenizer tables."""
+    """(other bytes, what was done): one operation, most often in the header with its tokenizer tables."""
     choose = random.Random(seed)
+    while True:  # zeros over zeros, or bytes swapped with their like, are no damage
+        result, what = _damage(data, header_bytes, choose)
+        if result != data:
+            return result, what
+
+
+def _damage(data: bytes, header_bytes: int, choose: random.Random) -> tuple[bytes, str]:
     end = header_bytes if choose.random() < 0.7 else len(data)
     operation = choose.choice(["cut", "flip", "flip", "swap", "zero", "noise", "insert", "delete"])
     result = bytearray(data)
-    first, n_bytes = choose.randrange(end), choose.choice([1, 4, 8, 64, 700])
+    first, n_bytes = choose.randrange(end), choose.choice(SIZES)
     if operation == "cut":
         del result[first:]
     elif operation == "flip":
@@ -23,8 +32,10 @@ def damaged(data: bytes, header_bytes: int, seed: int) -> tuple[bytes, str]:
         result[first : first + len(other)] = other
         result[second : second + len(one)] = one
     elif operation == "zero":
+        n_bytes = min(n_bytes, len(data) - first)
         result[first : first + n_bytes] = bytes(n_bytes)
     elif operation == "noise":
+        n_bytes = min(n_bytes, len(data) - first)
         result[first : first + n_bytes] = choose.randbytes(n_bytes)
     elif operation == "insert":
         result[first:first] = choose.randbytes(n_bytes)

@@ -13,11 +13,12 @@ BATCH = Path(__file__).with_name("cli_batch.py")
 GENERATE = ["the dog 你好", "--max-tokens", "3", "--temperature", "0", "--threads", "1"]
 
 
-def outcomes_of_files(paths: Iterable[Path]) -> list[tuple[str, str, str]]:
-    """(file name, command, "runs" or the error's line) of `info` and `generate` on every file, in one process."""
-    commands = [
-        command for path in paths for command in (["info", str(path)], ["generate", str(path), *GENERATE])
-    ]
+def outcomes_of_files(
+    paths: Iterable[Path], names: Sequence[str] = ("info", "generate")
+) -> list[tuple[str, str, str]]:
+    """(file name, command, "runs" or the error's line) of these commands on every file, in one process."""
+    more = {"generate": GENERATE}
+    commands = [[name, str(path), *more.get(name, [])] for path in paths for name in names]
     outcomes = outcomes_of_commands(commands)
     return [
         (Path(command[1]).name, command[0], outcome)

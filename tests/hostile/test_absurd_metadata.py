@@ -10,6 +10,7 @@ import pytest
 from belle_edge._core import Model
 from belle_edge.errors import ModelFormatError
 
+from ..gguf.checksummed import with_checksums
 from ..model.gguf_models import GgufModel
 from .outcomes import outcomes_of_files
 from .small_models import complete_model
@@ -56,11 +57,16 @@ def test_values_of_a_wrong_kind(tmp_path: Path, architecture: str) -> None:
     pytest.importorskip("resource", reason="memory limits need POSIX")
     for key in keys_of(architecture):
         for name, value in WRONG.items():
-            with_value(architecture, key, value).write(tmp_path / f"{key}={name}.gguf", "q4_0")
+            path = with_value(architecture, key, value).write(tmp_path / f"{key}={name}.gguf", "q4_0")
+            if key.startswith("belle."):  # only files with checksums have such keys
+                with_checksums(path)
     outcomes = outcomes_of_files(sorted(tmp_path.glob("*.gguf")))
     refused = {(file, command) for file, command, outcome in outcomes if outcome != "runs"}
     for key in ("tokenizer.ggml.tokens", f"{architecture}.block_count", f"{architecture}.embedding_length"):
         assert {(f"{key}={name}.gguf", "generate") for name in WRONG} <= refused
+    assert not [
+        line for _, _, line in outcomes if "belle.checksum" in line or "not match its checksum" in line
+    ]
     assert len(outcomes) == 2 * len(keys_of(architecture)) * len(WRONG)
 
 

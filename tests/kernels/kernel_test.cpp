@@ -26,9 +26,8 @@ std::string missing_of(const belle::IsaTier& tier) {
 }
 
 bool complete(const belle::KernelTable& t) {
-  bool all = t.quantize_activations && t.attention_scores_f32 && t.attention_scores_f16 && t.attention_values_f32 &&
-             t.attention_values_f16 && t.exp_and_sum && t.layer_norm && t.rms_norm && t.gelu && t.silu_multiply &&
-             t.add && t.rotate_pairs && t.to_half;
+  bool all = t.quantize_activations && t.attend_page_f32 && t.attend_page_f16 && t.exp_and_sum && t.layer_norm &&
+             t.rms_norm && t.gelu && t.silu_multiply && t.add && t.rotate_pairs && t.to_half && t.integer_peak;
   for (belle::PanelMatmulFn matmul : t.matmul) all = all && matmul != nullptr;
   return all;
 }
@@ -43,6 +42,7 @@ bool run_tier(const belle::KernelTable& table) {
     test_quantize_activations(table, checks);
     test_attention(table, checks);
     test_rows(table, checks);
+    test_integer_peak(table, checks);
   }
   std::printf("tier %s: %zu checks passed", table.name, checks.passed());
   if (checks.failed() > 0) std::printf(", %zu FAILED", checks.failed());

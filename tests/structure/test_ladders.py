@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,9 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "writer": SHARED | TEXT | {"backends", "answer", "generation", "batch", "conversation"},
     "memory": SHARED | {"_core"},
     "model": SHARED | TEXT | {"backends", "answer", "generation", "writer", "memory"},
+    "verification": SHARED | {"_core"},
     "hub": SHARED | {"convert"},
+    "benchmark": SHARED | {"_core", "backends", "memory", "model", "convert"},
     "hf": SHARED | TEXT | {"_core", "backends", "convert", "hub"},
     "cli": SHARED
     | TEXT
@@ -62,10 +65,12 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "generation",
         "conversation",
         "model",
+        "benchmark",
         "convert",
         "demo",
         "evaluation",
         "memory",
+        "verification",
     },
     "__init__": SHARED | {"model", "answer", "generation", "conversation", "sampling", "tokenizer"},
 }
@@ -78,6 +83,7 @@ HEAVY = {
     "rich",
     "sentencepiece",
     "tokenizers",
+    "matplotlib",
 }
 
 
@@ -163,6 +169,19 @@ def test_heavy_imports_are_inside_functions(module: str, path: Path) -> None:
             names = [node.module or ""]
         heavy = {name.split(".")[0] for name in names} & HEAVY
         assert not heavy, f"{module} imports {heavy} at the top level"
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "loop.py", "llama.py"])
+def test_a_measured_peer_needs_nothing_of_this_package(name: str) -> None:
+    """A Python without belle_edge runs these: the standard library, NumPy, llama_cpp, and each other."""
+    tree = ast.parse((ROOT / "belle_edge" / "benchmark" / "children" / name).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level > 0:
+            assert (node.level, node.module) == (1, "loop")
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            known = {*sys.stdlib_module_names, "numpy", "llama_cpp"}
+            assert {imported.split(".")[0] for imported in names} <= known
 
 
 def test_files_stay_readable() -> None:

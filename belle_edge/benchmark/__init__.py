@@ -1,0 +1,1 @@
+"""How fast a model runs here, next to the limits of this machine and, if wanted, next to llama.cpp."""

@@ -1,0 +1,217 @@
+"""The course of a benchmark: engines take turns run by run, and the limits of the machine are measured between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from .. import _core
+from ..errors import BelleError
+from ..memory import available_memory
+from .process import Child, MeasuringError, llama_child, native_child, peer_error
+from .workload import Workload, warm
+
+PEERS = ("llama.cpp",)
+_READ_BYTES = 1 << 30
+_LEAST_READ_BYTES = 64 << 20
+_READ_PASSES = 6
+_PEAK_SECONDS = 0.15
+_WARM_UP_TOKENS = 2
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An engine to compare with."""
+
+    name: str
+    python: str | None  # the Python that has it, a path or a command; None = this one
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure."""
+
+    threads: int
+    isa: str  # "" = the default
+    repeat: int
+    peer: Peer | None = None
+    profile: bool = False
+
+
+@dataclass
+class Side:
+    """One engine, and what was measured of it."""
+
+    name: str
+    start: Callable[[], Child]
+    load_request: dict[str, Any]
+    python: str | None = None
+    loads: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    child: Child | None = None
+
+    def open(self, stack: ExitStack) -> None:
+        """A fresh process that loads the model."""
+        self.child = stack.enter_context(self.start())
+        self.loads.append(self.child.ask("load", **self.load_request))
+
+    def close(self) -> None:
+        if self.child is not None:
+            self.child.close()
+        self.child = None
+
+    def run(self, workload: Workload, *, generate: int | None = None) -> dict[str, Any]:
+        assert self.child is not None
+        return self.child.ask(
+            "run",
+            prompt=workload.prompt_ids,
+            generate=workload.generate if generate is None else generate,
+            batch=workload.batch_ids,
+        )
+
+    def middle(self, key: str) -> float:
+        """The median of a time over the runs, in seconds."""
+        return float(median(run[key] for run in self.runs))
+
+    def most(self, key: str) -> int | None:
+        """The largest of a number of bytes over loads and runs; None where the system does not tell."""
+        values = [answer[key] for answer in (*self.loads, *self.runs) if answer[key] is not None]
+        return max(values, default=None)
+
+
+@dataclass
+class Measurement:
+    """All that was measured."""
+
+    own: Side
+    peer: Side | None = None
+    peer_failure: BelleError | None = None
+    together: bool = True  # both engines were loaded at once
+    read_rates: list[float] = field(default_factory=list)  # bytes per second
+    peak_rates: list[float] = field(default_factory=list)  # operations per second
+    profile: dict[str, Any] | None = None
+
+    def sides(self) -> list[Side]:
+        return [side for side in (self.own, self.peer) if side is not None]
+
+
+def measure(workload: Workload, settings: Settings, *, say: Say) -> Measurement:
+    """Measure our engine and the peer, and tell `say` what is being done.
+
+    What stops the peer is told in `peer_failure`, and our engine is measured all the same. What stops our engine is
+    raised: ValueError for an unknown tier, MeasuringError for what its process reports.
+    """
+    _core.probe_integer_peak(isa=settings.isa, threads=1, seconds=0)  # refuses an unknown tier
+    own = Side(
+        "BELLE Edge",
+        native_child,
+        {"model": str(workload.path), "threads": settings.threads, "isa": settings.isa},
+    )
+    result = Measurement(own)
+    with ExitStack() as stack:
+        if settings.peer is not None:
+            _start_peer(result, workload, settings, settings.peer, say)
+        result.together = result.peer is None or workload.both_fit()
+        say(f"reading {workload.path.name} into the page cache")
+        warm(workload.path)
+        course = _open_throughout if result.together else _open_one_by_one
+        course(result, workload, settings, stack, say)
+        if settings.profile:
+            say(f"{own.name}: profile")
+            result.profile = _profile(own, workload, stack)
+    return result
+
+
+def _open_throughout(
+    result: Measurement, workload: Workload, settings: Settings, stack: ExitStack, say: Say
+) -> None:
+    """Both engines stay loaded, so that their runs follow each other at once; each load is in a fresh process."""
+    for number in range(settings.repeat):
+        for side in result.sides():
+            say(f"{side.name}: load {number + 1} of {settings.repeat}")
+            with _peer_may_fail(result, side):
+                side.close()
+                side.open(stack)
+    for side in result.sides():
+        say(f"{side.name}: warm-up")
+        with _peer_may_fail(result, side):
+            side.run(workload, generate=_WARM_UP_TOKENS)
+    for number in range(settings.repeat):
+        _probe(result, settings)
+        for side in result.sides():
+            say(f"{side.name}: run {number + 1} of {settings.repeat}")
+            with _peer_may_fail(result, side):
+                side.runs.append(side.run(workload))
+
+
+def _open_one_by_one(
+    result: Measurement, workload: Workload, settings: Settings, stack: ExitStack, say: Say
+) -> None:
+    """Memory holds one engine at a time: every run has a process of its own, with its load and its warm-up."""
+    for number in range(settings.repeat):
+        _probe(result, settings)
+        for side in result.sides():
+            say(f"{side.name}: load and run {number + 1} of {settings.repeat}")
+            with _peer_may_fail(result, side):
+                side.open(stack)
+                side.run(workload, generate=_WARM_UP_TOKENS)
+                side.runs.append(side.run(workload))
+                side.close()
+
+
+def _start_peer(result: Measurement, workload: Workload, settings: Settings, peer: Peer, say: Say) -> None:
+    """Find out early whether the peer is there at all."""
+    request = {
+        "model": str(workload.path),
+        "threads": settings.threads,
+        "n_ctx": workload.cells,
+        "n_batch": workload.largest_pass,
+        "n_seq_max": workload.batch,
+    }
+    say(f"{peer.name}: starting")
+    side = Side(peer.name, lambda: llama_child(peer.python), request, python=peer.python)
+    result.peer = side
+    with _peer_may_fail(result, side), side.start() as side.child:
+        if not side.child.ask("hello").get("ready"):
+            raise MeasuringError(f"{peer.python} is no Python")
+
+
+@contextmanager
+def _peer_may_fail(result: Measurement, side: Side) -> Iterator[None]:
+    """An error of the peer is kept, and the peer takes no further part; errors of our engine pass."""
+    try:
+        yield
+    except BelleError as error:
+        if side is result.own:
+            raise
+        result.peer = None
+        result.peer_failure = error
+        if isinstance(error, MeasuringError):
+            result.peer_failure = peer_error(error, side.child, side.python)
+        side.close()
+
+
+def _probe(result: Measurement, settings: Settings) -> None:
+    """The limits, measured now: a machine that others share is not the same in every minute."""
+    available = available_memory()
+    n_bytes = _READ_BYTES if available is None else min(_READ_BYTES, available.n_bytes // 4)
+    n_bytes = max(n_bytes, _LEAST_READ_BYTES)
+    result.read_rates += _core.probe_read_bandwidth(
+        n_bytes=n_bytes, passes=_READ_PASSES, threads=settings.threads
+    )
+    peak = _core.probe_integer_peak(isa=settings.isa, threads=settings.threads, seconds=_PEAK_SECONDS)
+    result.peak_rates.append(max(peak["ops_per_second"]))
+
+
+def _profile(own: Side, workload: Workload, stack: ExitStack) -> dict[str, Any]:
+    """Times by operation, of one more prompt and its tokens."""
+    if own.child is None:
+        own.open(stack)
+        own.run(workload, generate=_WARM_UP_TOKENS)
+    assert own.child is not None
+    return own.child.ask("profile", prompt=workload.prompt_ids, generate=workload.generate)

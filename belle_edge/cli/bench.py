@@ -1,0 +1,160 @@
+"""`belle-edge bench`: how fast a model runs here, next to the machine's limits and to llama.cpp."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..benchmark.measure import Peer
+
+_MODELS = ("belle-7b", "belle-llama-7b", "belle-llama-13b")
+_PEER = "llama.cpp"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Define the command's arguments."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure how fast a model runs",
+        description="Measure prefill, decode, several sequences together, loading and memory, next to the limits "
+        "of this machine, which are measured in the same run.",
+    )
+    parser.add_argument("model", metavar="MODEL.gguf", type=Path, nargs="?")
+    parser.add_argument(
+        "--synthetic",
+        choices=_MODELS,
+        help="instead of MODEL: true shapes and random q4_0 weights, written once (4 to 8 GB)",
+    )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="where synthetic models are kept (default: the cache folder)",
+    )
+    parser.add_argument(
+        "--prompt", type=int, metavar="N", help="tokens of the prompt (default 512, if the context has room)"
+    )
+    parser.add_argument(
+        "--generate", type=int, default=32, metavar="N", help="tokens generated after it (default 32)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=4, metavar="B", help="sequences that decode together (default 4)"
+    )
+    parser.add_argument("--repeat", type=int, default=3, metavar="R", help="repetitions (default 3)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="default: every processor this process may use"
+    )
+    parser.add_argument(
+        "--isa", metavar="TIER", help="instruction-set tier, see `belle-edge info` (default: the best)"
+    )
+    parser.add_argument(
+        "--against",
+        metavar="PEER",
+        help=f"compare with {_PEER}, in turns; {_PEER}=PYTHON takes the one of another Python",
+    )
+    parser.add_argument("--profile", action="store_true", help="add the time of each operation")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the rates as bars (PNG, SVG or PDF)")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON and nothing else")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command. The exit code is 1 where the comparison that was asked for failed."""
+    from .. import _core
+    from ..benchmark.measure import Settings, measure
+    from ..benchmark.report import report
+    from ..benchmark.text import table
+    from ..benchmark.workload import read_workload
+
+    _check(args)
+    peer = _peer(args.against)
+    if args.plot is not None:
+        from ..benchmark.plot import require_matplotlib
+
+        require_matplotlib(args.plot)
+    workload = read_workload(_model(args), prompt=args.prompt, generate=args.generate, batch=args.batch)
+    settings = Settings(
+        threads=args.threads or _core.cpu_info()["usable_threads"],
+        isa=args.isa or "",
+        repeat=args.repeat,
+        peer=peer,
+        profile=args.profile,
+    )
+    with _progress(quiet=args.quiet) as say:
+        measurement = measure(workload, settings, say=say)
+    values = report(measurement, workload, settings)
+    if args.json:
+        print(json.dumps(values, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(table(values)))
+    if args.plot is not None:
+        from ..benchmark.plot import plot
+
+        plot(values, args.plot)
+    if measurement.peer_failure is not None:
+        print(f"belle-edge: error: {measurement.peer_failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name in ("prompt", "generate", "batch", "repeat", "threads"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name}: expected at least 1, got {value}")
+    if (args.model is None) == (args.synthetic is None):
+        raise ValueError("give a GGUF file, or --synthetic with one of " + ", ".join(_MODELS))
+
+
+def _peer(text: str | None) -> Peer | None:
+    """llama.cpp, or llama.cpp=/path/to/python."""
+    from ..benchmark.measure import PEERS, Peer
+
+    if text is None:
+        return None
+    name, _, python = text.partition("=")
+    if name not in PEERS:
+        raise ValueError(f"--against {text}: expected one of {', '.join(PEERS)}, or {_PEER}=/path/to/python")
+    return Peer(name, python or None)
+
+
+def _model(args: argparse.Namespace) -> Path:
+    if args.synthetic is None:
+        path: Path = args.model
+        return path
+    from contextlib import nullcontext
+
+    from ..benchmark.shapes import SHAPES
+    from ..benchmark.synthetic import synthetic_model
+    from ..convert.progress import terminal_progress
+
+    with nullcontext(None) if args.quiet else terminal_progress() as progress:
+        return synthetic_model(SHAPES[args.synthetic], folder=args.cache, progress=progress)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Any]:
+    """Says on standard error what is being done: in one line of a terminal, else a line each."""
+    from .terminal import LOGGER
+
+    in_place = sys.stderr.isatty()
+
+    def say(text: str) -> None:
+        if quiet:
+            return
+        if in_place:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        else:
+            LOGGER.info("%s", text)
+
+    try:
+        yield say
+    finally:
+        if in_place and not quiet:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

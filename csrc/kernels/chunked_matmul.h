@@ -1,0 +1,154 @@
+// Quantized panels times many tokens on the 256-bit tiers: a chunk of a panel is expanded once into the first-level
+// cache, then every tile of a few tokens runs over it with the integer sums of all 16 rows in registers.
+//
+// A Format (avx2.cpp, avxvnni.cpp) gives expand, first_dots, add_dots and exact_dots. What happens to one row and
+// token, and in which order, is the same as in the one-token kernel of avx256.h, so the bits are the same too. Included
+// by avx256.h; everything stays inside the including file's anonymous namespace.
+#pragma once
+
+namespace belle {
+namespace {
+
+constexpr size_t kChunkBlocks = 16;  // 512 columns: 8 KB of codes beside a tile's activations
+constexpr size_t kChunkTokens = 3;   // 6 integer and 6 float sums, 2 vectors of codes, activations, a product: 16
+constexpr size_t kLineBytes = 64;
+
+/// Up to 16 blocks of a panel, ready to multiply.
+struct Chunk {
+  __m256i codes[kChunkBlocks][kGroups][kHalves];  // unsigned or signed bytes as the format wants them
+  Vector d[kChunkBlocks][kHalves];
+  Vector m[kChunkBlocks][kHalves];  // formats with a minimum only
+};
+
+/// A chunk's place in the product.
+struct ChunkPlace {
+  const PanelMatmul* matmul;
+  size_t first_row;
+  size_t n_rows;  // 1 .. 16
+  size_t first_block;
+  size_t n_blocks;  // 1 .. kChunkBlocks
+};
+
+// Keeps the order of the source: left alone, GCC computes all products of a block first and spills them.
+inline void settle(__m256i& dots) noexcept {
+#if defined(__GNUC__)
+  asm volatile("" : "+x"(dots));
+#else
+  (void)dots;
+#endif
+}
+
+template <class Format>
+inline void expand_chunk(const uint8_t* units, size_t n_blocks, Chunk& chunk) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b, units += Format::kUnitBytes) {
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(units + Format::kCodeBytes);  // d, then m
+    for (size_t half = 0; half < kHalves; ++half) {
+      __m256i codes[kGroups];
+      Format::expand(units + half * kHalfBytes, codes);
+      for (size_t g = 0; g < kGroups; ++g) chunk.codes[b][g][half] = codes[g];
+      chunk.d[b][half] = load(halves + half * kLanes, AllLanes{});
+      if constexpr (Format::kHasMinimum) chunk.m[b][half] = load(halves + kPanelRows + half * kLanes, AllLanes{});
+    }
+  }
+}
+
+// The float sums of earlier chunks wait in y.
+inline Vector load_rows(const float* y, size_t n_rows, size_t half) noexcept {
+  const size_t row = half * kLanes;
+  if (n_rows >= row + kLanes) return load(y + row, AllLanes{});
+  return n_rows > row ? load(y + row, FirstLanes{n_rows - row}) : zeros();
+}
+
+template <class Format, size_t tokens>
+inline void run_chunk(const ChunkPlace& place, const Chunk& chunk, size_t first_token) noexcept {
+  const PanelMatmul& m = *place.matmul;
+  const size_t k = m.k, k_blocks = k / kBlockSize, at = first_token * k_blocks + place.first_block;
+  const int8_t* values = m.q.values + at * kBlockSize;  // [tokens, k]
+  const float* scales = m.q.scales + at;                // [tokens, k_blocks]
+  const int32_t* value_sums = m.q.sums + at;            // [tokens, k_blocks]
+  float* y = m.y + first_token * m.y_stride + place.first_row;
+  Vector sums[tokens][kHalves];
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t half = 0; half < kHalves; ++half) {
+      sums[t][half] = place.first_block == 0 ? zeros() : load_rows(y + t * m.y_stride, place.n_rows, half);
+    }
+  }
+  for (size_t b = 0; b < place.n_blocks; ++b) {
+    __m256i dots[tokens][kHalves];
+    for (size_t t = 0; t < tokens; ++t) {
+      dots[t][0] = dots[t][1] = Format::first_dots(value_sums[t * k_blocks + b]);
+    }
+    for (size_t g = 0; g < kGroups; ++g) {
+      for (size_t t = 0; t < tokens; ++t) {
+        const __m256i columns = broadcast_group(values + t * k + b * kBlockSize + 4 * g);
+        for (size_t half = 0; half < kHalves; ++half) {
+          dots[t][half] = Format::add_dots(dots[t][half], chunk.codes[b][g][half], columns);
+          settle(dots[t][half]);
+        }
+      }
+    }
+    for (size_t t = 0; t < tokens; ++t) {
+      const float scale = scales[t * k_blocks + b];
+      for (size_t half = 0; half < kHalves; ++half) {
+        const Vector exact = _mm256_cvtepi32_ps(Format::exact_dots(dots[t][half]));
+        sums[t][half] = multiply_add(exact, multiply(chunk.d[b][half], broadcast(scale)), sums[t][half]);
+        if constexpr (Format::kHasMinimum) {
+          const Vector weighted = broadcast(scale * static_cast<float>(value_sums[t * k_blocks + b]));
+          sums[t][half] = multiply_add(chunk.m[b][half], weighted, sums[t][half]);
+        }
+      }
+    }
+  }
+  for (size_t t = 0; t < tokens; ++t) store_rows(y + t * m.y_stride, place.n_rows, sums[t]);
+}
+
+template <class Format, size_t tokens>
+inline void run_last_tokens(const ChunkPlace& place, const Chunk& chunk, size_t token, size_t rest) noexcept {
+  if constexpr (tokens > 0) {
+    if (rest == tokens) return run_chunk<Format, tokens>(place, chunk, token);
+    run_last_tokens<Format, tokens - 1>(place, chunk, token, rest);
+  }
+}
+
+/// All tokens of [begin, end) against one chunk, while the units of the next one are on their way.
+template <class Format>
+inline void run_tokens_of_chunk(const ChunkPlace& place, const Chunk& chunk, size_t begin, size_t end,
+                                const uint8_t* next_units) noexcept {
+  constexpr size_t kChunkLines = kChunkBlocks * Format::kUnitBytes / kLineBytes;
+  const size_t n_tiles = (end - begin + kChunkTokens - 1) / kChunkTokens;
+  const size_t lines_per_tile = (kChunkLines + n_tiles - 1) / n_tiles;
+  uintptr_t line = reinterpret_cast<uintptr_t>(next_units);  // no pointer: may pass the buffer's end
+  size_t token = begin;
+  for (size_t tile = 0; tile < n_tiles; ++tile, token += kChunkTokens) {
+    for (size_t i = 0; i < lines_per_tile; ++i, line += kLineBytes) {
+      _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0);
+    }
+    if (end - token >= kChunkTokens) run_chunk<Format, kChunkTokens>(place, chunk, token);
+    else run_last_tokens<Format, kChunkTokens - 1>(place, chunk, token, end - token);
+  }
+}
+
+/// Every panel with a group of tokens whose activations stay in the second-level cache, then the next group.
+template <class Format>
+inline void chunked_matmul(const PanelMatmul& matmul) noexcept {
+  const size_t k_blocks = matmul.k / kBlockSize;
+  const size_t group = (kTokenGroupBytes / (matmul.k * kChunkTokens + 1) + 1) * kChunkTokens;
+  Chunk chunk;
+  for (size_t token = 0; token < matmul.n_tokens; token += group) {
+    const size_t end = matmul.n_tokens - token < group ? matmul.n_tokens : token + group;
+    const uint8_t* units = matmul.panels;
+    for (size_t row = 0; row < matmul.n_rows; row += kPanelRows) {
+      const size_t rows_left = matmul.n_rows - row;
+      for (size_t block = 0; block < k_blocks; block += kChunkBlocks) {
+        const size_t n_blocks = k_blocks - block < kChunkBlocks ? k_blocks - block : kChunkBlocks;
+        expand_chunk<Format>(units, n_blocks, chunk);
+        units += n_blocks * Format::kUnitBytes;
+        const ChunkPlace place{&matmul, row, rows_left < kPanelRows ? rows_left : kPanelRows, block, n_blocks};
+        run_tokens_of_chunk<Format>(place, chunk, token, end, units);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace belle

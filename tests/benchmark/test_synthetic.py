@@ -1,0 +1,121 @@
+"""Synthetic models: both engines load them, the bytes are always the same, and nothing is left half done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+from belle_edge import Belle, _core
+from belle_edge.benchmark.shapes import SHAPES, Shape, tensor_shapes
+from belle_edge.benchmark.synthetic import synthetic_model, write_synthetic
+from belle_edge.convert.progress import ConversionProgress
+from belle_edge.errors import ConversionError
+
+from .conftest import TINY
+
+Tiny = Callable[[str], Path]
+IDS = list(range(300, 340))
+
+
+@pytest.mark.parametrize("architecture", sorted(TINY))
+def test_our_engine_runs_it(tiny: Tiny, architecture: str) -> None:
+    shape = TINY[architecture]
+    with Belle.load(tiny(architecture)) as model:
+        assert model.config["n_layers"] == shape.n_layers
+        assert model.config["vocab_size"] == len(model.tokenizer) == shape.n_vocab
+        (logits,) = model.backend.forward([(model.backend.new_sequence(), IDS)], logits="all")
+        assert model.detokenize(model.tokenize("t0 x")).strip() == "t0 x"
+    assert np.isfinite(logits).all()
+    assert 0.3 < logits.std() < 3  # activations keep their size
+
+
+@pytest.mark.parametrize("architecture", sorted(TINY))
+def test_llama_cpp_computes_the_same(llama_cpp: Any, tiny: Tiny, architecture: str) -> None:
+    rows = []
+    for backend in ("native", "llama.cpp"):
+        with Belle.load(tiny(architecture), backend=backend, threads=1) as model:
+            rows.append(model.backend.forward([(model.backend.new_sequence(), IDS)])[0][0])
+    assert np.corrcoef(rows[0], rows[1])[0, 1] > 0.999
+
+
+def test_the_same_bytes_each_time(tiny: Tiny, tmp_path: Path) -> None:
+    write_synthetic(TINY["bloom"], tmp_path / "again.gguf")
+    assert (tmp_path / "again.gguf").read_bytes() == tiny("bloom").read_bytes()
+
+
+def test_layers_are_not_alike(tiny: Tiny) -> None:
+    file = _core.GgufFile(str(tiny("llama")))
+    first, second = (file.tensor_bytes(f"blk.{layer}.ffn_up.weight") for layer in range(2))
+    assert not np.array_equal(first, second)
+    rows = first.reshape(TINY["llama"].feed_forward, -1)
+    assert len({row.tobytes() for row in rows}) == len(rows)
+
+
+def test_published_sizes() -> None:
+    """Parameters as the models' cards give them."""
+    billions = {
+        name: sum(int(np.prod(size)) for _, size in tensor_shapes(shape)) / 1e9
+        for name, shape in SHAPES.items()
+    }
+    assert billions == pytest.approx(
+        {"belle-7b": 7.069, "belle-llama-7b": 6.738, "belle-llama-13b": 13.016}, abs=1e-3
+    )
+
+
+def test_a_cached_file_is_used_and_a_cut_one_replaced(tmp_path: Path) -> None:
+    shape = TINY["bloom"]
+    path = synthetic_model(shape, folder=tmp_path / "new")
+    content, changed = path.read_bytes(), path.stat().st_mtime_ns
+    assert synthetic_model(shape, folder=tmp_path / "new") == path
+    assert path.stat().st_mtime_ns == changed
+    path.write_bytes(content[:-1000])
+    synthetic_model(shape, folder=tmp_path / "new")
+    assert path.read_bytes() == content
+
+
+def test_the_cache_folder_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLE_CACHE", str(tmp_path))
+    assert synthetic_model(TINY["bloom"]).is_relative_to(tmp_path)
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt(event: ConversionProgress) -> None:
+        if event.done_bytes > event.total_bytes / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        synthetic_model(TINY["bloom"], folder=tmp_path, progress=interrupt)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
+
+
+def test_progress_ends_at_the_size_of_the_file(tmp_path: Path) -> None:
+    events: list[ConversionProgress] = []
+    path = synthetic_model(TINY["llama"], folder=tmp_path, progress=events.append)
+    assert events[-1].done_bytes == events[-1].total_bytes == path.stat().st_size
+    assert len(events) == len(list(tensor_shapes(TINY["llama"])))
+
+
+def test_disk_space_is_checked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1000))
+
+    def refuse(*_arguments: object) -> NoReturn:
+        raise AssertionError("something was written")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(ConversionError, match="disk space"):
+        synthetic_model(TINY["bloom"], folder=tmp_path)
+
+
+def test_a_shape_without_words_of_its_own(tmp_path: Path) -> None:
+    """A vocabulary that special tokens and bytes nearly fill."""
+    shape = Shape("few", "llama", 1, 64, 2, 96, 272, 64)
+    write_synthetic(shape, tmp_path / "few.gguf")
+    with Belle.load(tmp_path / "few.gguf") as model:
+        assert model.config["vocab_size"] == 272

@@ -1,0 +1,63 @@
+"""Checksums for files that the gguf package wrote, and anew for files that a test changed on purpose."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import gguf
+
+from belle_edge.convert.checksums import N_ENTRIES, ChunkHashes, empty_entries, filled_in
+from belle_edge.convert.writer import Header, ModelFile, padding
+
+COPY_BYTES = 16 << 20
+
+
+def metadata_end(reader: gguf.GGUFReader) -> int:
+    """Where the last metadata entry ends."""
+    return end_of(list(reader.fields.values())[-1])
+
+
+def end_of(field: gguf.ReaderField) -> int:
+    return int(field.offset + sum(part.nbytes for part in field.parts))
+
+
+def add_checksums(source: Path, target: Path) -> Path:
+    """A copy with checksums, as the converter writes them. The alignment must be the usual one."""
+    reader = gguf.GGUFReader(source)
+    end, data_offset = metadata_end(reader), int(reader.data_offset)
+    n_data_bytes = source.stat().st_size - data_offset
+    with source.open("rb") as old, target.open("wb", buffering=0) as new:
+        content = bytearray(old.read(end))
+        struct.pack_into("<Q", content, 16, struct.unpack_from("<Q", content, 16)[0] + N_ENTRIES)
+        content += empty_entries(n_data_bytes)
+        new_end = len(content)
+        content += old.read(end_of(reader.tensors[-1].field) - end)
+        content += bytes(padding(len(content)))
+        file = ModelFile(new, Header(bytes(content), new_end, n_data_bytes))
+        old.seek(data_offset)
+        while data := old.read(COPY_BYTES):
+            file.write(data)
+        file.finish()
+    return target
+
+
+def with_checksums(path: Path) -> Path:
+    """The same path, with checksums from now on."""
+    os.replace(add_checksums(path, path.with_name(f"{path.name}.part")), path)
+    return path
+
+
+def renew_checksums(path: Path) -> Path:
+    """Make the checksums of a changed file true again, in place."""
+    reader = gguf.GGUFReader(path)
+    end, data_offset = metadata_end(reader), int(reader.data_offset)
+    data, hashes = path.read_bytes(), ChunkHashes()
+    hashes.update(data[data_offset:])
+    header = bytearray(data[:data_offset])
+    header[end - 8 : end] = bytes(8)
+    path.write_bytes(
+        filled_in(bytes(header), metadata_end=end, data_hashes=hashes.finish()) + data[data_offset:]
+    )
+    return path
