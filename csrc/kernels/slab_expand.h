@@ -107,7 +107,8 @@ struct WideQ8_0 {
   static Vector offset(const uint8_t*) noexcept { return zeros(); }
 };
 
-/// One panel's slab of n_units blocks of 32 columns -> int8 tiles [steps of 64 columns], scales [16].
+/// One panel's slab of n_units blocks of 32 columns -> int8 tiles [steps of 64 columns], scales [16]. Behind an odd
+/// unit half a tile keeps what it held: the activations are zero there.
 template <class Format>
 inline void expand_int8(const uint8_t* units, size_t n_units, uint8_t* tiles, float* scales) noexcept {
   Vector bound = zeros();
@@ -119,7 +120,6 @@ inline void expand_int8(const uint8_t* units, size_t n_units, uint8_t* tiles, fl
   for (size_t u = 0; u < n_units; ++u) {
     Format::requantize(units + u * Format::kUnitBytes, inverse, tiles + u * kUnitTileBytes);
   }
-  if (n_units % 2 != 0) memset(tiles + n_units * kUnitTileBytes, 0, kUnitTileBytes);
 }
 
 }  // namespace
