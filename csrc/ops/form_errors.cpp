@@ -11,7 +11,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kSampleUnits = 4;  // of kWidePanels panels each: 128 rows of a large matrix
+constexpr size_t kSampleUnits = 2;  // of kWidePanels panels each: 64 rows of a large matrix
 constexpr size_t kUnitRows = kWidePanels * kPanelRows;
 
 /// One sample of rows: its exact outputs, and those of each form, [n_tokens, kUnitRows].

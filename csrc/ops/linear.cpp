@@ -81,11 +81,9 @@ void wide_linear(const OpsContext& context, ActivationForm form, LinearInput& in
 }
 
 ActivationForm form_for(const OpsContext& context, LinearInput& input, const Matrix& weight) {
-  if (context.policy == nullptr || !weight.quantized() || input.n_tokens() <= kNarrowTokens) {
-    return ActivationForm::kBlock32;
-  }
+  if (context.policy == nullptr || !weight.quantized()) return ActivationForm::kBlock32;
   if (context.policy->measuring()) context.policy->measure(context, input, weight);
-  return context.policy->form_of(weight);
+  return input.n_tokens() > kNarrowTokens ? context.policy->form_of(weight) : ActivationForm::kBlock32;
 }
 
 }  // namespace
