@@ -196,9 +196,24 @@ void Engine::collect_rows(Span<const BatchEntry> batch, LogitsMode mode) {
 void Engine::run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits) {
   validate(batch);
   collect_rows(batch, mode);
-  size_t next_logit = 0;
-  for (size_t first = 0; first < rows_.size(); first += kMaxPassRows) {
-    const size_t n_rows = std::min(kMaxPassRows, rows_.size() - first);
+  size_t next_logit = 0, first = 0;
+  if (!policy_.any_wide()) return run_rows(first, rows_.size(), check, next_logit, logits);
+  // The kernels that a row meets depend on how many rows its own sequence brings, not on its neighbours: entries that
+  // want the same ones, side by side, go together.
+  for (size_t i = 0; i < batch.size();) {
+    const bool wide = batch[i].tokens.size() > kNarrowTokens;
+    size_t end = first;
+    for (; i < batch.size() && (batch[i].tokens.size() > kNarrowTokens) == wide; ++i) end += batch[i].tokens.size();
+    policy_.set_pass(wide ? PassKind::kWide : PassKind::kNarrow);
+    run_rows(first, end, check, next_logit, logits);
+    first = end;
+  }
+}
+
+// Rows [first, end) in passes; next_logit counts the rows of logits written so far.
+void Engine::run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits) {
+  for (; first < end; first += kMaxPassRows) {
+    const size_t n_rows = std::min(kMaxPassRows, end - first);
     const size_t first_logit = next_logit;
     pass_logit_rows_.clear();
     for (; next_logit < logit_rows_.size() && logit_rows_[next_logit] < first + n_rows; ++next_logit) {

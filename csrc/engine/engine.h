@@ -108,6 +108,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void calibrate();
   void validate(Span<const BatchEntry> batch) const;
   void run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
+  void run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits);
   void collect_rows(Span<const BatchEntry> batch, LogitsMode mode);
   static void commit(Span<const BatchEntry> batch);
   std::vector<uint8_t> save(const Sequence& sequence) const;

@@ -47,6 +47,11 @@ ActivationForm form_named(const std::string& name, const KernelTable& kernels) {
                               "; choices: auto, " + choices);
 }
 
+bool ActivationPolicy::any_wide() const noexcept {
+  const auto wide = [](const ActivationChoice& choice) { return choice.form != ActivationForm::kBlock32; };
+  return default_form_ != ActivationForm::kBlock32 || std::any_of(choices_.begin(), choices_.end(), wide);
+}
+
 void ActivationPolicy::measure(const OpsContext& context, LinearInput& input, const Matrix& weight) {
   if (weight.policy_index == kNoPolicy) return;
   if (choices_.size() <= weight.policy_index) choices_.resize(weight.policy_index + 1);

@@ -26,6 +26,9 @@ struct ActivationChoice {
   FormErrors errors = {};
 };
 
+/// Which kernels a pass may take: those of its number of rows, or, where several sequences share it, always the same.
+enum class PassKind : uint8_t { kByRows, kNarrow, kWide };
+
 class ActivationPolicy {
  public:
   static constexpr double kLargestExcess = 0.06;
@@ -36,6 +39,15 @@ class ActivationPolicy {
 
   ActivationForm form_of(const Matrix& weight) const noexcept {
     return weight.policy_index < choices_.size() ? choices_[weight.policy_index].form : default_form_;
+  }
+
+  /// Whether any matrix takes another form than block32.
+  bool any_wide() const noexcept;
+  /// For the passes that follow.
+  void set_pass(PassKind kind) noexcept { pass_ = kind; }
+  /// Whether an input of n_tokens meets the forms of form_of(), not block32.
+  bool wide_for(size_t n_tokens) const noexcept {
+    return pass_ == PassKind::kByRows ? n_tokens > kNarrowTokens : pass_ == PassKind::kWide;
   }
 
   /// Between begin_measuring() and choose(), every linear() calls measure().
@@ -54,6 +66,7 @@ class ActivationPolicy {
 
  private:
   ActivationForm default_form_;
+  PassKind pass_ = PassKind::kByRows;
   bool measuring_ = false;
   std::vector<ActivationChoice> choices_;  // by Matrix::policy_index
 };

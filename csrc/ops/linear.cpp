@@ -83,7 +83,7 @@ void wide_linear(const OpsContext& context, ActivationForm form, LinearInput& in
 ActivationForm form_for(const OpsContext& context, LinearInput& input, const Matrix& weight) {
   if (context.policy == nullptr || !weight.quantized()) return ActivationForm::kBlock32;
   if (context.policy->measuring()) context.policy->measure(context, input, weight);
-  return input.n_tokens() > kNarrowTokens ? context.policy->form_of(weight) : ActivationForm::kBlock32;
+  return context.policy->wide_for(input.n_tokens()) ? context.policy->form_of(weight) : ActivationForm::kBlock32;
 }
 
 }  // namespace
