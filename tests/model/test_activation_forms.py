@@ -171,7 +171,7 @@ def test_every_matrix_of_the_layers_is_measured(wide_tier: str, model_file: Mode
         assert sorted(choice["errors"]) == sorted(by_error)
         errors = [choice["errors"][form] for form in by_error]
         assert errors == sorted(errors)
-        assert 0 < errors[0]
+        assert errors[0] > 0
         assert errors[-1] < 0.1
         assert 0.01 < choice["weight_error"] < 0.3
     assert choices_of(path, wide_tier, threads=3) == choices
