@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "gguf/ggml_types.h"
 #include "model/data_verifier.h"
-#include "ops/finite.h"
+#include "quant/finite.h"
 #include "quant/quantize.h"
 
 namespace belle {
@@ -97,8 +97,9 @@ Buffer WeightLoader::load(ThreadPool& pool) {
   for (const MatrixRequest& request : matrices_) {
     gguf_.mapping().check_unchanged();
     verifier.verify(*request.tensor);
-    if (!all_finite(pool, *request.target, gguf_.tensor_data(*request.tensor))) fail_not_finite(*request.tensor);
-    pack_matrix(pool, *request.target, gguf_.tensor_data(*request.tensor), next);
+    if (!pack_matrix(pool, *request.target, gguf_.tensor_data(*request.tensor), next)) {
+      fail_not_finite(*request.tensor);
+    }
     gguf_.mapping().drop_pages(request.tensor->offset_bytes, request.tensor->n_bytes);
     request.target->panels = next;
     next += round_up(request.target->image_bytes(), kTensorAlignment);
