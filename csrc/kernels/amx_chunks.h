@@ -46,31 +46,13 @@ inline void scale_quarter(const Pending& pending, size_t quarter) noexcept {
 }
 
 template <class Format>
-class Int8Chunk {
+class Int8Chunk : public SlabWeights<Format> {
  public:
   using Session = TileSession;
-  static constexpr size_t kSlabs = 2;
-  static constexpr size_t kColumns = kSlabs * kSlabColumns;
-
-  Int8Chunk(const Block& block, size_t chunk, Prefetch& prefetch) noexcept
-      : block_(block),
-        prefetch_(prefetch),
-        tiles_(block.args->n_tokens, block.args->k),
-        first_slab_(chunk * kSlabs),
-        n_slabs_(smaller(kSlabs, tiles_.n_slabs() - first_slab_)) {}
+  using SlabWeights<Format>::kSlabs;
+  using SlabWeights<Format>::SlabWeights;
 
   static size_t steps_of(const Block& block) noexcept { return kSlabs * Int8Tiles::kSlabSteps * tile_blocks_of(block); }
-
-  void expand() noexcept {
-    for (size_t s = 0; s < n_slabs_; ++s) {
-      const size_t first_unit = (first_slab_ + s) * kSlabColumns / kBlockSize;
-      const size_t n_units = smaller(kSlabColumns / kBlockSize, block_.args->k / kBlockSize - first_unit);
-      for (size_t p = 0; p < block_.n_panels; ++p) {
-        const uint8_t* units = block_.panels + p * block_.panel_bytes + first_unit * Format::kUnitBytes;
-        expand_int8<Format>(units, n_units, weights_of(s, p), block_.scratch->weight_scales[s][p]);
-      }
-    }
-  }
 
   template <int token_tiles, int row_tiles>
   void run(size_t t, size_t r) noexcept {
@@ -106,19 +88,18 @@ class Int8Chunk {
   }
 
  private:
-  static constexpr size_t kPanelTileBytes = Int8Tiles::kSlabSteps * kTileBytes;
+  using SlabWeights<Format>::block_;
+  using SlabWeights<Format>::prefetch_;
+  using SlabWeights<Format>::tiles_;
+  using SlabWeights<Format>::first_slab_;
+  using SlabWeights<Format>::n_slabs_;
+  using SlabWeights<Format>::kPanelTileBytes;
+  using SlabWeights<Format>::weights_of;
 
-  uint8_t* weights_of(size_t slab, size_t panel) const noexcept {
-    return block_.scratch->weights + (slab * kBlockPanels + panel) * kPanelTileBytes;
-  }
   static size_t tile_blocks_of(const Block& block) noexcept {
     return quotient_up(block.n_token_tiles, 2) * quotient_up(block.n_panels, 2);
   }
 
-  const Block& block_;
-  Prefetch& prefetch_;
-  const Int8Tiles tiles_;
-  const size_t first_slab_, n_slabs_;
   Pending pending_ = {};
   size_t next_spill_ = 0;
 };

@@ -10,18 +10,11 @@ namespace {
 constexpr size_t kSlabTokens = 8;  // of a tile: 16 sums, 2 vectors of weights, activations
 
 template <class Format>
-class SlabChunk {
+class SlabChunk : public SlabWeights<Format> {
  public:
   struct Session {};
-  static constexpr size_t kSlabs = 2;
-  static constexpr size_t kColumns = kSlabs * kSlabColumns;
-
-  SlabChunk(const Block& block, size_t chunk, Prefetch& prefetch) noexcept
-      : block_(block),
-        prefetch_(prefetch),
-        tiles_(block.args->n_tokens, block.args->k),
-        first_slab_(chunk * kSlabs),
-        n_slabs_(smaller(kSlabs, tiles_.n_slabs() - first_slab_)) {}
+  using SlabWeights<Format>::kSlabs;
+  using SlabWeights<Format>::SlabWeights;
 
   /// Calls of prefetch_.advance() per chunk.
   static size_t steps_of(const Block& block) noexcept {
@@ -29,16 +22,13 @@ class SlabChunk {
   }
 
   void expand() noexcept {
+    SlabWeights<Format>::expand();
     for (size_t s = 0; s < n_slabs_; ++s) {
-      const size_t first_unit = (first_slab_ + s) * kSlabColumns / kBlockSize;
-      const size_t n_units = smaller(kSlabColumns / kBlockSize, block_.args->k / kBlockSize - first_unit);
       for (size_t p = 0; p < block_.n_panels; ++p) {
-        const uint8_t* units = block_.panels + p * block_.panel_bytes + first_unit * Format::kUnitBytes;
-        uint8_t* weights = weights_of(s, p);
-        expand_int8<Format>(units, n_units, weights, block_.scratch->weight_scales[s][p]);
         __m512i sums = _mm512_setzero_si512();  // [16 rows] of 128 * weight
         for (size_t at = 0; at < tiles_.steps_of(first_slab_ + s) * kTileBytes; at += kTileRowBytes) {
-          sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(static_cast<char>(128)), load_bytes(weights + at));
+          const __m512i weights = load_bytes(weights_of(s, p) + at);
+          sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(static_cast<char>(128)), weights);
         }
         _mm512_storeu_si512(block_.scratch->starts[s][p], _mm512_sub_epi32(_mm512_setzero_si512(), sums));
       }
@@ -58,11 +48,13 @@ class SlabChunk {
   void finish() noexcept {}
 
  private:
-  static constexpr size_t kPanelTileBytes = Int8Tiles::kSlabSteps * kTileBytes;
-
-  uint8_t* weights_of(size_t slab, size_t panel) const noexcept {
-    return block_.scratch->weights + (slab * kBlockPanels + panel) * kPanelTileBytes;
-  }
+  using SlabWeights<Format>::block_;
+  using SlabWeights<Format>::prefetch_;
+  using SlabWeights<Format>::tiles_;
+  using SlabWeights<Format>::first_slab_;
+  using SlabWeights<Format>::n_slabs_;
+  using SlabWeights<Format>::kPanelTileBytes;
+  using SlabWeights<Format>::weights_of;
 
   // Tokens [first, first + kSlabTokens) of a token tile against row_tiles panels, one slab.
   template <int row_tiles>
@@ -99,11 +91,6 @@ class SlabChunk {
       }
     }
   }
-
-  const Block& block_;
-  Prefetch& prefetch_;
-  const Int8Tiles tiles_;
-  const size_t first_slab_, n_slabs_;
 };
 
 constexpr WideKernels kSlab256Kernels = wide_kernels<SlabChunk>(int8_packed_bytes, pack_int8<128>);

@@ -60,6 +60,44 @@ class Prefetch {
   size_t panel_stride_, lines_per_panel_, lines_left_, lines_per_call_, panel_left_;
 };
 
+/// What the Chunks of int8 slabs share: two slabs of the block's weights in scratch.
+template <class Format>
+class SlabWeights {
+ public:
+  static constexpr size_t kSlabs = 2;
+  static constexpr size_t kColumns = kSlabs * kSlabColumns;
+
+  SlabWeights(const Block& block, size_t chunk, Prefetch& prefetch) noexcept
+      : block_(block),
+        prefetch_(prefetch),
+        tiles_(block.args->n_tokens, block.args->k),
+        first_slab_(chunk * kSlabs),
+        n_slabs_(smaller(kSlabs, tiles_.n_slabs() - first_slab_)) {}
+
+  void expand() noexcept {
+    for (size_t s = 0; s < n_slabs_; ++s) {
+      const size_t first_unit = (first_slab_ + s) * kSlabColumns / kBlockSize;
+      const size_t n_units = smaller(kSlabColumns / kBlockSize, block_.args->k / kBlockSize - first_unit);
+      for (size_t p = 0; p < block_.n_panels; ++p) {
+        const uint8_t* units = block_.panels + p * block_.panel_bytes + first_unit * Format::kUnitBytes;
+        expand_int8<Format>(units, n_units, weights_of(s, p), block_.scratch->weight_scales[s][p]);
+      }
+    }
+  }
+
+ protected:
+  static constexpr size_t kPanelTileBytes = Int8Tiles::kSlabSteps * kTileBytes;
+
+  uint8_t* weights_of(size_t slab, size_t panel) const noexcept {
+    return block_.scratch->weights + (slab * kBlockPanels + panel) * kPanelTileBytes;
+  }
+
+  const Block& block_;
+  Prefetch& prefetch_;
+  const Int8Tiles tiles_;
+  const size_t first_slab_, n_slabs_;
+};
+
 // Calls body<token_tiles, row_tiles>(token tile, row tile) for the block's 2 x 2 tiles, and what is left at the edges.
 template <class Body>
 inline void for_each_tile_block(const Block& block, Body& body) noexcept {
