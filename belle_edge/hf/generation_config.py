@@ -142,7 +142,10 @@ class GenerationConfig:
                 setattr(self, name, value)
             elif name in _NOT_DONE:
                 if not any(value is neutral or value == neutral for neutral in _NOT_DONE[name]):
-                    raise ValueError(f"[generate] {name}={value!r} is not implemented here: leave it out")
+                    raise ValueError(
+                        f"[generate] {name}={value!r} is not implemented by this engine, and without it the answer "
+                        "would be another: leave it out, or run the original checkpoint with transformers"
+                    )
             elif name in _WITHOUT_EFFECT or not strict:
                 _log.debug("generate: %s=%r has no effect here", name, value)
             else:

@@ -153,7 +153,10 @@ class HfModel:
             name for name in options.keys() - _FORWARD_WITHOUT_EFFECT if options[name] is not None
         )
         if unknown:
-            raise ValueError(f"[model] argument '{unknown[0]}' is not implemented here")
+            raise ValueError(
+                f"[model] argument '{unknown[0]}' is not implemented by this engine: leave it out, "
+                "or run the original checkpoint with transformers"
+            )
         rows = token_rows(input_ids)
         visible = spans(rows, attention_mask, pad_id=None)
         for row, (start, end) in zip(rows, visible, strict=True):

@@ -37,14 +37,18 @@ def header_is_damaged(source: Path, path: Path) -> bool:
     return path.read_bytes()[:n_bytes] != source.read_bytes()[:n_bytes]
 
 
+def write_many_damaged(source: Path, folder: Path, model: tuple[str, str]) -> list[Path]:
+    first = 1000 * MODELS.index(model)
+    return [write_damaged(source, folder, seed) for seed in range(first, first + SEEDS_PER_MODEL)]
+
+
 @pytest.mark.parametrize(("architecture", "type"), MODELS)
 def test_randomly_damaged_files(
     converted_model: SmallModel, tmp_path: Path, architecture: str, type: str
 ) -> None:
     pytest.importorskip("resource", reason="memory limits need POSIX")
-    first = 1000 * MODELS.index((architecture, type))
     source = converted_model(architecture, type)
-    paths = [write_damaged(source, tmp_path, seed) for seed in range(first, first + SEEDS_PER_MODEL)]
+    paths = write_many_damaged(source, tmp_path, (architecture, type))
     outcomes = outcomes_of_files(paths, COMMANDS)
     counts = Counter(
         (command, "runs" if outcome == "runs" else "refused") for _, command, outcome in outcomes
@@ -66,9 +70,8 @@ def test_randomly_damaged_foreign_files(
 ) -> None:
     """Their damage gets past the reader, to the tokenizer's tables and the weights."""
     pytest.importorskip("resource", reason="memory limits need POSIX")
-    first = 1000 * MODELS.index((architecture, type))
     source = small_model(architecture, type)
-    paths = [write_damaged(source, tmp_path, seed) for seed in range(first, first + SEEDS_PER_MODEL)]
+    paths = write_many_damaged(source, tmp_path, (architecture, type))
     outcomes = outcomes_of_files(paths, COMMANDS)
     counts = Counter((command, outcome == "runs") for _, command, outcome in outcomes)
     assert sum(counts.values()) == 3 * SEEDS_PER_MODEL
