@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import gguf
 import numpy as np
@@ -48,31 +49,46 @@ def filled_in(header: bytes, *, metadata_end: int, data_hashes: list[int]) -> by
 
 
 class ChunkHashes:
-    """Hashes each chunk of the bytes that go by."""
+    """Hashes each chunk of the data section that goes by from its first byte to its last."""
 
-    def __init__(self) -> None:
-        self._hashes: list[int] = []
+    def __init__(self, n_data_bytes: int) -> None:
+        self._n_bytes = n_data_bytes
+        self._hashes: list[int | None] = [None] * -(-n_data_bytes // CHUNK_BYTES)
+        self._next = 0  # offset up to which `_started` reaches
         self._started = bytearray()  # the chunk that is not full yet
 
-    def update(self, data: bytes | memoryview) -> None:
-        """Take the next bytes."""
+    def update(self, offset: int, data: bytes | memoryview) -> None:
+        """Take the bytes at `offset` of the data section."""
         view = memoryview(data).cast("B")
-        if self._started:
-            missing = CHUNK_BYTES - len(self._started)
-            self._started += view[:missing]
-            view = view[missing:]
-            if len(self._started) < CHUNK_BYTES:
+        if offset != self._next or not self._started:
+            self._started = bytearray()
+            skipped = min(len(view), -offset % CHUNK_BYTES)
+            view, offset = view[skipped:], offset + skipped
+        self._next = offset + len(view)
+        while view:
+            index = (self._next - len(view)) // CHUNK_BYTES
+            size = min(CHUNK_BYTES, self._n_bytes - index * CHUNK_BYTES)
+            missing = size - len(self._started)
+            if len(view) < missing:
+                self._started += view
                 return
-            self._hashes.append(_core.xxh64(self._started))
-        n_full = len(view) // CHUNK_BYTES * CHUNK_BYTES
-        self._hashes += [
-            _core.xxh64(view[start : start + CHUNK_BYTES]) for start in range(0, n_full, CHUNK_BYTES)
-        ]
-        self._started = bytearray(view[n_full:])
+            if self._started:
+                self._started += view[:missing]
+                self._hashes[index] = _core.xxh64(self._started)
+                self._started = bytearray()
+            else:
+                self._hashes[index] = _core.xxh64(view[:missing])
+            view = view[missing:]
 
-    def finish(self) -> list[int]:
-        """The hashes, a shorter last chunk included."""
-        return [*self._hashes, _core.xxh64(self._started)] if self._started else self._hashes
+    def finish(self, read: Callable[[int, int], bytes]) -> list[int]:
+        """All hashes. read: gives (offset, n_bytes) of the data section, for chunks that came in parts."""
+        self._hashes = [
+            _core.xxh64(read(index * CHUNK_BYTES, min(CHUNK_BYTES, self._n_bytes - index * CHUNK_BYTES)))
+            if known is None
+            else known
+            for index, known in enumerate(self._hashes)
+        ]
+        return [known for known in self._hashes if known is not None]
 
 
 def _entry(name: str, kind: gguf.GGUFValueType, value: bytes) -> bytes:

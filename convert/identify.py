@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from belle_edge.convert.sources.hf import Checkpoint
+from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.errors import ConversionError
 from belle_edge.prompts import FAMILIES
 
@@ -112,7 +111,7 @@ def identify(
         raise ConversionError(
             f"[family] unknown family {family!r}: expected one of {', '.join(FAMILIES)}, none"
         )
-    names = [checkpoint.repo_id, checkpoint.config.get("_name_or_path"), checkpoint.folder.absolute().name]
+    names = [checkpoint.repo_id, checkpoint.config.get("_name_or_path"), checkpoint.files.name]
     candidates = [
         name.replace("\\", "/").rstrip("/").split("/")[-1] for name in names if isinstance(name, str) and name
     ]
@@ -126,7 +125,7 @@ def identify(
         if guess_warning and family is None:
             warnings.append(guess_warning)
     chosen = (None if family == "none" else family) if family is not None else guess
-    card = read_model_card(checkpoint.folder / "README.md")
+    card = read_model_card(checkpoint.files.read("README.md") or b"")
     return Identity(
         family=chosen,
         name=name or (checkpoint.repo_id.split("/")[-1] if checkpoint.repo_id else None),
@@ -170,9 +169,9 @@ def _guess_family(
     )
 
 
-def read_model_card(path: Path) -> dict[str, str]:
+def read_model_card(content: bytes) -> dict[str, str]:
     """The simple `key: value` lines of a model card's front matter; empty without one."""
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    text = content.decode("utf-8", errors="replace")
     if not text.startswith("---"):
         return {}
     front_matter = text[3:].split("\n---", 1)[0]

@@ -9,7 +9,7 @@ import gguf
 
 from belle_edge.convert.architectures.base import MappedModel, Metadata
 from belle_edge.convert.identify import Identity
-from belle_edge.convert.sources.hf import Checkpoint
+from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.prompts import FAMILIES
 
@@ -88,7 +88,7 @@ def _belle_keys(checkpoint: Checkpoint, identity: Identity) -> Metadata:
             metadata[f"belle.sampling.{key}"] = float(family.preset[key])
         metadata["belle.sampling.top_k"] = int(family.preset["top_k"])
     for name in _HASHED_FILES:
-        path = checkpoint.folder / name
-        if path.is_file():
-            metadata[f"belle.source.sha256.{name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = checkpoint.files.read(name)
+        if content is not None:
+            metadata[f"belle.source.sha256.{name}"] = hashlib.sha256(content).hexdigest()
     return metadata

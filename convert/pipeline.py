@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +11,17 @@ from belle_edge.convert.architectures import read_model
 from belle_edge.convert.architectures.base import MappedModel
 from belle_edge.convert.identify import Identity, identify
 from belle_edge.convert.metadata import build_metadata, display_name
-from belle_edge.convert.progress import ConversionProgress, ProgressCallback
-from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, converted_blocks, plan
+from belle_edge.convert.partial_file import check_free_space, check_target, partial_file
+from belle_edge.convert.progress import ProgressCallback, ProgressMeter
+from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, encode, main_type, plan
+from belle_edge.convert.read_ahead import read_ahead
+from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
-from belle_edge.convert.sources.hf import Checkpoint, open_checkpoint
+from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.vocabulary import TokenizerTables
-from belle_edge.convert.writer import (
-    Header,
-    ModelFile,
-    atomic_file,
-    build_header,
-    check_free_space,
-    check_target,
-    padding,
-)
+from belle_edge.convert.writer import Header, ModelFile, build_header
 from belle_edge.errors import ConversionError
 
 
@@ -32,9 +29,10 @@ def convert(
     src: str | Path,
     out: str | Path | None = None,
     *,
-    type: str = "q4_0",
+    type: str | None = None,
     family: str | None = None,
     force: bool = False,
+    resume: bool = False,
     dry_run: bool = False,
     threads: int = 0,
     revision: str | None = None,
@@ -42,11 +40,12 @@ def convert(
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
 
-    src: a Hugging Face folder, or a hub id (then `revision` may name a branch, tag or commit).
+    src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit).
     out: the file to write; it appears only when it is complete. May be left out with `dry_run`.
-    type: of the matrices: f32, f16, bf16, q4_0, q4_1 or q8_0. Norms and biases are always f32.
+    type: of the matrices: f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0. Norms and biases are always f32.
     family: prompt family (belle, belle-llama, belle-ext, belle-v2, none) in place of the recognised one.
-    force: overwrite an existing `out`.
+    force: overwrite an existing `out`, and drop an interrupted conversion of it.
+    resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
     progress: called after every block of a few MB.
@@ -58,17 +57,16 @@ def convert(
     if target is None and not dry_run:
         raise ConversionError("[out] no output file given")
     if target is not None and not dry_run:
-        check_target(target, force=force)
+        check_target(target, force=force, resume=resume)
 
-    job = _prepare(open_checkpoint(src, revision=revision), type=type, family=family)
+    job = _prepare(open_checkpoint(src, SourceOptions(revision=revision)), type=type, family=family)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
-        _write(target, job.header, job.planned, threads=threads, progress=progress)
+        _write(target, job, resume=resume, threads=threads, progress=progress)
     return _report(
         job,
         source=str(src),
         target=target,
-        type=type,
         dry_run=dry_run,
         seconds=time.monotonic() - start,
     )
@@ -83,22 +81,32 @@ class _Job:
     tables: TokenizerTables
     identity: Identity
     planned: list[PlannedTensor]
+    type: str  # that the file is named by
     header: Header
     warnings: list[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what decides the output: header, types, and the state of the files it is made from."""
+        digest = hashlib.sha256(self.header.content)
+        for source in self.checkpoint.weight_files:
+            digest.update(f"\0{source.stamp}".encode())
+        return digest.hexdigest()
 
     @property
     def output_bytes(self) -> int:
         return self.header.file_bytes
 
 
-def _prepare(checkpoint: Checkpoint, *, type: str, family: str | None) -> _Job:
+def _prepare(checkpoint: Checkpoint, *, type: str | None, family: str | None) -> _Job:
     model = read_model(checkpoint.config, checkpoint.weights)
     identity = identify(
         checkpoint, architecture=model.architecture, n_vocab_rows=model.n_vocab_rows, family=family
     )
     tables = read_tokenizer(checkpoint, n_vocab_rows=model.n_vocab_rows)
     planned = plan(model.tensors, type=type)
-    metadata = build_metadata(checkpoint, model, tables, identity, type=type)
+    chosen_type = main_type(planned, type=type)
+    metadata = build_metadata(checkpoint, model, tables, identity, type=chosen_type)
     warnings = [*model.warnings, *tables.warnings, *identity.warnings]
     if "tokenizer.chat_template" not in metadata:
         warnings.append(
@@ -106,39 +114,30 @@ def _prepare(checkpoint: Checkpoint, *, type: str, family: str | None) -> _Job:
             " chat programs will guess"
         )
     header = build_header(model.architecture, metadata, planned)
-    return _Job(checkpoint, model, tables, identity, planned, header, warnings)
+    return _Job(checkpoint, model, tables, identity, planned, chosen_type, header, warnings)
 
 
-def _write(
-    target: Path,
-    header: Header,
-    planned: list[PlannedTensor],
-    *,
-    threads: int,
-    progress: ProgressCallback | None,
-) -> None:
-    total_bytes = sum(tensor.tensor.source.n_bytes for tensor in planned)
-    done_bytes = 0
-    with atomic_file(target) as file:
-        output = ModelFile(file, header)
-        for tensor in planned:
-            n_written = 0
-            for data, n_source_bytes in converted_blocks(tensor, threads=threads):
-                output.write(data.data)
-                n_written += data.nbytes
-                done_bytes += n_source_bytes
-                if progress is not None:
-                    progress(ConversionProgress(tensor.name, done_bytes, total_bytes))
-            if n_written != tensor.n_bytes:
-                raise ConversionError(
-                    f"[{tensor.name}] expected {tensor.n_bytes} bytes, produced {n_written}"
-                )
-            output.write(bytes(padding(n_written)))
+def _write(target: Path, job: _Job, *, resume: bool, threads: int, progress: ProgressCallback | None) -> None:
+    offsets = dict(zip((tensor.name for tensor in job.planned), job.header.offsets, strict=True))
+    with partial_file(target, conversion=job.fingerprint, resume=resume) as (file, journal):
+        output = ModelFile(file, job.header)
+        meter = ProgressMeter(job.planned, done=journal.tensors, report=progress)
+        passes = reading_order(job.checkpoint.weight_files, job.planned, journal)
+        for event in read_ahead(source_blocks(passes)):
+            if isinstance(event, FileRead):
+                journal.note_file(event.name)
+                continue
+            encoded = encode(event.tensor, event.rows, threads=threads)
+            for offset, data in event.placed(encoded):
+                output.write_at(offsets[event.tensor.name] + offset, data.data)
+            if event.is_last:
+                journal.note_tensor(event.tensor.name)
+            meter.advance(event)
         output.finish()
 
 
 def _report(
-    job: _Job, *, source: str, target: Path | None, type: str, dry_run: bool, seconds: float
+    job: _Job, *, source: str, target: Path | None, dry_run: bool, seconds: float
 ) -> ConversionReport:
     model = job.model
     return ConversionReport(
@@ -146,7 +145,7 @@ def _report(
         output=str(target) if target is not None else None,
         dry_run=dry_run,
         architecture=model.architecture,
-        type=type,
+        type=job.type,
         name=display_name(job.identity, model),
         family=job.identity.family,
         license=job.identity.license.id if job.identity.license else None,
@@ -175,6 +174,6 @@ def _report(
 
 
 def _conversion_memory_bytes(job: _Job) -> int:
-    """Upper estimate: interpreter, torch, tokenizer as Python objects, a block read, widened, converted."""
-    needs_torch = any(tensor.tensor.source.file.endswith(".bin") for tensor in job.planned)
-    return (64 << 20) + (160 << 20) * needs_torch + 12 * len(job.header.content) + 5 * BLOCK_BYTES
+    """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered."""
+    reordered = max((t.n_bytes for t in job.planned if t.tensor.row_order is not None), default=0)
+    return (64 << 20) + 12 * len(job.header.content) + 7 * BLOCK_BYTES + reordered

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from belle_edge.convert.quantize import PlannedTensor
+    from belle_edge.convert.reading import SourceBlock
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,23 @@ class ConversionProgress:
 
 
 ProgressCallback = Callable[[ConversionProgress], None]
+
+
+class ProgressMeter:
+    """Counts source bytes; what an earlier run has done counts from the start."""
+
+    def __init__(
+        self, planned: Sequence[PlannedTensor], *, done: Collection[str], report: ProgressCallback | None
+    ) -> None:
+        self._report = report
+        self._total = sum(tensor.tensor.source.n_bytes for tensor in planned)
+        self._done = sum(tensor.tensor.source.n_bytes for tensor in planned if tensor.name in done)
+
+    def advance(self, block: SourceBlock) -> None:
+        """A block has been converted and written."""
+        self._done += block.n_source_bytes
+        if self._report is not None:
+            self._report(ConversionProgress(block.tensor.name, self._done, self._total))
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""The plan (which tensor is stored as which type, how large it is) and its execution, block by block."""
+"""The plan (which tensor is stored as which type, how large it is) and the encoding of a block of rows."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from belle_edge import _core
 from belle_edge.convert.architectures.base import MappedTensor
-from belle_edge.convert.sources.tensors import RowIndex, to_float32
+from belle_edge.convert.sources.tensors import BlockTensor, to_float32
 from belle_edge.errors import ConversionError
 
 TYPES = ("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0")
+DEFAULT_TYPE = "q4_0"
 BLOCK_BYTES = 16 << 20  # source bytes read, quantized and written at a time
 _F16_LIMIT = 65520.0  # from here on a float rounds to infinity in f16
 
@@ -37,30 +39,51 @@ class PlannedTensor:
     def shape(self) -> tuple[int, ...]:
         return self.tensor.shape
 
+    @property
+    def is_repacked(self) -> bool:
+        """Whether the source's own blocks are taken over as they are."""
+        source = self.tensor.source
+        return isinstance(source, BlockTensor) and source.block_type == self.type
 
-def plan(tensors: list[MappedTensor], *, type: str) -> list[PlannedTensor]:
-    """Choose the type of every tensor: `type` for matrices, f32 for norms and biases.
 
-    Matrices whose rows a block of `type` does not divide become f16, or f32 where a value is too large for
-    f16 (only those are read for it). Raises ConversionError for an unknown type.
+def plan(tensors: list[MappedTensor], *, type: str | None) -> list[PlannedTensor]:
+    """Choose the type of every tensor.
+
+    Norms and biases are f32. Matrices become `type` (None: q4_0); those that come in blocks of a GGUF type keep these
+    unless `type` is a float type, and beside such matrices None means f16. Matrices whose rows a block of `type` does
+    not divide become f16, or f32 where a value is too large for f16 (only those are read for it). Raises
+    ConversionError for an unknown type.
     """
-    known = _core.weight_types()
-    if type not in TYPES or type not in known:
+    if type is not None and (type not in TYPES or type not in _core.weight_types()):
         raise ConversionError(f"[type] unknown type {type!r}: expected one of {', '.join(TYPES)}")
-    planned = []
-    for tensor in tensors:
-        chosen, reason = type, None
-        if len(tensor.shape) == 1:
-            chosen = "f32"
-        elif tensor.shape[-1] % known[type]["block_size"]:
-            chosen = "f16" if fits_f16(tensor) else "f32"
-            reason = f"rows of {tensor.shape[-1]} are not a multiple of {known[type]['block_size']}"
-            reason += "" if chosen == "f16" else ", and a value exceeds f16"
-        info = known[chosen]
-        n_values = math.prod(tensor.shape)
-        n_bytes = n_values // info["block_size"] * info["block_bytes"]
-        planned.append(PlannedTensor(tensor, chosen, info["ggml_id"], n_bytes, reason))
-    return planned
+    in_blocks = any(isinstance(tensor.source, BlockTensor) for tensor in tensors)
+    return [_planned(tensor, type, default="f16" if in_blocks else DEFAULT_TYPE) for tensor in tensors]
+
+
+def _planned(tensor: MappedTensor, type: str | None, *, default: str) -> PlannedTensor:
+    known, source = _core.weight_types(), tensor.source
+    chosen, reason = type or default, None
+    if isinstance(source, BlockTensor) and (type is None or known[type]["quantized"]):
+        chosen = source.block_type
+    elif len(tensor.shape) == 1:
+        chosen = "f32"
+    elif tensor.shape[-1] % known[chosen]["block_size"]:
+        reason = f"rows of {tensor.shape[-1]} are not a multiple of {known[chosen]['block_size']}"
+        chosen = "f16" if fits_f16(tensor) else "f32"
+        reason += "" if chosen == "f16" else ", and a value exceeds f16"
+    info = known[chosen]
+    n_bytes = math.prod(tensor.shape) // info["block_size"] * info["block_bytes"]
+    return PlannedTensor(tensor, chosen, info["ggml_id"], n_bytes, reason)
+
+
+def main_type(planned: list[PlannedTensor], *, type: str | None) -> str:
+    """The type a file is named by: the one asked for, or that of most matrix values."""
+    counts: Counter[str] = Counter()
+    for tensor in planned:
+        if len(tensor.shape) > 1:
+            counts[tensor.type] += math.prod(tensor.shape)
+    kept = any(tensor.is_repacked for tensor in planned)
+    return counts.most_common(1)[0][0] if kept else type or DEFAULT_TYPE
 
 
 def fits_f16(tensor: MappedTensor) -> bool:
@@ -68,44 +91,43 @@ def fits_f16(tensor: MappedTensor) -> bool:
     if tensor.source.dtype == "f16":
         return True
     return all(
-        float(np.max(np.abs(to_float32(tensor.source.rows(index))), initial=0.0)) < _F16_LIMIT
-        for index, _ in row_blocks(tensor)
+        float(np.max(np.abs(to_float32(tensor.source.rows(start, stop))), initial=0.0)) < _F16_LIMIT
+        for start, stop in row_blocks(tensor)
     )
 
 
-def row_blocks(tensor: MappedTensor) -> Iterator[tuple[RowIndex, int]]:
-    """(source rows, source bytes) of each block of a tensor, in the order in which the GGUF stores them."""
+def row_blocks(tensor: MappedTensor) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the source rows of each block of a tensor."""
     n_rows = tensor.shape[0]
     row_bytes = max(1, tensor.source.n_bytes // max(1, n_rows))
     step = max(1, BLOCK_BYTES // row_bytes)
     for start in range(0, n_rows, step):
-        stop = min(start + step, n_rows)
-        index: RowIndex = slice(start, stop) if tensor.row_order is None else tensor.row_order[start:stop]
-        yield index, (stop - start) * row_bytes
+        yield start, min(start + step, n_rows)
 
 
-def converted_blocks(planned: PlannedTensor, *, threads: int = 0) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    """(GGUF bytes, source bytes they come from) of each block of a tensor.
+def read_rows(planned: PlannedTensor, start: int, stop: int) -> NDArray[np.generic]:
+    """Source rows start … stop as `encode` takes them: of a repacked tensor its blocks, else values."""
+    source = planned.tensor.source
+    if planned.is_repacked and isinstance(source, BlockTensor):
+        return source.blocks(start, stop)
+    return source.rows(start, stop)
+
+
+def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 0) -> NDArray[np.uint8]:
+    """The GGUF bytes of rows from `read_rows`, [rows, bytes per row]; of a vector [values, 4].
 
     Raises ConversionError naming the tensor for values that are not finite, or too large for f16.
     """
+    if planned.is_repacked:
+        return np.asarray(rows, dtype=np.uint8)
+    matrix = rows[:, np.newaxis] if rows.ndim == 1 else rows
     source = planned.tensor.source
-    for index, n_source_bytes in row_blocks(planned.tensor):
-        rows = source.rows(index)
-        if rows.ndim == 1:
-            rows = rows[np.newaxis, :]
-        try:
-            data = _core.quantize(np.ascontiguousarray(rows), planned.type, threads=threads)
-        except ValueError as error:
-            raise ConversionError(f"[{source.file}] {source.name}: {error}") from None
-        if planned.type == "f16" and rows.dtype != np.float16:
-            _check_f16(planned, data)
-        yield data, n_source_bytes
-
-
-def _check_f16(planned: PlannedTensor, data: NDArray[np.uint8]) -> None:
-    if np.isinf(data.view(np.float16)).any():
-        source = planned.tensor.source
+    try:
+        data = _core.quantize(np.ascontiguousarray(matrix), planned.type, threads=threads)
+    except ValueError as error:
+        raise ConversionError(f"[{source.file}] {source.name}: {error}") from None
+    if planned.type == "f16" and rows.dtype != np.float16 and np.isinf(data.view(np.float16)).any():
         raise ConversionError(
             f"[{source.file}] {source.name}: a value is too large for f16; use --type bf16 or f32"
         )
+    return data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
@@ -15,21 +14,21 @@ _MAX_TOKENS = 1 << 24  # far above every vocabulary; keeps a damaged file from f
 _BPE_MODEL = 2  # TrainerSpec.ModelType.BPE
 
 
-def read_tokenizer_model(path: Path) -> TokenizerTables:
+def read_tokenizer_model(name: str, content: bytes) -> TokenizerTables:
     """Tables from SentencePiece's own file. ConversionError when it is damaged or not of the BPE kind."""
     protocol: Any = import_module("sentencepiece.sentencepiece_model_pb2")
     decode_error: Any = import_module("google.protobuf.message").DecodeError
     model = protocol.ModelProto()
     try:
-        model.ParseFromString(path.read_bytes())
+        model.ParseFromString(content)
     except decode_error:
-        raise ConversionError(f"[{path.name}] damaged SentencePiece model: download it again") from None
+        raise ConversionError(f"[{name}] damaged SentencePiece model: download it again") from None
     if not model.pieces:
-        raise ConversionError(f"[{path.name}] a SentencePiece model without pieces")
+        raise ConversionError(f"[{name}] a SentencePiece model without pieces")
     if model.trainer_spec.model_type != _BPE_MODEL:
         kind = protocol.TrainerSpec.ModelType.Name(model.trainer_spec.model_type)
         raise ConversionError(
-            f"[{path.name}] SentencePiece model type {kind}: GGUF's llama tokenizer is of type BPE only"
+            f"[{name}] SentencePiece model type {kind}: GGUF's llama tokenizer is of type BPE only"
         )
     ids = model.trainer_spec
     tables = TokenizerTables(
@@ -48,7 +47,7 @@ def read_tokenizer_model(path: Path) -> TokenizerTables:
     )
     if model.normalizer_spec.precompiled_charsmap:
         tables.warnings.append(
-            f"{path.name} normalizes text ({model.normalizer_spec.name}); GGUF's llama tokenizer does not"
+            f"{name} normalizes text ({model.normalizer_spec.name}); GGUF's llama tokenizer does not"
         )
     return tables
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from belle_edge.convert.byte_level_tables import is_byte_level, read_byte_level_json
 from belle_edge.convert.sentencepiece_tables import read_sentencepiece_json, read_tokenizer_model
-from belle_edge.convert.sources.hf import Checkpoint, check_real_file
+from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.sources.files import check_real
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import ConversionError
 
@@ -35,17 +36,17 @@ def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTab
 
 def _read_tables(checkpoint: Checkpoint, tokenizer: dict[str, Any] | None) -> TokenizerTables:
     """The base vocabulary. A tokenizer.json of another structure ends in TypeError and its like."""
-    model_path = checkpoint.folder / "tokenizer.model"
+    model = checkpoint.files.read("tokenizer.model")
     if tokenizer is not None:
         _check_bpe(tokenizer)
         if is_byte_level(tokenizer):
             return read_byte_level_json(tokenizer)
-    if model_path.is_file():
-        check_real_file(model_path)
-        return read_tokenizer_model(model_path)
+    if model is not None:
+        check_real("tokenizer.model", model)
+        return read_tokenizer_model("tokenizer.model", model)
     if tokenizer is None:
         raise ConversionError(
-            f"[{checkpoint.folder.name}] no tokenizer: expected tokenizer.model or tokenizer.json"
+            f"[{checkpoint.files.name}] no tokenizer: expected tokenizer.model or tokenizer.json"
             " (transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes it)"
         )
     if tokenizer["model"].get("byte_fallback"):
@@ -167,10 +168,7 @@ def _settings(tables: TokenizerTables, settings: Mapping[str, Any]) -> None:
 
 def _optional_json(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
     """A JSON object that may be absent, or a file of no bytes, as some published ones are."""
-    path = checkpoint.folder / name
-    if not path.is_file() or path.stat().st_size == 0:
-        return {}
-    return checkpoint.json(name) or {}
+    return (checkpoint.json(name) or {}) if checkpoint.files.read(name) else {}
 
 
 def _own_template(settings: Mapping[str, Any]) -> str | None:

@@ -1,18 +1,12 @@
-"""Writes a GGUF, header then tensors, under a partial name that becomes the target when it is complete.
-
-The header's checksums are filled in at the end, when every byte of the data has been hashed on its way out.
-"""
+"""Writes a GGUF: tensors at their places, in any order, and at the end the header with the checksums of all of them."""
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 import struct
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -21,20 +15,9 @@ import numpy as np
 
 from belle_edge.convert.architectures.base import Metadata, MetadataValue
 from belle_edge.convert.checksums import N_ENTRIES, ChunkHashes, empty_entries, filled_in
-from belle_edge.errors import ConversionError
 
 ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
 _ENTRY_COUNT_AT = 16  # after magic, version and tensor count
-_NO_SPACE = "free some space, or write to another disk"
-_NOT_ALLOWED = "choose a folder that you may write to"
-_REMEDIES = {
-    errno.ENOSPC: _NO_SPACE,
-    errno.EDQUOT: _NO_SPACE,
-    errno.EFBIG: "this file system, or a limit (ulimit -f), allows no file so large",
-    errno.EACCES: _NOT_ALLOWED,
-    errno.EPERM: _NOT_ALLOWED,
-    errno.EROFS: _NOT_ALLOWED,
-}
 
 
 class FileTensor(Protocol):
@@ -57,6 +40,7 @@ class Header:
     content: bytes
     metadata_end: int  # where the checksums' entries end and the list of tensors begins
     n_data_bytes: int  # of the tensors and their padding, which follow
+    offsets: tuple[int, ...] = ()  # of each tensor in the data section
 
     @property
     def file_bytes(self) -> int:
@@ -86,13 +70,14 @@ def build_header(architecture: str, metadata: Metadata, tensors: Sequence[FileTe
         writer.write_ti_data_to_file()
         writer.close()
         written = path.read_bytes()
-    n_data_bytes = sum(tensor.n_bytes + padding(tensor.n_bytes) for tensor in tensors)
+    sizes = [tensor.n_bytes + padding(tensor.n_bytes) for tensor in tensors]
+    offsets = (0, *accumulate(sizes))
     before = bytearray(written[:n_before])
     (n_entries,) = struct.unpack_from("<Q", before, _ENTRY_COUNT_AT)
     struct.pack_into("<Q", before, _ENTRY_COUNT_AT, n_entries + N_ENTRIES)
-    before += empty_entries(n_data_bytes)
+    before += empty_entries(offsets[-1])
     content = bytes(before) + written[n_before:]
-    return Header(content + bytes(padding(len(content))), len(before), n_data_bytes)
+    return Header(content + bytes(padding(len(content))), len(before), offsets[-1], offsets[:-1])
 
 
 def padding(n_bytes: int) -> int:
@@ -101,81 +86,36 @@ def padding(n_bytes: int) -> int:
 
 
 class ModelFile:
-    """A GGUF being written: the header at once, then its data in order, then `finish`."""
+    """A GGUF being written: its tensors in any order, then `finish`, which writes the header.
+
+    Until then the file starts with zeros, so nobody takes it for a GGUF.
+    """
 
     def __init__(self, file: IO[bytes], header: Header) -> None:
-        """file: unbuffered, empty."""
-        self._file, self._header, self._hashes = file, header, ChunkHashes()
-        write_all(file, header.content)
+        """file: unbuffered, for reading and writing; what it holds already stays (it is set to its final size)."""
+        self._file, self._header = file, header
+        self._hashes = ChunkHashes(header.n_data_bytes)
+        file.truncate(header.file_bytes)
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Append tensor data or padding."""
-        self._hashes.update(data)
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
+        """Write tensor data at an offset of the data section. Padding need not be written."""
+        self._hashes.update(offset, data)
+        self._file.seek(len(self._header.content) + offset)
         write_all(self._file, data)
 
     def finish(self) -> None:
-        """Fill the checksums in."""
+        """Write the header, with the checksums of all data."""
         header = self._header
+        hashes = self._hashes.finish(self._read)
         self._file.seek(0)
-        write_all(
-            self._file,
-            filled_in(header.content, metadata_end=header.metadata_end, data_hashes=self._hashes.finish()),
-        )
+        write_all(self._file, filled_in(header.content, metadata_end=header.metadata_end, data_hashes=hashes))
 
-
-def check_target(path: Path, *, force: bool) -> None:
-    """ConversionError unless `path` can be the output: its folder exists, it is free or `force` is given."""
-    if path.is_dir():
-        raise ConversionError(f"[{path}] expected a file name for the output, got a folder")
-    if path.exists() and not path.is_file():
-        raise ConversionError(f"[{path}] expected a regular file for the output, got a device or pipe")
-    if not path.parent.is_dir():
-        raise ConversionError(f"[{path}] the folder for the output does not exist")
-    if path.exists() and not force:
-        raise ConversionError(f"[{path}] exists already; --force (force=True) overwrites it")
-
-
-def check_free_space(path: Path, n_bytes: int) -> None:
-    """ConversionError if less than `n_bytes` are free at `path` (a stale partial file counts as free)."""
-    partial = partial_path(path)
-    reclaimed = partial.stat().st_size if partial.is_file() else 0
-    free = shutil.disk_usage(path.parent).free + reclaimed
-    if free < n_bytes:
-        raise ConversionError(f"[{path}] needs {n_bytes:,} bytes of disk space, {free:,} are free")
-
-
-def partial_path(path: Path) -> Path:
-    """The name that holds the file until it is complete."""
-    return path.with_name(path.name + ".part")
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears at `path` only when the block ends without an error; synced first, else removed.
-
-    Raises ConversionError when another process is writing the same target, and OSError, naming `path`, when the
-    system refuses to create or write the file.
-    """
-    partial = partial_path(path)
-    try:
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-    except OSError as error:
-        raise _with_remedy(error, path) from error
-    with os.fdopen(descriptor, "r+b", buffering=0) as file:
-        _lock(file, path)
-        if not _is_same_file(file, partial):  # its writer finished between our open and our lock
-            raise ConversionError(f"[{path}] another conversion has just written this file")
-        try:
-            file.truncate(0)
-            yield file
-            os.fsync(file.fileno())
-            os.replace(partial, path)
-        except BaseException as error:
-            partial.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in _REMEDIES:
-                raise _with_remedy(error, path) from error
-            raise
-    _sync_folder(path.parent)
+    def _read(self, offset: int, n_bytes: int) -> bytes:
+        self._file.seek(len(self._header.content) + offset)
+        data = b""
+        while len(data) < n_bytes and (piece := self._file.read(n_bytes - len(data))):
+            data += piece
+        return data
 
 
 def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
@@ -183,39 +123,6 @@ def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
     view = memoryview(data).cast("B")
     while view:
         view = view[file.write(view) :]
-
-
-def _with_remedy(error: OSError, path: Path) -> OSError:
-    """The same error, with the target's name and what to do."""
-    text = f"{error.strerror}; nothing was written"
-    remedy = _REMEDIES.get(error.errno or 0)
-    return OSError(error.errno, f"{text}: {remedy}" if remedy else text, str(path))
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise ConversionError(f"[{path}] another conversion is writing this file") from None
-
-
-def _is_same_file(file: IO[bytes], path: Path) -> bool:
-    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable where folders can be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _value_type(value: MetadataValue) -> gguf.GGUFValueType:

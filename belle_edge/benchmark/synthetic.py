@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..convert.architectures.base import Metadata
+from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
 from ..convert.vocabulary import TokenizerTables, TokenType
-from ..convert.writer import ModelFile, atomic_file, build_header, check_free_space, padding
+from ..convert.writer import ModelFile, build_header
 from ..errors import ModelFormatError
 from ..folders import cache_folder
 from .shapes import Shape, tensor_shapes
@@ -68,23 +69,22 @@ def write_synthetic(shape: Shape, path: Path, *, progress: ProgressCallback | No
     header = build_header(shape.architecture, _metadata(shape), tensors)
     total = header.file_bytes
     check_free_space(path, total)
+    ends = (*header.offsets[1:], header.n_data_bytes)
     pools: dict[int, bytes] = {}
     with atomic_file(path) as file:
         output = ModelFile(file, header)
-        done = len(header.content)
-        for index, tensor in enumerate(tensors):
+        for index, (tensor, offset) in enumerate(zip(tensors, header.offsets, strict=True)):
             if len(tensor.shape) == 1:
-                output.write(_vector(tensor).tobytes())
+                output.write_at(offset, _vector(tensor).tobytes())
             else:
                 n_cols = tensor.shape[1]
                 if n_cols not in pools:
                     pools[n_cols] = _pool(n_cols)
                 for piece in _pieces(pools[n_cols], index, tensor.n_bytes):
-                    output.write(piece)
-            output.write(bytes(padding(tensor.n_bytes)))
-            done += tensor.n_bytes + padding(tensor.n_bytes)
+                    output.write_at(offset, piece)
+                    offset += len(piece)
             if progress is not None:
-                progress(ConversionProgress(tensor=tensor.name, done_bytes=done, total_bytes=total))
+                progress(ConversionProgress(tensor.name, len(header.content) + ends[index], total))
         output.finish()
 
 

@@ -24,7 +24,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "-t",
         "--type",
-        default="q4_0",
         choices=("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0"),
         help="type of the matrices (default: q4_0)",
     )
@@ -37,7 +36,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
     )
-    parser.add_argument("-f", "--force", action="store_true", help="overwrite an existing output")
+    parser.add_argument(
+        "-f",
+        "--force",
+        action="store_true",
+        help="overwrite an existing output, drop an interrupted conversion",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted conversion")
     parser.add_argument("--dry-run", action="store_true", help="write nothing; predict exact size and memory")
     parser.add_argument(
         "--json", action="store_true", help="print a machine-readable report, and nothing else"
@@ -63,13 +68,14 @@ def run(args: argparse.Namespace) -> int:
                 type=args.type,
                 family=args.family,
                 force=args.force,
+                resume=args.resume,
                 dry_run=args.dry_run,
                 threads=args.threads,
                 revision=args.revision,
                 progress=progress,
             )
     except KeyboardInterrupt:
-        print("belle-edge: interrupted, nothing was written", file=sys.stderr)
+        print("belle-edge: interrupted; --resume goes on where it stopped", file=sys.stderr)
         return 130
     if args.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))

@@ -123,13 +123,14 @@ def tokenizer_metadata(source: Source) -> Metadata:
 
         return _core.GgufFile(str(source.gguf()))
     from ..convert.identify import identify
-    from ..convert.sources.hf import Checkpoint, read_json
+    from ..convert.sources.checkpoint import Checkpoint
+    from ..convert.sources.files import FolderFiles, read_json
     from ..convert.tokenizer_tables import read_tokenizer
     from ..prompts import FAMILIES
 
     config = read_json(source.folder / "config.json") or {}
     repo_id = source.name if source.commit else None
-    checkpoint = Checkpoint(source.folder, repo_id, source.commit, config, weights={})
+    checkpoint = Checkpoint(FolderFiles(source.folder), repo_id, source.commit, config, weights={})
     n_rows = int(config.get("vocab_size") or 0) or 1 << 20
     tables = read_tokenizer(checkpoint, n_vocab_rows=n_rows)
     metadata: dict[str, Any] = dict(tables.metadata())

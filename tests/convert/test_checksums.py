@@ -38,7 +38,8 @@ def test_every_byte_is_covered(make_bloom: Any, make_llama: Any, tmp_path: Path,
     assert type != "f32" or len(data) > 2 * CHUNK_BYTES
 
 
-def test_pieces_of_any_size_give_the_same_hashes() -> None:
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in-order", "shuffled"])
+def test_pieces_of_any_size_in_any_order_give_the_same_hashes(shuffled: bool) -> None:
     choose = random.Random(5)
     data = choose.randbytes(3 * CHUNK_BYTES + 12_345)
     expected = [
@@ -46,13 +47,22 @@ def test_pieces_of_any_size_give_the_same_hashes() -> None:
         for start in range(0, len(data), CHUNK_BYTES)
     ]
     for largest in (50_000, CHUNK_BYTES, 4 * CHUNK_BYTES):
-        hashes, start = ChunkHashes(), 0
+        hashes, pieces, start = ChunkHashes(len(data)), [], 0
         while start < len(data):
             size = choose.choice([0, 1, choose.randrange(largest + 1), largest])
-            hashes.update(data[start : start + size])
+            pieces.append((start, data[start : start + size]))
             start += size
-        assert hashes.finish() == expected
-    whole = ChunkHashes()
-    whole.update(data[: 2 * CHUNK_BYTES])
-    assert whole.finish() == expected[:2]
-    assert ChunkHashes().finish() == []
+        if shuffled:
+            choose.shuffle(pieces)
+        for start, piece in pieces:
+            hashes.update(start, piece)
+        n_read = 0
+
+        def read(offset: int, n_bytes: int) -> bytes:
+            nonlocal n_read
+            n_read += n_bytes
+            return data[offset : offset + n_bytes]
+
+        assert hashes.finish(read) == expected
+        assert shuffled or n_read == 0  # what went by in order is not read back
+    assert ChunkHashes(0).finish(read) == []

@@ -19,12 +19,11 @@ SLOW = """
 import sys, time
 from belle_edge.cli.main import main
 import belle_edge.convert.pipeline as pipeline
-blocks = pipeline.converted_blocks
+encode = pipeline.encode
 def slow(*args, **kwargs):
-    for block in blocks(*args, **kwargs):
-        time.sleep(0.05)
-        yield block
-pipeline.converted_blocks = slow
+    time.sleep(0.05)
+    return encode(*args, **kwargs)
+pipeline.encode = slow
 sys.exit(main(["convert", *sys.argv[1:]]))
 """
 

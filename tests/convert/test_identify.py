@@ -10,7 +10,8 @@ import pytest
 
 from belle_edge.convert import convert
 from belle_edge.convert.identify import Identity, identify
-from belle_edge.convert.sources.hf import Checkpoint
+from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.sources.files import FolderFiles
 from belle_edge.errors import ConversionError
 
 
@@ -25,7 +26,7 @@ def identified(
 ) -> Identity:
     folder = tmp_path / name
     folder.mkdir(exist_ok=True)
-    checkpoint = Checkpoint(folder, repo_id, None, config, {})
+    checkpoint = Checkpoint(FolderFiles(folder), repo_id, None, config, {})
     return identify(checkpoint, architecture=architecture, n_vocab_rows=rows)
 
 

@@ -190,26 +190,93 @@ def test_truncated_bin(make_llama: Any, tmp_path: Path, size: float) -> None:
         convert(folder, tmp_path / "out.gguf")
 
 
-def test_old_bin_layout_is_explained(make_llama: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_bin_of_before_torch_1_6(make_bloom: Any, tmp_path: Path, dtype: str) -> None:
     import torch
 
-    folder = make_llama()
+    folder = make_bloom(dtype=dtype)
+    expected = reference_bytes(folder, tmp_path)
     torch.save(load_torch(folder), folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ConversionError, match=r"before torch 1\.6"):
-        convert(folder, tmp_path / "out.gguf")
+    convert(folder, tmp_path / "out.gguf")
+    assert (tmp_path / "out.gguf").read_bytes() == expected
 
 
-def test_bin_without_torch_names_the_extra(
-    make_llama: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("legacy", [False, True])
+def test_parameters_and_shared_storages(make_llama: Any, tmp_path: Path, legacy: bool) -> None:
+    """As training scripts save them: Parameters, views into one buffer, things that are no tensors."""
     import torch
 
     folder = make_llama()
+    expected = reference_bytes(folder, tmp_path)
+    state = load_torch(folder)
+    names = [name for name in state if ".mlp.gate_proj" in name or ".mlp.up_proj" in name]
+    buffer = torch.stack([state[name] for name in names])
+    views = {name: torch.nn.Parameter(buffer[index]) for index, name in enumerate(names)}
+    module = {**state, **views}
+    torch.save(
+        {
+            "module": module,
+            "step": 3,
+            "names": ["a"],
+            "shape": state[names[0]].shape,
+            "at": (1.5, None, True),
+        },
+        folder / "pytorch_model.bin",
+        _use_new_zipfile_serialization=not legacy,
+    )
+    (folder / "model.safetensors").unlink()
+    convert(folder, tmp_path / "out.gguf")
+    assert (tmp_path / "out.gguf").read_bytes() == expected
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_every_type_of_a_bin_is_read_as_torch_reads_it(tmp_path: Path, legacy: bool) -> None:
+    import torch
+
+    from belle_edge.convert.sources.byte_source import MappedBytes
+    from belle_edge.convert.sources.torch_file import open_torch_file
+
+    names = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
+    values = {name: torch.arange(-8, 16).reshape(4, 6).to(getattr(torch, name)) for name in names}
+    values |= {
+        "transposed": values["float32"].T,
+        "part": values["int32"][1:3, 2:5],
+        "stride": values["int8"][::2],
+    }
+    torch.save(values, tmp_path / "all.pt", _use_new_zipfile_serialization=not legacy)
+    tensors = open_torch_file(MappedBytes(tmp_path / "all.pt"))
+    assert set(tensors) == set(values)
+    for name, value in values.items():
+        tensor = tensors[name]
+        assert tensor.shape == tuple(value.shape)
+        assert np.array_equal(tensor.rows(0, tensor.shape[0]), value.numpy())
+        assert np.array_equal(tensor.rows(1, 2), value.numpy()[1:2])
+
+
+def test_bin_needs_no_torch(make_llama: Any, tmp_path: Path) -> None:
+    import torch
+
+    folder = make_llama()
+    expected = reference_bytes(folder, tmp_path)
     torch.save(load_torch(folder), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ConversionError, match=r"pip install 'belle-edge\[convert\]'"):
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from belle_edge.convert import convert\n"
+        f"convert({str(folder)!r}, {str(tmp_path / 'out.gguf')!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "out.gguf").read_bytes() == expected
+
+
+def test_torchscript_is_named(make_llama: Any, tmp_path: Path) -> None:
+    import torch
+
+    folder = make_llama()
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(folder / "pytorch_model.bin"))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ConversionError, match="TorchScript"):
         convert(folder, tmp_path / "out.gguf")
 
 

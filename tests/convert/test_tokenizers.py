@@ -122,7 +122,7 @@ def test_llama_tokenizer_json_alone_gives_sentencepiece_order(test_data: Path) -
     from belle_edge.convert.sentencepiece_tables import read_sentencepiece_json, read_tokenizer_model
 
     folder = test_data / "tokenizers" / "llama"
-    original = read_tokenizer_model(folder / "tokenizer.model")
+    original = read_tokenizer_model("tokenizer.model", (folder / "tokenizer.model").read_bytes())
     derived = read_sentencepiece_json(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")))
     assert derived.tokens == original.tokens
     assert original.scores is not None

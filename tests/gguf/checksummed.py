@@ -28,7 +28,7 @@ def add_checksums(source: Path, target: Path) -> Path:
     reader = gguf.GGUFReader(source)
     end, data_offset = metadata_end(reader), int(reader.data_offset)
     n_data_bytes = source.stat().st_size - data_offset
-    with source.open("rb") as old, target.open("wb", buffering=0) as new:
+    with source.open("rb") as old, target.open("w+b", buffering=0) as new:
         content = bytearray(old.read(end))
         struct.pack_into("<Q", content, 16, struct.unpack_from("<Q", content, 16)[0] + N_ENTRIES)
         content += empty_entries(n_data_bytes)
@@ -37,8 +37,8 @@ def add_checksums(source: Path, target: Path) -> Path:
         content += bytes(padding(len(content)))
         file = ModelFile(new, Header(bytes(content), new_end, n_data_bytes))
         old.seek(data_offset)
-        while data := old.read(COPY_BYTES):
-            file.write(data)
+        for offset in range(0, n_data_bytes, COPY_BYTES):
+            file.write_at(offset, old.read(COPY_BYTES))
         file.finish()
     return target
 
@@ -53,11 +53,13 @@ def renew_checksums(path: Path) -> Path:
     """Make the checksums of a changed file true again, in place."""
     reader = gguf.GGUFReader(path)
     end, data_offset = metadata_end(reader), int(reader.data_offset)
-    data, hashes = path.read_bytes(), ChunkHashes()
-    hashes.update(data[data_offset:])
+    data = path.read_bytes()
+    hashes = ChunkHashes(len(data) - data_offset)
+    hashes.update(0, data[data_offset:])
     header = bytearray(data[:data_offset])
     header[end - 8 : end] = bytes(8)
     path.write_bytes(
-        filled_in(bytes(header), metadata_end=end, data_hashes=hashes.finish()) + data[data_offset:]
+        filled_in(bytes(header), metadata_end=end, data_hashes=hashes.finish(lambda offset, n_bytes: b""))
+        + data[data_offset:]
     )
     return path

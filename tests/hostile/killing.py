@@ -1,7 +1,8 @@
 """Conversions killed with SIGKILL at random moments; started by test_killed_conversions.py as a program.
 
 Arguments: checkpoint, folder for the outputs, number of kills. Prints one JSON object per kill. Each conversion is a
-fork of this process, which has imported everything, so that the moments fall into the conversion.
+fork of this process, which has imported everything, so that the moments fall into the conversion. Two of three are
+then resumed, the third starts again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-from belle_edge.convert import convert
+from belle_edge.convert import convert, journal
+
+journal.SECONDS_BETWEEN_RECORDS = 0.0  # small tensors: a record after each
 
 
 def killed_conversion(checkpoint: Path, target: Path, delay_s: float) -> bool:
@@ -32,6 +35,12 @@ def killed_conversion(checkpoint: Path, target: Path, delay_s: float) -> bool:
 
 def state_of(target: Path, known: dict[bytes, str]) -> str:
     return known.get(target.read_bytes(), "INCOMPLETE") if target.exists() else "absent"
+
+
+def n_recorded_tensors(target: Path) -> int:
+    path = journal.journal_path(target)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return sum(len(json.loads(line).get("tensors", [])) for line in lines if line.endswith("}"))
 
 
 def run(checkpoint: Path, folder: Path, n_kills: int) -> None:
@@ -54,7 +63,9 @@ def run(checkpoint: Path, folder: Path, n_kills: int) -> None:
             "after": state_of(target, known),
             "partial_bytes": partial.stat().st_size if partial.exists() else None,
         }
-        convert(checkpoint, target, type="q8_0", threads=1, force=True)
+        resume = turn % 3 > 0
+        report["resumed_tensors"] = n_recorded_tensors(target) if resume else 0
+        convert(checkpoint, target, type="q8_0", threads=1, force=True, resume=resume)
         report |= {"next_run": state_of(target, known), "left": sorted(p.name for p in folder.glob("out*"))}
         print(json.dumps(report), flush=True)
 

@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of conversions: the target holds all or nothing, and the next run succeeds."""
+"""`kill -9` in the middle of conversions: the target holds all or nothing; the next run, resumed or not, is right."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         assert report["left"] == ["out.gguf"], report
     n_running = sum(report["running"] for report in reports)
     n_partial = sum(report["partial_bytes"] is not None for report in reports)
+    n_resumed = sum(report["resumed_tensors"] > 0 for report in reports)
     print(f"\n{N_KILLS} kills: {n_running} hit a running conversion, {n_partial} left a partial file")
+    print(f"{n_resumed} were resumed with tensors of the killed run")
     assert n_running > N_KILLS // 2
     assert n_partial >= 5
+    assert n_resumed >= 5

@@ -1,0 +1,180 @@
+"""The file that a conversion works on: OUT.part beside the target, and a journal of what is safely in it.
+
+The target name only ever holds a complete file. A run that is stopped (Ctrl-C, a full disk, a killed process, a power
+failure) leaves OUT.part and OUT.journal, with which `--resume` goes on; a run that fails because its input is damaged
+leaves nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from belle_edge.convert.journal import Journal, journal_path
+from belle_edge.errors import ConversionError
+
+_NO_SPACE = "free some space, or write to another disk"
+_NOT_ALLOWED = "choose a folder that you may write to"
+_REMEDIES = {
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EFBIG: "this file system, or a limit (ulimit -f), allows no file so large",
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.EROFS: _NOT_ALLOWED,
+}
+
+
+def check_target(path: Path, *, force: bool, resume: bool = False) -> None:
+    """ConversionError unless `path` can be the output.
+
+    Its folder exists, it is free or `force` is given; and no interrupted conversion waits there, unless `resume` or
+    `force` says what is to become of it.
+    """
+    if path.is_dir():
+        raise ConversionError(f"[{path}] expected a file name for the output, got a folder")
+    if path.exists() and not path.is_file():
+        raise ConversionError(f"[{path}] expected a regular file for the output, got a device or pipe")
+    if not path.parent.is_dir():
+        raise ConversionError(f"[{path}] the folder for the output does not exist")
+    if path.exists() and not force:
+        raise ConversionError(f"[{path}] exists already; --force (force=True) overwrites it")
+    waiting = partial_path(path).is_file() and journal_path(path).is_file()
+    if waiting and not resume and not force and not is_being_written(path):
+        raise ConversionError(
+            f"[{partial_path(path)}] an interrupted conversion: --resume goes on with it, --force starts again"
+        )
+
+
+def check_free_space(path: Path, n_bytes: int) -> None:
+    """ConversionError if less than `n_bytes` are free at `path` (what a partial file has already counts as free)."""
+    partial = partial_path(path)
+    reclaimed = 0
+    if partial.is_file():
+        status = partial.stat()
+        reclaimed = getattr(status, "st_blocks", status.st_size // 512) * 512
+    free = shutil.disk_usage(path.parent).free + reclaimed
+    if free < n_bytes:
+        raise ConversionError(f"[{path}] needs {n_bytes:,} bytes of disk space, {free:,} are free")
+
+
+def partial_path(path: Path) -> Path:
+    """The name that holds the file until it is complete."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def partial_file(path: Path, *, conversion: str, resume: bool = False) -> Iterator[tuple[IO[bytes], Journal]]:
+    """(file, journal) to work with; the file becomes `path` when the block ends without an error, synced first.
+
+    conversion: identifies what is being written, see Journal. With `resume` and a journal of the same conversion the
+    file keeps its content, else it is empty. After ConversionError both are removed, after most other errors they stay.
+
+    Raises ConversionError when another process is writing the same target, or when `resume` finds another conversion's
+    work; and OSError, naming `path`, when the system refuses to create or write the file.
+    """
+    with _locked_partial(path) as file:
+        journal = Journal.open(path, file, conversion=conversion, resume=resume)
+        try:
+            with journal:
+                yield file, journal
+                _complete(file, path)
+        except (ConversionError, OSError) as error:
+            hopeless = isinstance(error, ConversionError) or error.errno == errno.EFBIG
+            if hopeless:
+                partial_path(path).unlink(missing_ok=True)
+                journal.remove()
+            if isinstance(error, ConversionError):
+                raise
+            state = "nothing was written" if hopeless else "--resume will go on with what was written so far"
+            raise _with_remedy(error, path, state) from error
+    journal.remove()
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears at `path` only when the block ends without an error, for what is quickly made again.
+
+    Nothing of it is left after an error. Raises as `partial_file` does.
+    """
+    with _locked_partial(path) as file:
+        try:
+            file.truncate(0)
+            yield file
+            _complete(file, path)
+        except BaseException as error:
+            partial_path(path).unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _with_remedy(error, path, "nothing was written") from error
+            raise
+
+
+@contextmanager
+def _locked_partial(path: Path) -> Iterator[IO[bytes]]:
+    """The partial file, with whatever it holds, for this process alone."""
+    try:
+        descriptor = os.open(partial_path(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:
+        raise _with_remedy(error, path, "nothing was written") from error
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        if not _lock(file):
+            raise ConversionError(f"[{path}] another conversion is writing this file")
+        if not _is_same_file(file, partial_path(path)):  # its writer finished between our open and our lock
+            raise ConversionError(f"[{path}] another conversion has just written this file")
+        yield file
+
+
+def _complete(file: IO[bytes], path: Path) -> None:
+    os.fsync(file.fileno())
+    os.replace(partial_path(path), path)
+    _sync_folder(path.parent)
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether another process is at work on this target now."""
+    try:
+        with partial_path(path).open("rb") as file:
+            return not _lock(file)
+    except OSError:
+        return False
+
+
+def _with_remedy(error: OSError, path: Path, state: str) -> OSError:
+    """An error that a user can mend: with the target's name, the state things are in, and what to do."""
+    if error.errno not in _REMEDIES:
+        return error
+    text = f"{error.strerror}; {state}"
+    return OSError(error.errno, f"{text}: {_REMEDIES[error.errno]}", str(path))
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Whether this process now has the file for itself (on systems without such locks: yes)."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_same_file(file: IO[bytes], path: Path) -> bool:
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable where folders can be synced."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+"""The files of a checkpoint under their published names: a folder, a single file with its neighbours, two layered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes
+from belle_edge.errors import ConversionError
+
+LFS_PREFIX = b"version https://git-lfs.github.com/spec/"
+
+
+class CheckpointFiles(Protocol):
+    """A set of files. Small ones (JSON, tokenizers) are read whole, weights through a ByteSource."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder: evidence of which model this is, and the place in messages."""
+
+    def names(self) -> list[str]:
+        """Sorted names of all files."""
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a small file, None where there is none of this name."""
+
+    def open(self, name: str) -> ByteSource:
+        """A weight file. ConversionError where it is missing, empty or a Git LFS pointer."""
+
+
+class FolderFiles:
+    """The files directly in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.absolute().name
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+
+    def read(self, name: str) -> bytes | None:
+        path = self.folder / name
+        return path.read_bytes() if path.is_file() else None
+
+    def open(self, name: str) -> ByteSource:
+        path = self.folder / name
+        if not path.is_file():
+            raise ConversionError(f"[{name}] no such file in {self.name}")
+        check_real_file(path)
+        return MappedBytes(path)
+
+
+class LayeredFiles:
+    """Files of `first`, and of `second` where `first` has none of the name: weights here, a tokenizer there."""
+
+    def __init__(self, first: CheckpointFiles, second: CheckpointFiles) -> None:
+        self._first, self._second = first, second
+        self.name = first.name
+
+    def names(self) -> list[str]:
+        return sorted({*self._first.names(), *self._second.names()})
+
+    def read(self, name: str) -> bytes | None:
+        content = self._first.read(name)
+        return content if content is not None else self._second.read(name)
+
+    def open(self, name: str) -> ByteSource:
+        return (self._first if name in self._first.names() else self._second).open(name)
+
+
+def parse_json(name: str, content: bytes | None) -> dict[str, Any] | None:
+    """The JSON object in a file's content, None for None. ConversionError when it is something else."""
+    if content is None:
+        return None
+    check_real(name, content)
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ConversionError(f"[{name}] damaged JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ConversionError(f"[{name}] expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in `path`, None if there is no such file. ConversionError when it is something else."""
+    return parse_json(path.name, path.read_bytes() if path.is_file() else None)
+
+
+def check_real_file(path: Path) -> None:
+    """ConversionError if `path` is empty, or a Git LFS pointer in place of the file."""
+    with path.open("rb") as file:
+        check_real(path.name, file.read(len(LFS_PREFIX)))
+
+
+def check_real(name: str, start: bytes) -> None:
+    """The same for a file that starts with these bytes."""
+    if not start:
+        raise ConversionError(f"[{name}] the file is empty (0 bytes): download it again")
+    if start.startswith(LFS_PREFIX):
+        raise ConversionError(
+            f"[{name}] a Git LFS pointer, not the file itself: run `git lfs pull` in the folder"
+        )
