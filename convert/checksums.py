@@ -9,6 +9,7 @@ import gguf
 import numpy as np
 
 from belle_edge import _core
+from belle_edge.convert.header_encoding import encode_string
 
 ALGORITHM = "xxh64"
 CHUNK_BYTES = 1 << 20
@@ -22,7 +23,7 @@ def empty_entries(n_data_bytes: int) -> bytes:
     types = gguf.GGUFValueType
     return b"".join(
         (
-            _entry("algorithm", types.STRING, _string(ALGORITHM)),
+            _entry("algorithm", types.STRING, encode_string(ALGORITHM)),
             _entry("chunk_bytes", types.UINT32, struct.pack("<I", CHUNK_BYTES)),
             _entry(
                 "data",
@@ -92,9 +93,4 @@ class ChunkHashes:
 
 
 def _entry(name: str, kind: gguf.GGUFValueType, value: bytes) -> bytes:
-    return _string(f"belle.checksum.{name}") + struct.pack("<I", kind) + value
-
-
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack("<Q", len(data)) + data
+    return encode_string(f"belle.checksum.{name}") + struct.pack("<I", kind) + value

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import struct
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import IO, Protocol
 
 import gguf
-import numpy as np
 
-from belle_edge.convert.architectures.base import Metadata, MetadataValue
+from belle_edge.convert.architectures.base import Metadata
 from belle_edge.convert.checksums import N_ENTRIES, ChunkHashes, empty_entries, filled_in
+from belle_edge.convert.header_encoding import encode_entry, encode_start, encode_tensor_info
 
 ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
-_ENTRY_COUNT_AT = 16  # after magic, version and tensor count
 
 
 class FileTensor(Protocol):
@@ -49,34 +45,18 @@ class Header:
 
 
 def build_header(architecture: str, metadata: Metadata, tensors: Sequence[FileTensor]) -> Header:
-    """The header as the gguf package writes it, with room for the checksums at the end of its metadata."""
-    with tempfile.TemporaryDirectory(prefix="belle-edge-") as folder:
-        path = Path(folder) / "header.gguf"
-        writer = gguf.GGUFWriter(path, architecture)
-        for key, value in metadata.items():
-            if value != "" and value != []:
-                writer.add_key_value(key, value, _value_type(value))
-        for tensor in tensors:
-            writer.add_tensor_info(
-                tensor.name,
-                tensor.shape,
-                np.dtype(np.float32),
-                tensor.n_bytes,
-                raw_dtype=gguf.GGMLQuantizationType(tensor.ggml_id),
-            )
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        n_before = path.stat().st_size
-        writer.write_ti_data_to_file()
-        writer.close()
-        written = path.read_bytes()
+    """The header, with room for the checksums at the end of its metadata."""
     sizes = [tensor.n_bytes + padding(tensor.n_bytes) for tensor in tensors]
     offsets = (0, *accumulate(sizes))
-    before = bytearray(written[:n_before])
-    (n_entries,) = struct.unpack_from("<Q", before, _ENTRY_COUNT_AT)
-    struct.pack_into("<Q", before, _ENTRY_COUNT_AT, n_entries + N_ENTRIES)
-    before += empty_entries(offsets[-1])
-    content = bytes(before) + written[n_before:]
+    entries = {"general.architecture": architecture, **metadata}
+    written = [encode_entry(key, value) for key, value in entries.items() if value not in ("", [])]
+    start = encode_start(n_tensors=len(tensors), n_entries=len(written) + N_ENTRIES)
+    before = start + b"".join(written) + empty_entries(offsets[-1])
+    infos = (
+        encode_tensor_info(tensor.name, tensor.shape, tensor.ggml_id, offset)
+        for tensor, offset in zip(tensors, offsets, strict=False)
+    )
+    content = before + b"".join(infos)
     return Header(content + bytes(padding(len(content))), len(before), offsets[-1], offsets[:-1])
 
 
@@ -123,15 +103,3 @@ def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
     view = memoryview(data).cast("B")
     while view:
         view = view[file.write(view) :]
-
-
-def _value_type(value: MetadataValue) -> gguf.GGUFValueType:
-    if isinstance(value, bool):
-        return gguf.GGUFValueType.BOOL
-    if isinstance(value, int):
-        return gguf.GGUFValueType.UINT32
-    if isinstance(value, float):
-        return gguf.GGUFValueType.FLOAT32
-    if isinstance(value, str):
-        return gguf.GGUFValueType.STRING
-    return gguf.GGUFValueType.ARRAY
