@@ -63,12 +63,13 @@ def quantize(
     type: str,
     *,
     threads: int = 0,
+    isa: str = "",
 ) -> NDArray[np.uint8]:
     """Quantize `rows` [n_rows, n_cols] to GGUF bytes [n_rows, row_bytes].
 
     Rows are float32, float16, or bfloat16 as raw uint16 bits.
 
-    Bit-equal to the `gguf` package's reference. Raises ValueError for an unknown type, a row length that is not a
+    Bit-equal to the `gguf` package's reference on every tier; isa "" = `default_isa()`. Raises ValueError for an unknown type, a row length that is not a
     multiple of the block size, or a value that is not finite (names the row).
     """
 

@@ -42,7 +42,8 @@ WeightType source_type_of(const py::array& rows) {
 // Starting threads costs more than a small matrix.
 size_t threads_for(size_t n_weights, size_t threads) { return n_weights < kParallelWeights ? 1 : threads; }
 
-ByteArray quantize(const py::array& input, const std::string& type_name, size_t threads) {
+ByteArray quantize(const py::array& input, const std::string& type_name, size_t threads, const std::string& isa) {
+  const KernelTable& kernels = kernels_for(isa);
   const TypeTraits& traits = require_type(type_name);
   const WeightType source_type = source_type_of(input);
   if (input.ndim() != 2) throw py::value_error("rows: expected two dimensions, got " + std::to_string(input.ndim()));
@@ -59,7 +60,7 @@ ByteArray quantize(const py::array& input, const std::string& type_name, size_t 
   {
     const py::gil_scoped_release no_gil;
     ThreadPool pool(threads_for(n_rows * n_cols, threads));
-    bad_row = quantize_rows(pool, source, traits.type, out_data);
+    bad_row = quantize_rows(kernels, pool, source, traits.type, out_data);
   }
   if (bad_row < n_rows) {
     throw py::value_error("row " + std::to_string(bad_row) + " holds a NaN or an infinity: the checkpoint is damaged");
@@ -125,7 +126,8 @@ py::dict weight_types() {
 
 void bind_quant(py::module_& module) {
   module.def("weight_types", weight_types);
-  module.def("quantize", quantize, py::arg("rows"), py::arg("type"), py::kw_only(), py::arg("threads") = 0);
+  module.def("quantize", quantize, py::arg("rows"), py::arg("type"), py::kw_only(), py::arg("threads") = 0,
+             py::arg("isa") = "");
   module.def("dequantize", dequantize, py::arg("data"), py::arg("type"), py::kw_only(), py::arg("threads") = 0);
   module.def("linear", run_linear, py::arg("weights"), py::arg("type"), py::arg("x"), py::kw_only(),
              py::arg("isa") = "", py::arg("threads") = 0, py::arg("activations") = "block32");

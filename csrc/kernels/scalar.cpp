@@ -4,6 +4,7 @@
 
 #include "core/half.h"
 #include "kernels/isa.h"
+#include "quant/quantize.h"
 
 namespace belle {
 namespace {
@@ -294,6 +295,18 @@ void to_half(const float* x, size_t n, uint16_t* out) noexcept {
   for (size_t i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
 }
 
+bool widen(WeightType type, const uint8_t* data, size_t n, float* out) noexcept {
+  dequantize_row(type, data, n, out);
+  uint32_t special = 0;  // no early exit, so that the compiler can use vectors
+  for (size_t i = 0; i < n; ++i) special |= static_cast<uint32_t>((float_to_bits(out[i]) & 0x7f800000u) == 0x7f800000u);
+  return special == 0;
+}
+
+template <WeightType type>
+void quantize(const float* x, size_t n, uint8_t* out) noexcept {
+  quantize_row(type, x, n, out);
+}
+
 // Products of 16-bit numbers summed in 32 bits, the form of integer_dots; the columns change, so that no product can be
 // taken out of the loop.
 uint64_t integer_peak(size_t n_rounds, int32_t* sink) noexcept {
@@ -333,6 +346,8 @@ constexpr KernelTable kTable = {
     add,
     rotate_pairs,
     to_half,
+    widen,
+    {nullptr, nullptr, nullptr, quantize<WeightType::kQ4_0>, quantize<WeightType::kQ4_1>, quantize<WeightType::kQ8_0>},
     integer_peak,
 };
 

@@ -132,6 +132,11 @@ struct KernelTable {
   /// f32 -> binary16 bits, round to nearest even
   void (*to_half)(const float* x, size_t n, uint16_t* out) noexcept;
 
+  /// n values of a checkpoint (kF32, kF16 or kBf16, any alignment) as floats; false if one of them is not finite.
+  bool (*widen)(WeightType type, const uint8_t* data, size_t n, float* out) noexcept;
+  /// n finite values, a multiple of 32, to GGUF blocks with the bits of quantize_row; null for the float types.
+  void (*quantize[kWeightTypeCount])(const float* x, size_t n, uint8_t* out) noexcept;
+
   /// The tier's integer multiply, n_rounds times over registers alone: what the quantized products could reach at most.
   /// Returns how many multiplications and additions that were; *sink takes a result that no compiler may leave out.
   uint64_t (*integer_peak)(size_t n_rounds, int32_t* sink) noexcept;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/integer_peak.h"
+#include "kernels/vector_quantize.h"
 
 namespace belle {
 namespace {
@@ -27,6 +28,8 @@ constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nu
       add_rows,
       rotate_pairs,
       to_half,
+      widen,
+      {nullptr, nullptr, nullptr, quantize_q4_0, quantize_q4_1, quantize_q8_0},
       integer_peak<Multiply>,
       {nullptr, slab256, bf16},
   };

@@ -3,21 +3,22 @@
 #include <atomic>
 #include <vector>
 
-#include "core/half.h"
 #include "quant/quantize.h"
 
 namespace belle {
 namespace {
 
-bool all_finite(const float* x, size_t n) noexcept {
-  uint32_t special = 0;
-  for (size_t i = 0; i < n; ++i) special |= static_cast<uint32_t>((float_to_bits(x[i]) & 0x7f800000u) == 0x7f800000u);
-  return special == 0;
+void encode(const KernelTable& kernels, WeightType target, const float* row, size_t n, uint8_t* out) noexcept {
+  const auto quantize = kernels.quantize[static_cast<size_t>(target)];
+  if (quantize != nullptr) quantize(row, n, out);
+  else if (target == WeightType::kF16) kernels.to_half(row, n, reinterpret_cast<uint16_t*>(out));
+  else quantize_row(target, row, n, out);
 }
 
 }  // namespace
 
-size_t quantize_rows(ThreadPool& pool, const SourceRows& source, WeightType target, uint8_t* out) {
+size_t quantize_rows(const KernelTable& kernels, ThreadPool& pool, const SourceRows& source, WeightType target,
+                     uint8_t* out) {
   const size_t in_bytes = row_bytes(traits_of(source.type), source.n_cols);
   const size_t out_bytes = row_bytes(traits_of(target), source.n_cols);
   const size_t n_shares = pool.size();
@@ -27,12 +28,11 @@ size_t quantize_rows(ThreadPool& pool, const SourceRows& source, WeightType targ
     for (size_t share = begin; share < end; ++share) {
       float* row = rows[share].data();
       for (size_t r = source.n_rows * share / n_shares; r < source.n_rows * (share + 1) / n_shares; ++r) {
-        dequantize_row(source.type, source.data + r * in_bytes, source.n_cols, row);
-        if (!all_finite(row, source.n_cols)) {
+        if (!kernels.widen(source.type, source.data + r * in_bytes, source.n_cols, row)) {
           bad_row.store(r);
           return;
         }
-        quantize_row(target, row, source.n_cols, out + r * out_bytes);
+        encode(kernels, target, row, source.n_cols, out + r * out_bytes);
       }
     }
   });

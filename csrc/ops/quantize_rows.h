@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/thread_pool.h"
+#include "kernels/table.h"
 #include "quant/types.h"
 
 namespace belle {
@@ -19,7 +20,8 @@ struct SourceRows {
 
 /// Writes GGUF rows [n_rows, row_bytes]. Returns n_rows, or the index of a row that holds a NaN or an infinity
 /// (the output is then incomplete).
-size_t quantize_rows(ThreadPool& pool, const SourceRows& source, WeightType target, uint8_t* out);
+size_t quantize_rows(const KernelTable& kernels, ThreadPool& pool, const SourceRows& source, WeightType target,
+                     uint8_t* out);
 
 /// GGUF rows [n_rows, row_bytes] to floats [n_rows, n_cols].
 void dequantize_rows(ThreadPool& pool, WeightType type, const uint8_t* data, size_t n_rows, size_t n_cols, float* out);
