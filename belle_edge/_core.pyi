@@ -69,8 +69,8 @@ def quantize(
 
     Rows are float32, float16, or bfloat16 as raw uint16 bits.
 
-    Bit-equal to the `gguf` package's reference on every tier; isa "" = `default_isa()`. Raises ValueError for an unknown type, a row length that is not a
-    multiple of the block size, or a value that is not finite (names the row).
+    Bit-equal to the `gguf` package's reference on every tier; isa "" = `default_isa()`. Raises ValueError for an
+    unknown type, a row length that is not a multiple of the block size, or a value that is not finite (names the row).
     """
 
 def dequantize(data: NDArray[np.uint8], type: str, *, threads: int = 0) -> NDArray[np.float32]:

@@ -42,6 +42,7 @@ bool run_tier(const belle::KernelTable& table) {
     test_quantize_activations(table, checks);
     test_attention(table, checks);
     test_rows(table, checks);
+    test_quantize(table, checks);
     test_integer_peak(table, checks);
   }
   std::printf("tier %s: %zu checks passed", table.name, checks.passed());

@@ -37,6 +37,7 @@ PORTABLE_FILES = [
     "kernels/registry.cpp",
     "kernels/scalar.cpp",
     "quant/panels.cpp",
+    "quant/quantize.cpp",
     "quant/types.cpp",
 ]
 TEST_FILES = sorted(TESTS.glob("*.cpp"))
