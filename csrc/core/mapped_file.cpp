@@ -21,6 +21,11 @@ namespace belle {
 MappedFile::MappedFile(const std::string& name, Span<const uint8_t> bytes)
     : path_(name), data_(bytes.data()), size_(bytes.size()), owns_mapping_(false) {}
 
+void MappedFile::fail_to_read(int error) const {
+  check_unchanged();
+  throw SystemError(error, std::strerror(error), path_);
+}
+
 int MappedFile::copy(uint64_t offset, Span<uint8_t> out) const noexcept {
   if (offset > size_ || out.size() > size_ - offset) return EIO;
   if (!out.empty()) std::memcpy(out.data(), data_ + offset, out.size());

@@ -33,6 +33,8 @@ class MappedFile {
   /// Copies the bytes from `offset` on. Returns 0, or an errno: EIO where the file ends before. Unlike data(), this
   /// leaves no pages resident, and a file that was cut is no signal.
   int read(uint64_t offset, Span<uint8_t> out) const noexcept;
+  /// Throws what read() returned: ModelFormatError where the file changed, else SystemError.
+  [[noreturn]] void fail_to_read(int error) const;
 
  private:
   int copy(uint64_t offset, Span<uint8_t> out) const noexcept;

@@ -1,7 +1,6 @@
 #include "model/data_section.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/error.h"
 
@@ -34,14 +33,6 @@ size_t DataSection::pack(Span<const MatrixInFile> matrices) const {
   return findings.not_finite == ReadFindings::kNone ? matrices.size() : static_cast<size_t>(findings.not_finite);
 }
 
-std::vector<uint8_t> DataSection::bytes_of(const GgufTensor& tensor) const {
-  std::vector<uint8_t> bytes(static_cast<size_t>(tensor.n_bytes));
-  ReadFindings findings;
-  findings.read_error = gguf_.mapping().read(tensor.offset_bytes, bytes);
-  refuse(findings);
-  return bytes;
-}
-
 FileChunks DataSection::chunks() const noexcept {
   const DataChecksums& checksums = gguf_.checksums();
   const uint64_t begin = gguf_.data_offset();
@@ -50,10 +41,7 @@ FileChunks DataSection::chunks() const noexcept {
 }
 
 void DataSection::refuse(const ReadFindings& findings) const {
-  if (findings.read_error != 0) {
-    gguf_.mapping().check_unchanged();  // a better reason, if it is one
-    throw SystemError(findings.read_error, std::strerror(findings.read_error), gguf_.path());
-  }
+  if (findings.read_error != 0) gguf_.mapping().fail_to_read(findings.read_error);
   if (findings.mismatch != ReadFindings::kNone) fail(findings.mismatch);
 }
 

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "core/span.h"
 #include "core/thread_pool.h"
@@ -12,7 +11,7 @@
 
 namespace belle {
 
-/// verify() and pack() compare every chunk, padding included, where the file has checksums. All throw ModelFormatError,
+/// Both members compare every chunk, padding included, where the file has checksums. They throw ModelFormatError,
 /// naming the tensors and the bytes, for the first chunk that does not match; ModelFormatError when the file changed;
 /// SystemError when it cannot be read.
 class DataSection {
@@ -27,9 +26,6 @@ class DataSection {
   /// Packs the matrices, sorted by offset_bytes. Returns the first one with a weight that is not finite, by its index;
   /// matrices.size() where all are finite.
   size_t pack(Span<const MatrixInFile> matrices) const;
-
-  /// A small tensor, not compared again.
-  std::vector<uint8_t> bytes_of(const GgufTensor& tensor) const;
 
  private:
   FileChunks chunks() const noexcept;

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "gguf/ggml_types.h"
+#include "model/data_section.h"
 #include "quant/finite.h"
 #include "quant/quantize.h"
 
@@ -93,14 +94,13 @@ Buffer WeightLoader::load(ThreadPool& pool) {
 
   Buffer image(image_bytes);
   gguf_.mapping().check_unchanged();
-  const DataSection section(gguf_, pool);
-  uint8_t* next = load_matrices(section, image.data());
-  load_vectors(section, next);
+  uint8_t* next = load_matrices(pool, image.data());
+  load_vectors(next);
   gguf_.mapping().check_unchanged();
   return image;
 }
 
-uint8_t* WeightLoader::load_matrices(const DataSection& section, uint8_t* next) {
+uint8_t* WeightLoader::load_matrices(ThreadPool& pool, uint8_t* next) {
   std::vector<MatrixInFile> placed;
   for (const MatrixRequest& request : matrices_) {
     placed.push_back({request.target, request.tensor->offset_bytes, next});
@@ -109,15 +109,15 @@ uint8_t* WeightLoader::load_matrices(const DataSection& section, uint8_t* next) 
   }
   std::sort(placed.begin(), placed.end(),
             [](const MatrixInFile& a, const MatrixInFile& b) { return a.offset_bytes < b.offset_bytes; });
-  const size_t bad = section.pack(placed);
+  const size_t bad = DataSection(gguf_, pool).pack(placed);
   if (bad < placed.size()) fail_not_finite(placed[bad].weight->name);
   return next;
 }
 
-void WeightLoader::load_vectors(const DataSection& section, uint8_t* next) {
+void WeightLoader::load_vectors(uint8_t* next) {
   for (const VectorRequest& request : vectors_) {
     const TypeTraits& traits = type_of(*request.tensor);
-    const std::vector<uint8_t> values = section.bytes_of(*request.tensor);
+    const std::vector<uint8_t> values = gguf_.copy_of(*request.tensor, request.tensor->n_bytes);
     if (!all_finite(traits.type, values.data(), request.n)) fail_not_finite(request.tensor->name);
     float* out = reinterpret_cast<float*>(next);
     dequantize_row(traits.type, values.data(), request.n, out);

@@ -7,7 +7,6 @@
 
 #include "core/memory.h"
 #include "gguf/reader.h"
-#include "model/data_section.h"
 #include "ops/linear.h"
 
 namespace belle {
@@ -66,8 +65,8 @@ class WeightLoader {
   [[noreturn]] void fail_not_finite(const std::string& name) const;
   void refuse_unrequested() const;
   /// Both fill the image from `next` on; the first returns where it ends.
-  uint8_t* load_matrices(const DataSection& section, uint8_t* next);
-  void load_vectors(const DataSection& section, uint8_t* next);
+  uint8_t* load_matrices(ThreadPool& pool, uint8_t* next);
+  void load_vectors(uint8_t* next);
 
   const GgufFile& gguf_;
   std::vector<MatrixRequest> matrices_;
