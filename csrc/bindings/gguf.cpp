@@ -8,7 +8,7 @@
 #include "core/load.h"
 #include "core/thread_pool.h"
 #include "gguf/ggml_types.h"
-#include "model/data_verifier.h"
+#include "model/data_section.h"
 
 namespace belle {
 namespace {
@@ -120,7 +120,7 @@ bool verify_data(const GgufFile& file, size_t threads, const py::object& progres
   const py::gil_scoped_release no_gil;
   ThreadPool pool(threads);
   file.mapping().check_unchanged();
-  DataVerifier(file, pool).verify_rest([&](uint64_t done, uint64_t total) {
+  DataSection(file, pool).verify([&](uint64_t done, uint64_t total) {
     check_signals();
     if (progress.is_none()) return;
     const py::gil_scoped_acquire gil;

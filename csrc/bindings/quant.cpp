@@ -7,6 +7,7 @@
 #include "ops/activation_policy.h"
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
+#include "ops/section_reader.h"
 
 namespace belle {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using ByteArray = py::array_t<uint8_t, py::array::c_style>;
 
 constexpr size_t kParallelWeights = 65536;
+constexpr uint64_t kChunkBytes = 65536;  // in which run_linear packs
 
 const TypeTraits& require_type(const std::string& name) {
   const TypeTraits* traits = traits_from_name(name.c_str());
@@ -82,6 +84,14 @@ py::array_t<float> dequantize(const ByteArray& data, const std::string& type_nam
   return out;
 }
 
+// The way from a file, which these bytes stand for.
+void pack(ThreadPool& pool, const Matrix& matrix, const ByteArray& rows, uint8_t* panels) {
+  const uint64_t n_bytes = static_cast<uint64_t>(rows.nbytes());
+  const MappedFile file(matrix.name, {rows.data(), static_cast<size_t>(n_bytes)});
+  const MatrixInFile placed{&matrix, 0, panels};
+  read_chunks(pool, {file, 0, n_bytes, kChunkBytes, nullptr}, 0, n_bytes / kChunkBytes + 1, {&placed, 1});
+}
+
 py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_name,
                               const py::array_t<float, py::array::c_style | py::array::forcecast>& x,
                               const std::string& isa, size_t threads, const std::string& activations) {
@@ -99,7 +109,7 @@ py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_
   ActivationPolicy policy(form_named(activations, kernels));
   const OpsContext context{kernels, pool, &policy};
   Buffer panels(matrix.image_bytes());
-  pack_matrix(pool, matrix, weights.data(), panels.data());
+  pack(pool, matrix, weights, panels.data());
   matrix.panels = panels.data();
   QuantizedStorage storage;
   LinearInput input(context, storage, x.data(), n_tokens, k);

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "core/memory.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -21,6 +20,17 @@ namespace belle {
 
 MappedFile::MappedFile(const std::string& name, Span<const uint8_t> bytes)
     : path_(name), data_(bytes.data()), size_(bytes.size()), owns_mapping_(false) {}
+
+void MappedFile::fail_to_read(int error) const {
+  check_unchanged();
+  throw SystemError(error, std::strerror(error), path_);
+}
+
+int MappedFile::copy(uint64_t offset, Span<uint8_t> out) const noexcept {
+  if (offset > size_ || out.size() > size_ - offset) return EIO;
+  if (!out.empty()) std::memcpy(out.data(), data_ + offset, out.size());
+  return 0;
+}
 
 #ifdef _WIN32
 
@@ -64,7 +74,7 @@ MappedFile::~MappedFile() {
 
 void MappedFile::check_unchanged() const {}
 
-void MappedFile::drop_pages(size_t, size_t) const noexcept {}
+int MappedFile::read(uint64_t offset, Span<uint8_t> out) const noexcept { return copy(offset, out); }
 
 #else
 
@@ -117,11 +127,15 @@ void MappedFile::check_unchanged() const {
   }
 }
 
-void MappedFile::drop_pages(size_t offset, size_t n_bytes) const noexcept {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t first = round_up(offset, page);
-  const size_t last = (offset + n_bytes) / page * page;
-  if (owns_mapping_ && last > first) madvise(const_cast<uint8_t*>(data_) + first, last - first, MADV_DONTNEED);
+int MappedFile::read(uint64_t offset, Span<uint8_t> out) const noexcept {
+  if (!owns_mapping_) return copy(offset, out);
+  for (size_t done = 0; done < out.size();) {
+    const ssize_t n = pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (n == 0) return EIO;
+    if (n < 0 && errno != EINTR) return errno;
+    if (n > 0) done += static_cast<size_t>(n);
+  }
+  return 0;
 }
 
 #endif

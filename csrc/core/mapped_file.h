@@ -2,7 +2,8 @@
 //
 // A mapping follows its file. Replacing the file by renaming another over it is safe: the mapping keeps the old one.
 // Cutting it in place is not: reading past the new end would end the process (SIGBUS). check_unchanged() before reading
-// turns that into an error; what remains is a cut during the read itself, which no check can rule out.
+// turns that into an error; what remains is a cut during the read itself, which no check can rule out. read() copies,
+// and reports a cut at any time.
 #pragma once
 
 #include <cstddef>
@@ -29,10 +30,15 @@ class MappedFile {
 
   /// Throws ModelFormatError when the file was cut, extended or rewritten since it was opened.
   void check_unchanged() const;
-  /// Tells the system that [offset, offset + n_bytes) will not be read again soon, so its pages need not stay resident.
-  void drop_pages(size_t offset, size_t n_bytes) const noexcept;
+  /// Copies the bytes from `offset` on. Returns 0, or an errno: EIO where the file ends before. Unlike data(), this
+  /// leaves no pages resident, and a file that was cut is no signal.
+  int read(uint64_t offset, Span<uint8_t> out) const noexcept;
+  /// Throws what read() returned: ModelFormatError where the file changed, else SystemError.
+  [[noreturn]] void fail_to_read(int error) const;
 
  private:
+  int copy(uint64_t offset, Span<uint8_t> out) const noexcept;
+
   std::string path_;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;

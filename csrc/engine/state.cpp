@@ -8,6 +8,8 @@
 namespace belle {
 namespace {
 
+constexpr uint64_t kFingerprintBytes = 256;  // of each tensor
+
 // Layout: Header, tokens int32 [n_tokens], then for each layer, keys then values, each KV head, each page: its n
 // positions in order, keys [head_dim, n], values [n, head_dim]; last the uint64 hash of all before it.
 struct Header {
@@ -70,7 +72,8 @@ uint64_t fingerprint_of(const GgufFile& gguf) {
   for (const GgufTensor& tensor : gguf.tensors()) header_bytes = std::min<size_t>(header_bytes, tensor.offset_bytes);
   uint64_t hash = hash_bytes(kHashStart ^ size, gguf.mapping().data(), header_bytes);
   for (const GgufTensor& tensor : gguf.tensors()) {
-    hash = hash_bytes(hash, gguf.tensor_data(tensor), std::min<size_t>(tensor.n_bytes, 256));
+    const std::vector<uint8_t> bytes = gguf.copy_of(tensor, kFingerprintBytes);
+    hash = hash_bytes(hash, bytes.data(), bytes.size());
   }
   return hash;
 }

@@ -181,6 +181,12 @@ void GgufFile::place_tensors() {
   }
 }
 
+std::vector<uint8_t> GgufFile::copy_of(const GgufTensor& tensor, uint64_t max_bytes) const {
+  std::vector<uint8_t> bytes(static_cast<size_t>(std::min(tensor.n_bytes, max_bytes)));
+  if (const int error = file_.read(tensor.offset_bytes, bytes); error != 0) file_.fail_to_read(error);
+  return bytes;
+}
+
 void GgufFile::check_overlaps() const {
   std::vector<const GgufTensor*> by_offset;
   for (const GgufTensor& tensor : tensors_) by_offset.push_back(&tensor);

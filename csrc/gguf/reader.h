@@ -71,6 +71,8 @@ class GgufFile {
   const MetadataValue* find(const std::string& key) const;
   const GgufTensor* find_tensor(const std::string& name) const;
   const uint8_t* tensor_data(const GgufTensor& tensor) const noexcept { return file_.data() + tensor.offset_bytes; }
+  /// A copy of the tensor's beginning, at most max_bytes. Throws what MappedFile::fail_to_read does.
+  std::vector<uint8_t> copy_of(const GgufTensor& tensor, uint64_t max_bytes) const;
 
   // Typed scalars. The first form throws ModelFormatError when the key is absent; all do when it has another type.
   uint64_t get_uint(const std::string& key) const;

@@ -1,10 +1,11 @@
 #include "model/weights.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
 #include "gguf/ggml_types.h"
-#include "model/data_verifier.h"
+#include "model/data_section.h"
 #include "quant/finite.h"
 #include "quant/quantize.h"
 
@@ -92,31 +93,37 @@ Buffer WeightLoader::load(ThreadPool& pool) {
   for (const VectorRequest& request : vectors_) image_bytes += round_up(request.n * sizeof(float), kTensorAlignment);
 
   Buffer image(image_bytes);
-  uint8_t* next = image.data();
-  DataVerifier verifier(gguf_, pool);
+  gguf_.mapping().check_unchanged();
+  uint8_t* next = load_matrices(pool, image.data());
+  load_vectors(next);
+  gguf_.mapping().check_unchanged();
+  return image;
+}
+
+uint8_t* WeightLoader::load_matrices(ThreadPool& pool, uint8_t* next) {
+  std::vector<MatrixInFile> placed;
   for (const MatrixRequest& request : matrices_) {
-    gguf_.mapping().check_unchanged();
-    verifier.verify(*request.tensor);
-    if (!pack_matrix(pool, *request.target, gguf_.tensor_data(*request.tensor), next)) {
-      fail_not_finite(*request.tensor);
-    }
-    gguf_.mapping().drop_pages(request.tensor->offset_bytes, request.tensor->n_bytes);
+    placed.push_back({request.target, request.tensor->offset_bytes, next});
     request.target->panels = next;
     next += round_up(request.target->image_bytes(), kTensorAlignment);
   }
-  gguf_.mapping().check_unchanged();
+  std::sort(placed.begin(), placed.end(),
+            [](const MatrixInFile& a, const MatrixInFile& b) { return a.offset_bytes < b.offset_bytes; });
+  const size_t bad = DataSection(gguf_, pool).pack(placed);
+  if (bad < placed.size()) fail_not_finite(placed[bad].weight->name);
+  return next;
+}
+
+void WeightLoader::load_vectors(uint8_t* next) {
   for (const VectorRequest& request : vectors_) {
     const TypeTraits& traits = type_of(*request.tensor);
-    verifier.verify(*request.tensor);
-    if (!all_finite(traits.type, gguf_.tensor_data(*request.tensor), request.n)) fail_not_finite(*request.tensor);
+    const std::vector<uint8_t> values = gguf_.copy_of(*request.tensor, request.tensor->n_bytes);
+    if (!all_finite(traits.type, values.data(), request.n)) fail_not_finite(request.tensor->name);
     float* out = reinterpret_cast<float*>(next);
-    dequantize_row(traits.type, gguf_.tensor_data(*request.tensor), request.n, out);
+    dequantize_row(traits.type, values.data(), request.n, out);
     *request.target = out;
     next += round_up(request.n * sizeof(float), kTensorAlignment);
   }
-  verifier.verify_rest();
-  gguf_.mapping().check_unchanged();
-  return image;
 }
 
 const GgufTensor& WeightLoader::find(const std::string& name, const std::vector<uint64_t>& dimensions) {
@@ -145,8 +152,8 @@ const TypeTraits& WeightLoader::type_of(const GgufTensor& tensor) const {
   return *traits;
 }
 
-void WeightLoader::fail_not_finite(const GgufTensor& tensor) const {
-  throw ModelFormatError(gguf_.path() + ": tensor '" + tensor.name +
+void WeightLoader::fail_not_finite(const std::string& name) const {
+  throw ModelFormatError(gguf_.path() + ": tensor '" + name +
                          "' holds NaN or infinite values: the file is damaged; download or convert it again");
 }
 

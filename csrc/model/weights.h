@@ -62,8 +62,11 @@ class WeightLoader {
 
   const GgufTensor& find(const std::string& name, const std::vector<uint64_t>& dimensions);
   const TypeTraits& type_of(const GgufTensor& tensor) const;
-  [[noreturn]] void fail_not_finite(const GgufTensor& tensor) const;
+  [[noreturn]] void fail_not_finite(const std::string& name) const;
   void refuse_unrequested() const;
+  /// Both fill the image from `next` on; the first returns where it ends.
+  uint8_t* load_matrices(ThreadPool& pool, uint8_t* next);
+  void load_vectors(uint8_t* next);
 
   const GgufFile& gguf_;
   std::vector<MatrixRequest> matrices_;

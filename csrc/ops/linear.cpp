@@ -1,11 +1,9 @@
 #include "ops/linear.h"
 
 #include <algorithm>
-#include <atomic>
 #include <stdexcept>
 
 #include "ops/activation_policy.h"
-#include "quant/finite.h"
 
 namespace belle {
 namespace {
@@ -135,21 +133,6 @@ void embed(const OpsContext& context, const Matrix& table, Span<const int32_t> i
                        out + i * table.n_cols);
     }
   });
-}
-
-bool pack_matrix(ThreadPool& pool, const Matrix& weight, const uint8_t* rows, uint8_t* out) {
-  const size_t bytes_per_panel = panel_bytes(weight.type, weight.n_cols);
-  const size_t bytes_per_row = row_bytes(traits_of(weight.type), weight.n_cols);
-  std::atomic<bool> finite{true};
-  pool.parallel_for(panel_count(weight.n_rows), [&](size_t begin, size_t end) {
-    for (size_t panel = begin; panel < end; ++panel) {
-      const size_t first_row = panel * kPanelRows, n_rows = std::min(kPanelRows, weight.n_rows - first_row);
-      const uint8_t* panel_rows = rows + first_row * bytes_per_row;
-      if (!all_finite(weight.type, panel_rows, n_rows * weight.n_cols)) finite = false;
-      pack_panel(weight.type, panel_rows, n_rows, weight.n_cols, out + panel * bytes_per_panel);
-    }
-  });
-  return finite;
 }
 
 }  // namespace belle

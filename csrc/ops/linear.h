@@ -56,8 +56,4 @@ void wide_share(const OpsContext& context, ActivationForm form, const Matrix& we
 /// Throws std::invalid_argument for an id that is not a row.
 void embed(const OpsContext& context, const Matrix& table, Span<const int32_t> ids, float* out);
 
-/// Packs GGUF rows into panels, in parallel; out holds weight.image_bytes(). Returns false when a weight is NaN or
-/// infinite, found in the same pass.
-bool pack_matrix(ThreadPool& pool, const Matrix& weight, const uint8_t* rows, uint8_t* out);
-
 }  // namespace belle

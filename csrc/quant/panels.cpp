@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/half.h"
+#include "quant/transpose.h"
 
 namespace belle {
 namespace {
@@ -10,10 +11,6 @@ namespace {
 constexpr size_t kNibbleBytes = kPanelRows * kBlockSize / 2;  // 256
 constexpr size_t kCodeBytes = kPanelRows * kBlockSize;        // 512
 constexpr size_t kScaleBytes = kPanelRows * sizeof(uint16_t);
-
-void store_half(uint8_t* scales, size_t row, uint16_t bits) noexcept {
-  std::memcpy(scales + row * sizeof bits, &bits, sizeof bits);
-}
 
 float load_half(const uint8_t* scales, size_t row) noexcept {
   uint16_t bits;
@@ -31,32 +28,30 @@ void pack_columns(const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) 
   }
 }
 
-// Both 4-bit types: 16 nibble bytes per row and block go four at a time to [j][row].
-template <typename Block, size_t unit_bytes>
-void pack_nibbles(const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept {
-  const size_t n_blocks = k / kBlockSize;
-  for (size_t r = 0; r < n_rows; ++r) {
-    for (size_t b = 0; b < n_blocks; ++b) {
-      const uint8_t* block = rows + (r * n_blocks + b) * sizeof(Block);
-      uint8_t* unit = panel + b * unit_bytes;
-      const uint8_t* qs = block + offsetof(Block, qs);
-      for (size_t j = 0; j < 4; ++j) std::memcpy(unit + (j * kPanelRows + r) * 4, qs + j * 4, 4);
-      for (size_t s = 0; s < offsetof(Block, qs) / 2; ++s) {  // d, then m where the type has one
-        std::memcpy(unit + kNibbleBytes + s * kScaleBytes + r * 2, block + s * 2, 2);
+// A block is n_scales half floats (d, then m where the type has one), then its codes, 16 bytes per group of four words.
+// Unit after unit, so that the panel is written in order; four rows at a time.
+template <size_t n_scales, size_t code_bytes>
+void pack_blocks(const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept {
+  constexpr size_t kBlockBytes = n_scales * sizeof(uint16_t) + code_bytes;
+  constexpr size_t kWordRow = kPanelRows * sizeof(uint32_t);  // the words of one column group
+  const size_t n_blocks = k / kBlockSize, stride_bytes = n_blocks * kBlockBytes;
+  for (size_t b = 0; b < n_blocks; ++b, panel += kPanelRows * kBlockBytes) {
+    const uint8_t* block = rows + b * kBlockBytes;
+    uint8_t* scales = panel + kPanelRows * code_bytes;
+    for (size_t r = 0; r < n_rows; ++r) {
+      for (size_t s = 0; s < n_scales; ++s) {
+        std::memcpy(scales + s * kScaleBytes + r * 2, block + r * stride_bytes + s * 2, 2);
       }
     }
-  }
-}
-
-void pack_q8_0(const uint8_t* rows, size_t n_rows, size_t k, uint8_t* panel) noexcept {
-  const size_t n_blocks = k / kBlockSize;
-  for (size_t r = 0; r < n_rows; ++r) {
-    for (size_t b = 0; b < n_blocks; ++b) {
-      BlockQ8_0 block;
-      std::memcpy(&block, rows + (r * n_blocks + b) * sizeof block, sizeof block);
-      uint8_t* unit = panel + b * (kCodeBytes + kScaleBytes);
-      for (size_t g = 0; g < 8; ++g) std::memcpy(unit + (g * kPanelRows + r) * 4, block.qs + g * 4, 4);
-      store_half(unit + kCodeBytes, r, block.d);
+    for (size_t word = 0; word < code_bytes / 4; word += 4) {
+      const uint8_t* codes = block + n_scales * sizeof(uint16_t) + word * 4;
+      uint8_t* out = panel + word * kWordRow;
+      size_t r = 0;
+      for (; r + 4 <= n_rows; r += 4)
+        transpose_4x4_words(codes + r * stride_bytes, stride_bytes, out + r * 4, kWordRow);
+      for (; r < n_rows; ++r) {
+        for (size_t w = 0; w < 4; ++w) std::memcpy(out + w * kWordRow + r * 4, codes + r * stride_bytes + w * 4, 4);
+      }
     }
   }
 }
@@ -102,9 +97,9 @@ void pack_panel(WeightType type, const uint8_t* rows, size_t n_rows, size_t k, u
     case WeightType::kF32: return pack_columns<float>(rows, n_rows, k, panel);
     case WeightType::kF16:
     case WeightType::kBf16: return pack_columns<uint16_t>(rows, n_rows, k, panel);
-    case WeightType::kQ4_0: return pack_nibbles<BlockQ4_0, kNibbleBytes + kScaleBytes>(rows, n_rows, k, panel);
-    case WeightType::kQ4_1: return pack_nibbles<BlockQ4_1, kNibbleBytes + 2 * kScaleBytes>(rows, n_rows, k, panel);
-    case WeightType::kQ8_0: return pack_q8_0(rows, n_rows, k, panel);
+    case WeightType::kQ4_0: return pack_blocks<1, sizeof(BlockQ4_0::qs)>(rows, n_rows, k, panel);
+    case WeightType::kQ4_1: return pack_blocks<2, sizeof(BlockQ4_1::qs)>(rows, n_rows, k, panel);
+    case WeightType::kQ8_0: return pack_blocks<1, sizeof(BlockQ8_0::qs)>(rows, n_rows, k, panel);
   }
 }
 

@@ -15,6 +15,8 @@ import belle_edge
 from belle_edge._core import GgufFile
 from belle_edge.errors import ModelFormatError
 
+from ..gguf.checksummed import with_checksums
+from ..model.gguf_models import random_llama
 from .conftest import SmallModel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows lets nobody write to a mapped file")
@@ -148,4 +150,40 @@ def test_a_file_rewritten_while_it_is_loaded(path: Path, small_model: SmallModel
     assert done.returncode == 0, (done.returncode, done.stderr)
     loaded, refused = map(int, done.stdout.split())
     assert loaded + refused == 1500
+    assert refused > 0
+
+
+# Cuts the file behind its header at some moment of the load.
+CUT = """
+import os, shutil, sys, threading, time
+from belle_edge._core import GgufFile, Model
+source, target = sys.argv[1:]
+keep = GgufFile(source).data_offset + 5000
+loaded = refused = 0
+for turn in range(60):
+    shutil.copyfile(source, target)
+    thread = threading.Timer(turn * 0.0005, lambda: os.truncate(target, keep))
+    thread.start()
+    try:
+        Model(target, threads=2)
+        loaded += 1
+    except ValueError as error:
+        reasons = "changed while it was in use", "ends past the end", "truncated"
+        assert any(reason in str(error) for reason in reasons), error
+        refused += 1
+    thread.join()
+print(loaded, refused)
+"""
+
+
+@pytest.mark.parametrize("checksums", [False, True])
+def test_a_file_cut_while_it_is_loaded(tmp_path: Path, checksums: bool) -> None:
+    source = random_llama(hidden=512, feed_forward=2048).write(tmp_path / "source.gguf", "f32")
+    if checksums:
+        with_checksums(source)
+    command = [sys.executable, "-c", CUT, str(source), str(tmp_path / "model.gguf")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    loaded, refused = map(int, done.stdout.split())
+    assert loaded + refused == 60
     assert refused > 0

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from belle_edge._core import GgufFile, Model
+from belle_edge._core import GgufFile, Model, linear, quantize, weight_types
 from belle_edge.errors import ModelFormatError
 
 from ..gguf.checksummed import add_checksums
 from .gguf_models import RANDOM_MODELS, random_llama
+
+CHUNK_BYTES = 1 << 20
 
 
 @pytest.fixture(params=["llama", "bloom"])
@@ -78,3 +81,31 @@ def test_bytes_that_belong_to_no_tensor(tmp_path: Path) -> None:
     assert Model(str(path), threads=1).config["vocab_size"] == 301
     with pytest.raises(ModelFormatError, match=r"\(padding\)"):
         Model(str(flipped(path, path.stat().st_size - 1)), threads=1)
+
+
+def test_the_first_of_several_damages_is_named(tmp_path: Path) -> None:
+    """Whatever thread comes first."""
+    model = random_llama(hidden=256, feed_forward=1024)
+    path = add_checksums(model.write(tmp_path / "plain.gguf", "f32"), tmp_path / "sound.gguf")
+    offset = GgufFile(str(path)).data_offset
+    damaged = path
+    for chunk in (2, 3, 4):
+        damaged = flipped(damaged, offset + chunk * CHUNK_BYTES + 1000)
+    begin, end = offset + 2 * CHUNK_BYTES, offset + 3 * CHUNK_BYTES
+    for _ in range(20):
+        with pytest.raises(ModelFormatError, match=f"bytes {begin} to {end} "):
+            Model(str(damaged), threads=4)
+
+
+@pytest.mark.parametrize("type", ["f32", "f16", "bf16", "q4_0", "q4_1", "q8_0"])
+def test_matrices_across_the_pieces_in_which_a_file_is_read(type: str) -> None:
+    """Panels that begin in one piece and end in the next: the same outputs, bit for bit, as of few rows alone."""
+    info = weight_types()[type]
+    n_blocks = (3 << 20) // 1003 // info["block_bytes"]
+    random = np.random.default_rng(7)
+    weights = random.normal(size=(1003, n_blocks * info["block_size"])).astype(np.float32)
+    rows = quantize(weights, type)
+    x = random.normal(size=(2, weights.shape[1])).astype(np.float32)
+    y = linear(rows, type, x, threads=2)
+    for first in range(0, 1003, 16):
+        np.testing.assert_array_equal(y[:, first : first + 16], linear(rows[first : first + 16], type, x))
