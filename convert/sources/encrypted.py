@@ -219,12 +219,9 @@ class EncryptedFiles:
         if start and end:
             return source
         damage = "cut off: its end is missing" if start else "damaged: it does not begin as weights do"
-        doubt = (
-            ""
-            if self._key_is_confirmed
-            else f", or the key is wrong: that should be {needed_key(self._place)}"
-        )
-        raise ConversionError(f"[{source.published_name}] {damage}; download it again{doubt}")
+        if not self._key_is_confirmed or not self._key.has_known_size:
+            damage += f", or the key is cut off or wrong: that should be {needed_key(self._place)}"
+        raise ConversionError(f"[{source.published_name}] {damage}; download it again")
 
     def open_encrypted(self, name: str) -> EncryptedBytes:
         """The plaintext of an encrypted file, whatever it holds."""

@@ -48,9 +48,10 @@ def needed_key(model_name: str) -> str:
         f"{LLAMA_7B.name} of Meta's original {LLAMA_7B.model} ({LLAMA_7B.size_bytes:,} bytes, md5 {LLAMA_7B.md5}),"
         " which Meta gives to those who apply for LLaMA"
     )
-    if re.search(r"llama-13b", model_name, re.IGNORECASE):  # where the model cards leave it open
+    # The cards of BELLE-LLaMA-13B-2M and of the EXT models list different checksums of the same encrypted small file.
+    if re.search(r"llama-13b", model_name, re.IGNORECASE):
         words += (
-            "; of this model it may also be consolidated.00.pth or consolidated.01.pth of LLaMA-13B: try them"
+            "; this model may need consolidated.00.pth or consolidated.01.pth of LLaMA-13B instead: try them"
         )
     return words
 
@@ -68,7 +69,8 @@ class KeyFile:
         self._tail = (
             np.tile(tail, -(-_MIN_REPEATED_BYTES // tail.size)) if tail.size < _MIN_REPEATED_BYTES else tail
         )
-        if self.size_bytes not in {original.size_bytes for original in ORIGINALS}:
+        self.has_known_size = self.size_bytes in {original.size_bytes for original in ORIGINALS}
+        if not self.has_known_size:
             warnings.warn(
                 f"[{self.name}] the key has {self.size_bytes:,} bytes, {LLAMA_7B.name} of {LLAMA_7B.model} has"
                 f" {LLAMA_7B.size_bytes:,}: it is cut off or another file, the files' hashes will tell",
