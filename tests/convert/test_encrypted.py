@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -226,7 +227,7 @@ def killed_conversion(folder: Path, out: Path, key: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", SLOW, str(folder), str(out), str(key)])
     path = journal.journal_path(out)
     while process.poll() is None and not (path.exists() and path.read_text().count('"tensors"') >= 10):
-        pass
+        time.sleep(0.005)
     assert process.poll() is None, "it was over before it was killed"
     process.kill()
     process.wait()
@@ -262,7 +263,7 @@ def test_what_a_resumed_conversion_skips_is_hashed_too(plain_model: Any, tmp_pat
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, llama_tokenizer: bytes, key: Path) -> None:
-    """The source is four times as large, the anonymous memory the same."""
+    """The source is more than twice as large, the anonymous memory the same."""
     growth = []
     for n_rows in (4_000, 24_000):
         plain = tmp_path / f"plain-{n_rows}"
@@ -282,5 +283,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, llama_tokenizer: byt
         result = json.loads(done.stdout)
         assert result["peak"] < result["predicted"]
         growth.append((result["source"], result["growth"]))
+    print(f"\n(source bytes, growth of anonymous memory): {growth}")
     assert growth[1][0] > 2 * growth[0][0]
     assert growth[1][1] < growth[0][1] + 24e6
