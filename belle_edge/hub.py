@@ -67,6 +67,8 @@ def pull(
         files = repository.included([chosen])
     else:
         files = repository.checkpoint_files()
+        if convert and repository.is_encrypted:
+            raise ValueError(f"[{repo_id}] encrypted: belle-edge convert {repo_id} --key consolidated.00.pth")
         if not repository.has_checkpoint:
             raise ValueError(
                 f"[{repo_id}] no weights in it that this program reads (safetensors, .bin, GGUF): --include PATTERN"

@@ -36,6 +36,7 @@ def convert(
     dry_run: bool = False,
     threads: int = 0,
     revision: str | None = None,
+    key: str | Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
@@ -48,6 +49,7 @@ def convert(
     resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
+    key: of an encrypted checkpoint (.enc files): Meta's original weights, or the folder with them.
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
@@ -59,7 +61,7 @@ def convert(
     if target is not None and not dry_run:
         check_target(target, force=force, resume=resume)
 
-    job = _prepare(open_checkpoint(src, SourceOptions(revision=revision)), type=type, family=family)
+    job = _prepare(open_checkpoint(src, SourceOptions(revision=revision, key=key)), type=type, family=family)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
         _write(target, job, resume=resume, threads=threads, progress=progress)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ConversionProgress:
     """Sent after every block."""
 
-    tensor: str  # GGUF name of the tensor being written
+    tensor: str  # GGUF name of the tensor being written; of decryption, the file
     done_bytes: int  # source bytes converted so far
     total_bytes: int
 
@@ -42,7 +42,7 @@ class ProgressMeter:
 
 
 @contextmanager
-def terminal_progress() -> Iterator[ProgressCallback | None]:
+def terminal_progress(doing: str = "converting") -> Iterator[ProgressCallback | None]:
     """A callback that draws a bar on standard error, or None where that is not a terminal."""
     from rich.console import Console
 
@@ -67,7 +67,7 @@ def terminal_progress() -> Iterator[ProgressCallback | None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("converting", total=None)
+        task = bar.add_task(doing, total=None)
 
         def show(event: ConversionProgress) -> None:
             bar.update(task, completed=event.done_bytes, total=event.total_bytes, description=event.tensor)

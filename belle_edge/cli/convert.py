@@ -34,6 +34,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--revision", help="branch, tag or commit of a hub id")
     parser.add_argument(
+        "--key", metavar="PTH", help="of encrypted files (.enc): consolidated.00.pth of Meta's LLaMA-7B"
+    )
+    parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
     )
     parser.add_argument(
@@ -72,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
                 dry_run=args.dry_run,
                 threads=args.threads,
                 revision=args.revision,
+                key=args.key,
                 progress=progress,
             )
     except KeyboardInterrupt:

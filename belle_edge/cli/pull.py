@@ -107,3 +107,5 @@ def _print(pulled: Pulled) -> None:
         print(f"belle-edge chat {pulled.gguf}")
     elif any(path.name == "config.json" for path in pulled.files):
         print(f"belle-edge convert {pulled.folder} -o model.gguf")
+    elif any(path.name.endswith(".enc") for path in pulled.files):
+        print(f"belle-edge convert {pulled.folder} --key consolidated.00.pth -o model.gguf")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.files import CheckpointFiles, parse_json
+from belle_edge.convert.sources.key_file import needed_key
 from belle_edge.convert.sources.safetensors_file import open_safetensors
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.convert.sources.torch_file import open_torch_file
@@ -100,7 +101,7 @@ def other_form(files: CheckpointFiles) -> str:
     """What the folder holds instead of a plain Hugging Face checkpoint, with what to do about it."""
     names = files.names()
     if any(name.endswith(".enc") for name in names):
-        return "encrypted BELLE weights (.enc), decrypt them with the original LLaMA weights first"
+        return f"encrypted BELLE weights (.enc), give the key with --key: {needed_key(files.name)}"
     if "adapter_config.json" in names or any(name.startswith("adapter_model") for name in names):
         return "a LoRA adapter, merge it into its base model first"
     if any(name.startswith("consolidated.") for name in names):

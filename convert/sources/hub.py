@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from belle_edge.convert.sources.encrypted import files_in, is_encrypted, missing_key, plain_name
 from belle_edge.convert.sources.hub_files import (
     HubError,
     HubUnreachableError,
@@ -25,6 +26,7 @@ from belle_edge.convert.sources.hub_files import (
     remove_cached,
     sha256_of,
 )
+from belle_edge.convert.sources.key_file import KeyFile
 
 _METADATA_PATTERNS = ("*.json", "tokenizer.model", "*.jinja", "README.md", "LICENSE*")
 _WEIGHTS = re.compile(r"(?:model|pytorch_model)[^/]*\.(?P<suffix>safetensors|bin)")
@@ -48,7 +50,11 @@ class Repository:
 
     @property
     def has_checkpoint(self) -> bool:
-        return any(_WEIGHTS.fullmatch(file.name) for file in self.files)
+        return any(_WEIGHTS.fullmatch(plain_name(file.name)) for file in self.files)
+
+    @property
+    def is_encrypted(self) -> bool:
+        return is_encrypted(file.name for file in self.checkpoint_files())
 
     def metadata_files(self) -> list[RemoteFile]:
         """Configuration, tokenizer and documents, from the top folder."""
@@ -56,12 +62,12 @@ class Repository:
 
     def checkpoint_files(self) -> list[RemoteFile]:
         """Metadata and weights, in one form of weights only: safetensors where there are both."""
-        matches = {file.name: _WEIGHTS.fullmatch(file.name) for file in self.files}
+        matches = {file.name: _WEIGHTS.fullmatch(plain_name(file.name)) for file in self.files}
         suffixes = {match["suffix"] for match in matches.values() if match}
         wanted = "safetensors" if "safetensors" in suffixes else "bin"
         weights = [file for file in self.files if (match := matches[file.name]) and match["suffix"] == wanted]
         unused = "pytorch_model.bin.index.json" if wanted == "safetensors" else "model.safetensors.index.json"
-        return [file for file in self.metadata_files() if file.name != unused] + weights
+        return [file for file in self.metadata_files() if plain_name(file.name) != unused] + weights
 
     def included(self, patterns: Iterable[str]) -> list[RemoteFile]:
         """The files that match any of the shell patterns. HubError if none does."""
@@ -135,8 +141,11 @@ def download(
     return snapshot
 
 
-def download_checkpoint(repo_id: str, revision: str | None = None) -> Path:
-    """The folder of a repository's checkpoint. HubError as for `look_up` and `download`."""
+def download_checkpoint(repo_id: str, revision: str | None = None, key: KeyFile | None = None) -> Path:
+    """The folder of a repository's checkpoint. HubError as for `look_up` and `download`.
+
+    Of an encrypted one the small files come first: with a wrong key, or none, the weights are not downloaded.
+    """
     repository = look_up(repo_id, revision)
     if repository.gguf_names and not repository.has_checkpoint:
         raise HubError(
@@ -146,6 +155,10 @@ def download_checkpoint(repo_id: str, revision: str | None = None) -> Path:
         raise HubUnreachableError(
             f"[{repo_id}] the earlier download has no weights, and the hub cannot be reached"
         )
+    if repository.is_encrypted:
+        if key is None:
+            raise missing_key(repo_id)
+        files_in(download(repository, repository.metadata_files(), revision=revision), key)
     return download(repository, repository.checkpoint_files(), revision=revision)
 
 
@@ -208,12 +221,14 @@ def _is_safe(name: str) -> bool:
 
 
 def _matching(files: Iterable[RemoteFile], patterns: Sequence[str]) -> list[RemoteFile]:
-    """Files whose whole path matches; a pattern without a slash is about the top folder."""
+    """Files whose whole path matches, as it is or decrypted; a pattern without a slash is about the top folder."""
     return [
         file
         for file in files
         if any(
-            fnmatch(file.name, pattern) and file.name.count("/") <= pattern.count("/") for pattern in patterns
+            (fnmatch(file.name, pattern) or fnmatch(plain_name(file.name), pattern))
+            and file.name.count("/") <= pattern.count("/")
+            for pattern in patterns
         )
     ]
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
+from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
+from belle_edge.convert.sources.files import CheckpointFiles, parse_json
 from belle_edge.convert.sources.hf import open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
+from belle_edge.convert.sources.key_file import KeyFile
 from belle_edge.errors import ConversionError
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
@@ -21,6 +23,7 @@ class SourceOptions:
     """What a user says about a source besides its name."""
 
     revision: str | None = None  # branch, tag or commit of a hub id
+    key: str | Path | None = None  # of encrypted files: Meta's original weights
 
 
 @dataclass(frozen=True)
@@ -52,20 +55,24 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
 
 def _locate(src: str | Path, options: SourceOptions) -> _Place:
     path = Path(src).expanduser()
+    key = KeyFile(Path(options.key).expanduser()) if options.key is not None else None
     if path.is_file():
-        if not path.name.endswith(_WEIGHT_SUFFIXES):
+        if path.name.endswith(".enc") and key is None:
+            raise missing_key(path.name)
+        files, only = files_in(path.parent, key), plain_name(path.name)
+        if not only.endswith(_WEIGHT_SUFFIXES):
             raise ConversionError(
                 f"[{path.name}] expected a folder with config.json and weights, or a weight file"
                 f" ({', '.join(_WEIGHT_SUFFIXES)}) in it"
             )
-        return _Place(FolderFiles(path.parent), only=path.name)
+        return _Place(files, only=only)
     repo_id = None
     if not path.exists():
         if not is_repo_id(str(src)):
             raise ConversionError(f"[{src}] no such folder, and not a hub id of the form org/name")
         repo_id = str(src)
-        path = download_checkpoint(repo_id, options.revision)
+        path = download_checkpoint(repo_id, options.revision, key)
     cached = _CACHE_FOLDER.search(path.absolute().as_posix())
     if cached:
         repo_id = f"{cached['org']}/{cached['name']}"
-    return _Place(FolderFiles(path), repo_id=repo_id, revision=cached["revision"] if cached else None)
+    return _Place(files_in(path, key), repo_id=repo_id, revision=cached["revision"] if cached else None)

@@ -11,7 +11,7 @@ import pytest
 import belle_edge
 
 Belle = Callable[..., Any]
-COMMANDS = ("convert", "pull", "generate", "chat", "info", "verify", "demo", "completion")
+COMMANDS = ("convert", "decrypt", "pull", "generate", "chat", "info", "verify", "demo", "completion")
 
 
 def test_help_and_version(belle: Belle) -> None:

@@ -31,7 +31,8 @@ def watch():
 
 watcher = threading.Thread(target=watch)
 watcher.start()
-report = convert(sys.argv[1], sys.argv[2], type=sys.argv[3], family="none")
+key = sys.argv[4] if len(sys.argv) > 4 else None
+report = convert(sys.argv[1], sys.argv[2], type=sys.argv[3], family="none", key=key)
 done.set()
 watcher.join()
 predicted = report.conversion_memory_bytes

@@ -1,0 +1,67 @@
+"""`belle-edge decrypt`: encrypted BELLE files to plain ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from belle_edge.convert.decryption import DecryptionReport
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command on an argparse subparsers object."""
+    parser = subparsers.add_parser(
+        "decrypt",
+        help="decrypt BELLE's .enc files to a folder",
+        description="Decrypt BELLE's .enc files to a folder. Only for the files themselves: convert reads encrypted"
+        " folders as they are, with --key.",
+    )
+    parser.add_argument("src", metavar="SRC", help="folder with .enc files, or one of them")
+    parser.add_argument(
+        "--key", metavar="PTH", required=True, help="consolidated.00.pth of Meta's LLaMA-7B, or its folder"
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="folder for the files")
+    parser.add_argument(
+        "-f", "--force", action="store_true", help="replace files whose content is another one"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print a machine-readable report, and nothing else"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decrypt as the arguments say. Returns the exit code; errors pass through."""
+    from contextlib import nullcontext
+
+    from belle_edge.convert.decryption import decrypt
+    from belle_edge.convert.progress import terminal_progress
+
+    silent = args.json or getattr(args, "quiet", False)
+    try:
+        with nullcontext(None) if silent else terminal_progress("decrypting") as progress:
+            report = decrypt(args.src, args.output, key=args.key, force=args.force, progress=progress)
+    except KeyboardInterrupt:
+        print("belle-edge: interrupted; complete files stay, the same command goes on", file=sys.stderr)
+        return 130
+    if args.json:
+        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(_lines(report)))
+    return 0
+
+
+def _lines(report: DecryptionReport) -> Iterator[str]:
+    from ..memory import size_text
+
+    width = max(len(file.name) for file in report.files)
+    for file in report.files:
+        state = "was there already" if file.was_there else "decrypted"
+        yield f"{file.name:<{width}}  {size_text(file.size_bytes):>10}  {state}, SHA-256 as published"
+    if report.not_encrypted:
+        yield f"not encrypted, left in {report.source}: {', '.join(report.not_encrypted)}"
+    yield f"{size_text(report.n_bytes)} in {report.seconds:.1f} s, in {report.output}"
