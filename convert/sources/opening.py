@@ -12,7 +12,7 @@ from belle_edge.convert.sources.hf import open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
 from belle_edge.errors import ConversionError
 
-_CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
+CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 
 
@@ -65,7 +65,7 @@ def _locate(src: str | Path, options: SourceOptions) -> _Place:
             raise ConversionError(f"[{src}] no such folder, and not a hub id of the form org/name")
         repo_id = str(src)
         path = download_checkpoint(repo_id, options.revision)
-    cached = _CACHE_FOLDER.search(path.absolute().as_posix())
+    cached = CACHE_FOLDER.search(path.absolute().as_posix())
     if cached:
         repo_id = f"{cached['org']}/{cached['name']}"
     return _Place(FolderFiles(path), repo_id=repo_id, revision=cached["revision"] if cached else None)
