@@ -10,6 +10,7 @@ from typing import Any
 from belle_edge.convert.architectures import bloom, llama
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.errors import ConversionError
 
 _EMBEDDINGS = {
     "word_embeddings.weight": "bloom",
@@ -33,7 +34,7 @@ class Structure:
 
 def read_structure(checkpoint: Checkpoint) -> Structure:
     """Architecture and shapes. Where both speak, the weights count: they are what will run."""
-    stated, found = _from_config(checkpoint.config), _from_weights(checkpoint.weights)
+    stated, found = _stated(checkpoint), _from_weights(checkpoint.weights)
     conflict = None
     if found.architecture and stated.architecture not in (None, found.architecture):
         conflict = f"config.json says {stated.architecture}, the weights are of {found.architecture}"
@@ -45,6 +46,19 @@ def read_structure(checkpoint: Checkpoint) -> Structure:
         context=stated.context,
         conflict=conflict,
     )
+
+
+def _stated(checkpoint: Checkpoint) -> Structure:
+    """As config.json says, or params.json, which stands in its place beside Meta's original weights."""
+    if checkpoint.config:
+        return _from_config(checkpoint.config)
+    try:
+        params = checkpoint.json("params.json") or {}
+    except ConversionError:
+        params = {}
+    hidden, n_layers = _positive(params, "dim"), _positive(params, "n_layers")
+    known = hidden is not None and n_layers is not None
+    return Structure("llama", _positive(params, "vocab_size"), hidden, n_layers) if known else Structure()
 
 
 def _from_config(config: Mapping[str, Any]) -> Structure:

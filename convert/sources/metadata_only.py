@@ -9,7 +9,7 @@ from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles
 from belle_edge.convert.sources.hf import open_weights
 from belle_edge.convert.sources.hub import download, is_repo_id, look_up
-from belle_edge.convert.sources.opening import CACHE_FOLDER, SourceOptions
+from belle_edge.convert.sources.opening import SourceOptions, cached_origin
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
@@ -44,11 +44,8 @@ def open_metadata(src: str | Path, options: SourceOptions | None = None) -> Chec
             raise ConversionError(f"[{path.name}] a GGUF file: `belle-edge info` shows what it is")
         return _checkpoint(FolderFiles(path.parent), only=path.name)
     if path.is_dir():
-        cached = CACHE_FOLDER.search(path.absolute().as_posix())
-        if cached:
-            repo_id = f"{cached['org']}/{cached['name']}"
-            return _checkpoint(FolderFiles(path), repo_id=repo_id, revision=cached["revision"])
-        return _checkpoint(FolderFiles(path))
+        repo_id, revision = cached_origin(path) or (None, None)
+        return _checkpoint(FolderFiles(path), repo_id=repo_id, revision=revision)
     if not is_repo_id(str(src)):
         raise ConversionError(f"[{src}] no such file or folder, and not a hub id of the form org/name")
     repository = look_up(str(src), options.revision)

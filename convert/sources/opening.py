@@ -12,8 +12,14 @@ from belle_edge.convert.sources.hf import open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
 from belle_edge.errors import ConversionError
 
-CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
+_CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
+
+
+def cached_origin(folder: Path) -> tuple[str, str] | None:
+    """(org/name, commit) of a folder in the hub's cache, None for any other."""
+    match = _CACHE_FOLDER.search(folder.absolute().as_posix())
+    return (f"{match['org']}/{match['name']}", match["revision"]) if match else None
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def _locate(src: str | Path, options: SourceOptions) -> _Place:
             raise ConversionError(f"[{src}] no such folder, and not a hub id of the form org/name")
         repo_id = str(src)
         path = download_checkpoint(repo_id, options.revision)
-    cached = CACHE_FOLDER.search(path.absolute().as_posix())
+    cached = _CACHE_FOLDER.search(path.absolute().as_posix())
     if cached:
         repo_id = f"{cached['org']}/{cached['name']}"
     return _Place(FolderFiles(path), repo_id=repo_id, revision=cached["revision"] if cached else None)

@@ -187,6 +187,13 @@ def test_file_names_without_a_config(tmp_path: Path) -> None:
     assert found.supported_by == ["folder name", "file name"]
 
 
+def test_metas_original_is_no_belle(tmp_path: Path) -> None:
+    (tmp_path / "params.json").write_text('{"dim": 4096, "n_layers": 32, "n_heads": 32, "vocab_size": -1}')
+    found = identify(open_metadata(tmp_path))
+    assert (found.family, found.confidence) == (None, "none")
+    assert {piece.found for piece in found.evidence} == {"llama", "hidden size 4096, 32 layers"}
+
+
 def test_the_weights_count_more_than_the_config(
     make_bloom: Any, tmp_path: Path, edit_json: Callable[..., None]
 ) -> None:
