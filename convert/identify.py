@@ -1,37 +1,29 @@
-"""Which BELLE is this? From the name of a repository or folder to prompt family, base model and licence.
+"""Which BELLE is this? The evidence is weighed; the result is a prompt family, a licence, and how sure that is.
 
-A name is the only evidence: BLOOMZ-7B1 and LLaMA have exactly the shapes of the BELLE models made from them.
+Shapes alone cannot say it: BLOOMZ-7B1 and LLaMA have exactly those of the BELLE models made from them. So something has
+to name BELLE. But a name is not believed against the weights: a family that they rule out is never chosen.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from belle_edge.convert.evidence import Evidence, collect, read_model_card
+from belle_edge.convert.releases import FAMILIES_OF, BaseModel, License, vocabulary_kind
 from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.structure import Structure, read_structure
 from belle_edge.errors import ConversionError
 from belle_edge.prompts import FAMILIES
 
-_RESEARCH_ONLY = "BELLE weights: research use only, no commercial use"
-_LLAMA_ROWS = 32000  # an embedding clearly larger than this is the extended Chinese vocabulary
-
-
-@dataclass(frozen=True)
-class License:
-    """`id` as model hubs spell it, the full name, and where to read it."""
-
-    id: str
-    name: str = ""
-    link: str = ""
-
-
-@dataclass(frozen=True)
-class BaseModel:
-    name: str
-    organization: str
-    repo_url: str = ""
+_DECISIVE = 5  # the weight of a piece of evidence that decides by itself
+_CERTAIN = 8  # the weight of all evidence from which on a released name counts as certain
+_AGAINST = 3  # the weight from which on evidence for another family is a conflict
+_TWO_TEMPLATES = (
+    "belle-ext is documented with two templates: answers begin with 'Belle: ' (used here) or 'Assistant: ';"
+    " if the model does not stop, try --family belle-llama"
+)
 
 
 @dataclass(frozen=True)
@@ -43,140 +35,147 @@ class Identity:
     repo_id: str | None
     license: License | None = None
     base_model: BaseModel | None = None
+    confidence: str = (
+        "none"  # "certain", "likely", "guess"; "given": the user said so; "none": not a known BELLE
+    )
+    evidence: tuple[Evidence, ...] = ()
+    conflicts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-
-_BLOOM_LICENSE = License(
-    "bigscience-bloom-rail-1.0",
-    f"BigScience BLOOM RAIL 1.0; {_RESEARCH_ONLY}",
-    "https://huggingface.co/spaces/bigscience/license",
-)
-_LLAMA_LICENSE = License(
-    "other",
-    f"LLaMA licence of Meta (research); {_RESEARCH_ONLY}",
-    "https://github.com/facebookresearch/llama/blob/llama_v1/LICENSE",
-)
-_LLAMA2_LICENSE = License(
-    "llama2", f"LLaMA 2 Community License; {_RESEARCH_ONLY}", "https://ai.meta.com/llama/license/"
-)
-_BLOOMZ = BaseModel("bloomz-7b1-mt", "bigscience", "https://huggingface.co/bigscience/bloomz-7b1-mt")
-
-
-@dataclass(frozen=True)
-class _Released:
-    """A released model, recognised by its name (case aside)."""
-
-    pattern: str
-    architecture: str
-    family: str
-    license: License
-    base_model: BaseModel
-
-
-_RELEASED = (
-    _Released(r"belle-7b-(0\.2m|0\.5m|0\.6m|1m|2m)", "bloom", "belle", _BLOOM_LICENSE, _BLOOMZ),
-    _Released(
-        r"belle-llama-ext-(7b|13b)(-[\w.]+)?",
-        "llama",
-        "belle-ext",
-        _LLAMA_LICENSE,
-        BaseModel("LLaMA", "Meta"),
-    ),
-    _Released(
-        r"belle-llama-(7b|13b)-(0\.6m|2m)(-[\w.]+)?",
-        "llama",
-        "belle-llama",
-        _LLAMA_LICENSE,
-        BaseModel("LLaMA", "Meta"),
-    ),
-    _Released(
-        r"belle-llama2-13b-chat(-0\.4m)?",
-        "llama",
-        "belle-v2",
-        _LLAMA2_LICENSE,
-        BaseModel("Llama-2-13b-hf", "Meta", "https://huggingface.co/meta-llama/Llama-2-13b-hf"),
-    ),
-)
+    @property
+    def supported_by(self) -> list[str]:
+        """Where the evidence for the family is: sources without what was found there, which may be private."""
+        if self.confidence == "given":
+            return ["--family"]
+        supporting = (piece for piece in self.evidence if self.family in piece.weights or piece.is_vague_name)
+        return list(dict.fromkeys(piece.source for piece in supporting))
 
 
 def identify(
-    checkpoint: Checkpoint, *, architecture: str, n_vocab_rows: int, family: str | None = None
+    checkpoint: Checkpoint,
+    *,
+    architecture: str | None = None,
+    n_vocab_rows: int | None = None,
+    family: str | None = None,
 ) -> Identity:
-    """Identify a checkpoint of GGUF `architecture`; `family` overrides the guess ("none" for no family).
+    """Identify a checkpoint; its weights may be missing.
 
-    Looks at the hub id, config.json's `_name_or_path`, then the folder's name. Raises ConversionError for a
-    family that does not exist.
+    architecture, n_vocab_rows: where they are known already, in place of what weights and config.json say.
+    family: overrides the result ("none" for no family). Raises ConversionError for a family that does not exist.
     """
     if family is not None and family != "none" and family not in FAMILIES:
         raise ConversionError(
             f"[family] unknown family {family!r}: expected one of {', '.join(FAMILIES)}, none"
         )
-    names = [checkpoint.repo_id, checkpoint.config.get("_name_or_path"), checkpoint.files.name]
-    candidates = [
-        name.replace("\\", "/").rstrip("/").split("/")[-1] for name in names if isinstance(name, str) and name
-    ]
-    released, name = _find_released(candidates, architecture)
-    warnings: list[str] = []
-    guess: str | None
-    if released:
-        guess = released.family
-    else:
-        guess, guess_warning = _guess_family(candidates, architecture, n_vocab_rows, checkpoint.config)
-        if guess_warning and family is None:
-            warnings.append(guess_warning)
-    chosen = (None if family == "none" else family) if family is not None else guess
+    structure = read_structure(checkpoint)
+    structure = replace(
+        structure,
+        architecture=architecture if architecture in FAMILIES_OF else structure.architecture,
+        n_vocab_rows=n_vocab_rows or structure.n_vocab_rows,
+    )
+    evidence = collect(checkpoint, structure)
+    excluded = _excluded(structure)
+    found = _best_family(evidence, excluded)
+    conflicts = _conflicts(evidence, found, excluded, structure)
+    identity = _with_provenance(checkpoint, evidence, found)
+    if family is not None:
+        given = None if family == "none" else family
+        return replace(
+            identity, family=given, confidence="given", evidence=tuple(evidence), conflicts=conflicts
+        )
+    confidence = _confidence(evidence, found, excluded, conflicts)
+    return replace(
+        identity,
+        family=found,
+        confidence=confidence,
+        evidence=tuple(evidence),
+        conflicts=conflicts,
+        warnings=tuple(_warnings(found, confidence, conflicts)),
+    )
+
+
+def _excluded(structure: Structure) -> dict[str, str]:
+    """Families that the numbers rule out, with the reason."""
+    excluded: dict[str, str] = {}
+    if structure.architecture:
+        allowed = FAMILIES_OF[structure.architecture]
+        reason = f"the architecture is {structure.architecture}"
+        excluded = {family: reason for family in FAMILIES if family not in allowed}
+    kind, rows = vocabulary_kind(structure.n_vocab_rows), structure.n_vocab_rows
+    if kind == "llama" and structure.architecture == "llama":
+        excluded["belle-ext"] = f"the vocabulary has {rows:,} rows, it is not extended"
+    if kind == "extended" and structure.architecture == "llama":
+        excluded["belle-llama"] = f"the vocabulary has {rows:,} rows, it is extended"
+    return excluded
+
+
+def _totals(evidence: Sequence[Evidence]) -> dict[str, int]:
+    return {family: sum(e.weights.get(family, 0) for e in evidence) for family in FAMILIES}
+
+
+def _best_family(evidence: Sequence[Evidence], excluded: Mapping[str, str]) -> str | None:
+    """The family with the most weight that nothing rules out, if anything names BELLE; of equals the first."""
+    if not any(piece.names_belle for piece in evidence):
+        return None
+    totals = {family: total for family, total in _totals(evidence).items() if family not in excluded}
+    best = max(totals, key=lambda family: totals[family], default=None)
+    return best if best is not None and totals[best] > 0 else None
+
+
+def _conflicts(
+    evidence: Sequence[Evidence], family: str | None, excluded: Mapping[str, str], structure: Structure
+) -> tuple[str, ...]:
+    """Evidence of some weight that speaks for other families only, with what is against it."""
+    conflicts = [structure.conflict] if structure.conflict else []
+    for piece in evidence:
+        if family is None or family in piece.weights or piece.weight < _AGAINST:
+            continue
+        others = ", ".join(piece.weights)
+        reason = next(
+            (excluded[other] for other in piece.weights if other in excluded), "other evidence weighs more"
+        )
+        conflicts.append(f"{piece.source} {piece.found!r} speaks for {others}, but {reason}")
+    return tuple(conflicts)
+
+
+def _confidence(
+    evidence: Sequence[Evidence],
+    family: str | None,
+    excluded: Mapping[str, str],
+    conflicts: Sequence[str],
+) -> str:
+    if family is None:
+        return "none"
+    if conflicts:
+        return "guess"
+    supporting = [piece for piece in evidence if family in piece.weights]
+    if any(piece.release for piece in supporting) and _totals(evidence)[family] >= _CERTAIN:
+        return "certain"
+    only_one = len(FAMILIES) - len(excluded) == 1
+    return "likely" if only_one or any(p.weight >= _DECISIVE for p in supporting) else "guess"
+
+
+def _with_provenance(checkpoint: Checkpoint, evidence: Sequence[Evidence], family: str | None) -> Identity:
+    """Name, licence and base model: of the release that was recognised, else as the model card says."""
+    released = [e for e in evidence if e.release is not None and family in e.weights]
+    released.sort(key=lambda piece: -piece.weight)
+    release = released[0].release if released else None
+    name = next((piece.name for piece in released if piece.name), None)
     card = read_model_card(checkpoint.files.read("README.md") or b"")
     return Identity(
-        family=chosen,
+        family=family,
         name=name or (checkpoint.repo_id.split("/")[-1] if checkpoint.repo_id else None),
         repo_id=checkpoint.repo_id,
-        license=released.license if released else _card_license(card),
-        base_model=released.base_model if released else _card_base_model(card),
-        warnings=tuple(warnings),
+        license=release.license if release else _card_license(card),
+        base_model=release.base_model if release else _card_base_model(card),
     )
 
 
-def _find_released(candidates: list[str], architecture: str) -> tuple[_Released | None, str | None]:
-    """The released model that a name stands for, with the name as it was spelled there."""
-    for candidate in candidates:
-        for released in _RELEASED:
-            if released.architecture == architecture and re.fullmatch(released.pattern, candidate.lower()):
-                return released, candidate
-    return None, None
-
-
-def _guess_family(
-    candidates: list[str], architecture: str, n_vocab_rows: int, config: Mapping[str, Any]
-) -> tuple[str | None, str | None]:
-    """(family, warning) for names that start with "belle" but are not released; else (None, None)."""
-    named = [candidate.lower() for candidate in candidates if re.match(r"belle(?![a-z])", candidate.lower())]
-    if not named:
-        return None, None
-    if architecture == "bloom":
-        return "belle", None
-    context = config.get("max_position_embeddings")
-    if any("llama2" in name or "llama-2" in name for name in named) or (
-        isinstance(context, int) and context >= 4096
-    ):
-        family = "belle-v2"
-    elif any("ext" in name for name in named) or n_vocab_rows > _LLAMA_ROWS + 1000:
-        family = "belle-ext"
-    else:
-        family = "belle-llama"
-    return (
-        family,
-        f"prompt family {family} was guessed from the name; give --family if the model does not stop",
-    )
-
-
-def read_model_card(content: bytes) -> dict[str, str]:
-    """The simple `key: value` lines of a model card's front matter; empty without one."""
-    text = content.decode("utf-8", errors="replace")
-    if not text.startswith("---"):
-        return {}
-    front_matter = text[3:].split("\n---", 1)[0]
-    lines = (re.match(r"^(\w+):[ \t]*(\S.*?)[ \t]*$", line) for line in front_matter.splitlines())
-    return {match[1]: match[2].strip("'\"") for match in lines if match}
+def _warnings(family: str | None, confidence: str, conflicts: Sequence[str]) -> list[str]:
+    if confidence == "guess":
+        why = f" ({'; '.join(conflicts)})" if conflicts else ""
+        return [f"prompt family {family} is a guess{why}; give --family if the model does not stop"]
+    return [_TWO_TEMPLATES] if family == "belle-ext" else []
 
 
 def _card_license(card: Mapping[str, str]) -> License | None:

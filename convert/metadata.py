@@ -21,7 +21,7 @@ _FILE_TYPES = {
     "q4_1": gguf.LlamaFileType.MOSTLY_Q4_1,
     "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
 }
-_HASHED_FILES = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+HASHED_FILES = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def display_name(identity: Identity, model: MappedModel) -> str:
@@ -78,7 +78,7 @@ def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:
 
 
 def _belle_keys(checkpoint: Checkpoint, identity: Identity) -> Metadata:
-    """Our own keys: prompt family, stop strings, sampling preset, hashes of the small source files."""
+    """Our own keys: prompt family and why, stop strings, sampling preset, hashes of the small source files."""
     metadata: Metadata = {}
     if identity.family:
         family = FAMILIES[identity.family]
@@ -87,7 +87,9 @@ def _belle_keys(checkpoint: Checkpoint, identity: Identity) -> Metadata:
         for key in ("temperature", "top_p", "repetition_penalty"):
             metadata[f"belle.sampling.{key}"] = float(family.preset[key])
         metadata["belle.sampling.top_k"] = int(family.preset["top_k"])
-    for name in _HASHED_FILES:
+        metadata["belle.identified.confidence"] = identity.confidence
+        metadata["belle.identified.by"] = identity.supported_by
+    for name in HASHED_FILES:
         content = checkpoint.files.read(name)
         if content is not None:
             metadata[f"belle.source.sha256.{name}"] = hashlib.sha256(content).hexdigest()

@@ -150,6 +150,7 @@ def _report(
         type=job.type,
         name=display_name(job.identity, model),
         family=job.identity.family,
+        confidence=job.identity.confidence,
         license=job.identity.license.id if job.identity.license else None,
         n_tokens=len(job.tables.tokens),
         n_padding_tokens=job.tables.n_padding,

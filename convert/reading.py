@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.journal import Journal
 from belle_edge.convert.quantize import PlannedTensor, read_rows, row_blocks
 from belle_edge.convert.sources.byte_source import ByteSource
+
+
+class Done(Protocol):
+    """What need not be read again, by name; a Journal knows it."""
+
+    @property
+    def tensors(self) -> set[str]: ...
+    @property
+    def files(self) -> set[str]: ...
 
 
 @dataclass(frozen=True)
@@ -81,17 +89,17 @@ class _ReorderedTensor:
 
 
 def reading_order(
-    sources: Sequence[ByteSource], planned: Sequence[PlannedTensor], journal: Journal
+    sources: Sequence[ByteSource], planned: Sequence[PlannedTensor], done: Done
 ) -> list[FilePass]:
     """The passes that are still to be made, over what is still to be written."""
-    waiting = [tensor for tensor in planned if tensor.name not in journal.tensors]
+    waiting = [tensor for tensor in planned if tensor.name not in done.tensors]
     by_file: dict[str, list[PlannedTensor]] = {}
     for tensor in sorted(waiting, key=lambda tensor: tensor.tensor.source.offset):
         by_file.setdefault(tensor.tensor.source.file, []).append(tensor)
     passes = []
     for source in sources:
         tensors = by_file.pop(source.name, [])
-        if tensors or source.name not in journal.files:
+        if tensors or source.name not in done.files:
             passes.append(FilePass(source, tensors))
     return passes + [FilePass(None, tensors) for tensors in by_file.values()]
 

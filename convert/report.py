@@ -33,6 +33,7 @@ class ConversionReport:
     type: str
     name: str
     family: str | None
+    confidence: str  # in the family, see identify.Identity
     license: str | None
     n_tokens: int
     n_padding_tokens: int
@@ -107,7 +108,7 @@ class ConversionReport:
             f"size      {sizes}" + (f" ({ratio:.1f}x smaller)" if ratio > 1 else ""),
             f"memory    {format_bytes(self.weight_bytes)} for weights and {cache} per 1024 tokens to run it,"
             f" up to {format_bytes(self.conversion_memory_bytes)} to convert it",
-            f"family    {self.family or 'not a known BELLE'}, licence {self.license or 'unknown'}",
+            f"family    {self._family_text()}, licence {self.license or 'unknown'}",
         ]
         if self.n_padding_tokens:
             lines.append(
@@ -123,6 +124,9 @@ class ConversionReport:
         if self.output and not self.dry_run:
             lines.append(f"wrote {self.output}")
         return lines
+
+    def _family_text(self) -> str:
+        return f"{self.family} ({self.confidence})" if self.family else "not a known BELLE"
 
     def _fallback_groups(self) -> list[tuple[str, str, str]]:
         """(type, names, reason), the same tensor of many layers in one: blk.{0,1,2}.ffn_down.weight."""

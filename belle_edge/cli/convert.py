@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--family",
         choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
-        help="prompt family, if the one recognised by the model's name is wrong",
+        help="prompt family, if the one recognised is wrong",
     )
     parser.add_argument("--revision", help="branch, tag or commit of a hub id")
     parser.add_argument(

@@ -14,10 +14,10 @@ from contextlib import suppress
 
 from .. import __version__
 from ..errors import BelleError
-from . import bench, chat, completion, convert, decrypt, demo, generate, info, pull, verify
+from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, verify
 from .terminal import printable, set_up_messages, use_utf8
 
-_COMMANDS = (convert, decrypt, pull, generate, chat, info, verify, bench, demo, completion)
+_COMMANDS = (convert, decrypt, identify, pull, generate, chat, info, verify, bench, demo, completion)
 
 
 def build_parser() -> argparse.ArgumentParser:

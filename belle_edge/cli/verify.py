@@ -1,4 +1,4 @@
-"""`belle-edge verify`: is a GGUF file as it was written?"""
+"""`belle-edge verify`: is a GGUF file as it was written, and is it what its source says?"""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from .options import add_model_argument
-from .terminal import LOGGER
+from .source_options import add_source_arguments, source_options
+from .terminal import LOGGER, printable
 
 if TYPE_CHECKING:
-    from ..verification import FileReport
-    from ..verification.integrity import ProgressCallback
+    from ..verification import ContentReport, FileReport
+    from ..verification.contents import StageCallback
+    from ..verification.statistics import TensorStatistics
+
+_MOST_PROBLEMS = 24  # that people are shown
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,9 +27,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "verify",
         help="check a GGUF file for damage",
         description="Check the structure of a GGUF file, and every byte of one that belle-edge wrote against the "
-        "checksums in it.",
+        "checksums in it; on request also what it holds, alone or against the checkpoint it was made from. The exit "
+        "code is 1 where something is wrong.",
     )
     add_model_argument(parser)
+    parser.add_argument(
+        "--against",
+        metavar="SRC",
+        help="compare tensors, tokenizer and metadata with this checkpoint, given as to `convert`",
+    )
+    parser.add_argument(
+        "--statistics", action="store_true", help="show minimum, maximum, mean, rms and zeros of each tensor"
+    )
+    parser.add_argument(
+        "--round-trip", action="store_true", help="encode and decode sample texts with the file's tokenizer"
+    )
+    add_source_arguments(parser)
     parser.add_argument(
         "--threads", type=int, metavar="N", help="default: every processor this process may use"
     )
@@ -35,20 +52,34 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from ..verification import verify_file
+    from ..verification import verify_contents, verify_file
 
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"--threads: expected at least 1, got {args.threads}")
     start = time.perf_counter()
+    contents = None
     with nullcontext(None) if args.json or args.quiet else _progress_bar() as progress:
-        report = verify_file(args.model, threads=args.threads, progress=progress)
+        reading = None if progress is None else lambda done, total: progress("verifying", done, total)
+        report = verify_file(args.model, threads=args.threads, progress=reading)
+        if args.against is not None or args.statistics or args.round_trip:
+            contents = verify_contents(
+                args.model,
+                against=args.against,
+                source_options=source_options(args),
+                statistics=args.statistics,
+                round_trip=args.round_trip,
+                threads=args.threads,
+                progress=progress,
+            )
     seconds = time.perf_counter() - start
     LOGGER.info("%.2f s, %.1f GB/s", seconds, report.size_bytes / 1e9 / max(seconds, 1e-9))
     if args.json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False))
+        found = {"ok": True} if contents is None else contents.to_dict()
+        print(json.dumps({**report.to_dict(), **found}, ensure_ascii=False))
     else:
-        print("\n".join(_lines(report)))
-    return 0
+        lines = [*_lines(report), *(_content_lines(contents, args) if contents else ())]
+        print("\n".join(printable(line) for line in lines))
+    return 0 if contents is None or contents.ok else 1
 
 
 def _lines(report: FileReport) -> Iterator[str]:
@@ -67,8 +98,50 @@ def _lines(report: FileReport) -> Iterator[str]:
     yield f"every byte matches its checksum ({report.algorithm})"
 
 
+def _content_lines(report: ContentReport, args: argparse.Namespace) -> Iterator[str]:
+    if args.statistics and report.statistics is not None:
+        yield "tensors                                        min        max       mean        rms  zeros"
+        yield from map(_statistics_line, report.statistics)
+    if report.round_trip is not None:
+        back = sum(sample.comes_back for sample in report.round_trip)
+        yield f"tokenizer     {back} of {len(report.round_trip)} sample texts come back as they were" + (
+            f", {sum(sample.same_ids is True for sample in report.round_trip)} with the source's ids"
+            if report.comparison
+            else ""
+        )
+    if report.comparison is not None:
+        yield from _comparison_lines(report)
+    yield from (f"note: {note}" for note in report.notes)
+    yield from (f"wrong: {problem}" for problem in report.problems[:_MOST_PROBLEMS])
+    if len(report.problems) > _MOST_PROBLEMS:
+        yield f"and {len(report.problems) - _MOST_PROBLEMS} more differences (--json lists all)"
+    if report.comparison is not None and report.ok:
+        yield f"the file is what {report.comparison.source} says"
+
+
+def _statistics_line(tensor: TensorStatistics) -> str:
+    values = (tensor.minimum, tensor.maximum, tensor.mean, tensor.rms)
+    numbers = "".join(f"{value:11.4g}" if value is not None else f"{'-':>11}" for value in values)
+    zeros = f"{100 * tensor.zeros:6.2f}%" if tensor.zeros is not None else f"{'-':>7}"
+    return f"  {tensor.name:<32}{tensor.type:>5}{numbers}{zeros}" + (
+        f"  {tensor.suspicion}" if tensor.suspicion else ""
+    )
+
+
+def _comparison_lines(report: ContentReport) -> Iterator[str]:
+    """A line for each type: how many tensors, and the largest errors among them."""
+    tensors = report.comparison.tensors if report.comparison else []
+    for kind in sorted({tensor.type for tensor in tensors}):
+        group = [tensor for tensor in tensors if tensor.type == kind]
+        good = sum(tensor.ok for tensor in group)
+        rms = max((tensor.relative_rms or 0.0 for tensor in group if tensor.ok), default=0.0)
+        yield (
+            f"{kind:<14}{good} of {len(group)} tensors within the type's rounding, relative rms error up to {rms:.2g}"
+        )
+
+
 @contextmanager
-def _progress_bar() -> Iterator[ProgressCallback | None]:
+def _progress_bar() -> Iterator[StageCallback | None]:
     """A callback that draws a bar on standard error, or None where that is not a terminal."""
     from rich.console import Console
 
@@ -79,11 +152,11 @@ def _progress_bar() -> Iterator[ProgressCallback | None]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (
-        TextColumn("verifying"),
+        TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("verifying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)

@@ -134,12 +134,7 @@ def tokenizer_metadata(source: Source) -> Metadata:
     n_rows = int(config.get("vocab_size") or 0) or 1 << 20
     tables = read_tokenizer(checkpoint, n_vocab_rows=n_rows)
     metadata: dict[str, Any] = dict(tables.metadata())
-    identity = identify(
-        checkpoint,
-        architecture=str(config.get("model_type")),
-        n_vocab_rows=n_rows,
-        family=source.options.family,
-    )
+    identity = identify(checkpoint, family=source.options.family)
     family = FAMILIES[identity.family] if identity.family else None
     template = family.chat_template if family else tables.chat_template
     return {**metadata, "tokenizer.chat_template": template} if template else metadata

@@ -18,6 +18,12 @@ _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 
 
+def cached_origin(folder: Path) -> tuple[str, str] | None:
+    """(org/name, commit) of a folder in the hub's cache, None for any other."""
+    match = _CACHE_FOLDER.search(folder.absolute().as_posix())
+    return (f"{match['org']}/{match['name']}", match["revision"]) if match else None
+
+
 @dataclass(frozen=True)
 class SourceOptions:
     """What a user says about a source besides its name."""

@@ -104,6 +104,49 @@ def test_the_progress_reaches_the_end(model: Path) -> None:
     assert steps[-1] == (report.size_bytes - report.header_bytes,) * 2
 
 
+def test_against_the_source(belle: Belle, test_data: Path, converted: Any) -> None:
+    path, source = converted("stories260K/hf", "q8_0"), test_data / "models" / "stories260K" / "hf"
+    done = belle("verify", path, "--against", source)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert "tokenizer     9 of 9 sample texts come back as they were, 9 with the source's ids" in lines
+    (line,) = (line for line in lines if line.startswith("q8_0"))
+    assert "tensors within the type's rounding, relative rms error up to 0.006" in line
+    assert lines[-1] == "the file is what hf says"
+    report = json.loads(belle("verify", path, "--against", source, "--json").stdout)
+    assert (report["ok"], report["verified"], report["problems"]) == (True, True, [])
+    assert len(report["against"]["tensors"]) == len(report["statistics"]) == report["n_tensors"]
+
+
+def test_another_source(belle: Belle, model: Path, test_data: Path) -> None:
+    source = test_data / "models" / "belle-tiny-zh-outliers"
+    done = belle("verify", model, "--against", source)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert any(
+        line.startswith("wrong: blk.0.attn_norm.weight: ") and "further from the source" in line
+        for line in lines
+    )
+    assert lines[-1].endswith("more differences (--json lists all)")
+    done = belle("verify", model, "--against", source, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["ok"] is False
+    done = belle("verify", model, "--against", model.parent / "nothing-here")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no such folder" in done.stderr
+
+
+def test_statistics_and_round_trip(belle: Belle, model: Path) -> None:
+    done = belle("verify", model, "--statistics", "--round-trip")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("  blk.5.ffn_down.weight"))
+    assert line.split()[1] == "q4_0"
+    assert len(line.split()) == 7
+    assert "9 of 9 sample texts come back as they were" in done.stdout
+    report = json.loads(belle("verify", model, "--statistics", "--json").stdout)
+    assert (report["ok"], report["round_trip"], report["against"]) == (True, None, None)
+
+
 def test_a_bar_on_a_terminal(command: list[str], model: Path) -> None:
     pytest.importorskip("termios", reason="pseudo-terminals need POSIX")
     from .pseudo_terminal import Terminal

@@ -21,8 +21,8 @@ def hub_home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pull(tmp_path: Path, hub_home: Path) -> Run:
-    """pull(endpoint, "org/name", "--to", …, HF_HUB_OFFLINE="1") → the finished `belle-edge pull`."""
+def command(tmp_path: Path, hub_home: Path) -> Run:
+    """command(endpoint, "pull", "org/name", "--to", …, HF_HUB_OFFLINE="1") → the finished `belle-edge`."""
     pytest.importorskip("huggingface_hub")
 
     def run(endpoint: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +34,7 @@ def pull(tmp_path: Path, hub_home: Path) -> Run:
         }
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
         return subprocess.run(
-            [sys.executable, "-c", CODE, "pull", *arguments],
+            [sys.executable, "-c", CODE, *arguments],
             capture_output=True,
             text=True,
             timeout=120,
@@ -43,3 +43,9 @@ def pull(tmp_path: Path, hub_home: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def pull(command: Run) -> Run:
+    """The same for `belle-edge pull`, whose name is left out."""
+    return lambda endpoint, *arguments, **environment: command(endpoint, "pull", *arguments, **environment)

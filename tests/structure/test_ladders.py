@@ -52,7 +52,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "writer": SHARED | TEXT | {"backends", "answer", "generation", "batch", "conversation"},
     "memory": SHARED | {"_core"},
     "model": SHARED | TEXT | {"backends", "answer", "generation", "writer", "memory"},
-    "verification": SHARED | {"_core"},
+    "verification": SHARED | TEXT | {"_core", "convert"},
     "hub": SHARED | {"convert"},
     "benchmark": SHARED | {"_core", "backends", "memory", "model", "convert"},
     "hf": SHARED | TEXT | {"_core", "backends", "convert", "hub"},

@@ -1,0 +1,95 @@
+"""The contents of a sound GGUF file: statistics, tokenizer round trip, comparison with the source; one report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .against import Comparison, compare_tensors, open_source
+from .metadata_check import compare_metadata
+from .statistics import TensorStatistics, collect_statistics
+from .tokenizer_check import SampleResult, check_round_trip, problems_of, source_encoder
+
+StageCallback = Callable[[str, int, int], object]  # (what is done, bytes done, bytes in all)
+
+
+@dataclass
+class ContentReport:
+    """What was looked at, None for what was not, and what is wrong."""
+
+    statistics: list[TensorStatistics] | None = None
+    round_trip: list[SampleResult] | None = None
+    comparison: Comparison | None = None
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # suspicious, or different on purpose
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of all of it."""
+        statistics, round_trip = self.statistics, self.round_trip
+        return {
+            "ok": self.ok,
+            "problems": list(self.problems),
+            "notes": list(self.notes),
+            "statistics": None if statistics is None else [tensor.to_dict() for tensor in statistics],
+            "round_trip": None if round_trip is None else [sample.to_dict() for sample in round_trip],
+            "against": self.comparison.to_dict() if self.comparison else None,
+        }
+
+
+def verify_contents(
+    path: Path,
+    *,
+    against: str | Path | None = None,
+    source_options: Any = None,
+    statistics: bool = False,
+    round_trip: bool = False,
+    threads: int | None = None,
+    progress: StageCallback | None = None,
+) -> ContentReport:
+    """Look into a GGUF file; memory for a few blocks, whatever its size.
+
+    against: the checkpoint it was made from, as `convert` takes it, with the SourceOptions it needs. Includes
+    statistics of every tensor, and round_trip, which sends sample texts through the tokenizer.
+    threads: None = every usable processor. progress: called with a stage's name, bytes done and bytes in all.
+    Raises ModelFormatError, UnsupportedModelError, and with `against` ConversionError and HubError.
+    """
+    from .. import _core
+
+    file = _core.GgufFile(str(path))
+    report = ContentReport()
+    if statistics or against is not None:
+        _add_statistics(report, file, threads or 0, progress)
+    source = None if against is None else open_source(against, source_options)
+    if round_trip or source is not None:
+        _add_round_trip(report, file, None if source is None else source_encoder(source.checkpoint))
+    if source is not None:
+        agreement = compare_metadata(file, source)
+        report.problems += agreement.problems
+        report.notes += agreement.notes
+        comparing = None if progress is None else lambda done, total: progress("comparing", done, total)
+        report.comparison = compare_tensors(file, source, threads=threads or 0, progress=comparing)
+        report.problems += report.comparison.problems
+    return report
+
+
+def _add_statistics(report: ContentReport, file: Any, threads: int, progress: StageCallback | None) -> None:
+    reading = None if progress is None else lambda done, total: progress("statistics", done, total)
+    report.statistics = collect_statistics(file, threads=threads, progress=reading)
+    for tensor in report.statistics:
+        if tensor.n_not_finite:
+            report.problems.append(f"{tensor.name}: {tensor.n_not_finite} values are not finite")
+        elif tensor.suspicion:
+            report.notes.append(f"{tensor.name}: {tensor.suspicion}")
+
+
+def _add_round_trip(report: ContentReport, file: Any, reference: Callable[[str], list[int]] | None) -> None:
+    from ..tokenizer import Tokenizer
+
+    report.round_trip = check_round_trip(Tokenizer.from_metadata(file), reference)
+    report.problems += problems_of(report.round_trip)
