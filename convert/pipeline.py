@@ -13,7 +13,14 @@ from belle_edge.convert.identify import Identity, identify
 from belle_edge.convert.metadata import build_metadata, display_name
 from belle_edge.convert.partial_file import check_free_space, check_target, partial_file
 from belle_edge.convert.progress import ProgressCallback, ProgressMeter
-from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, encode, main_type, plan
+from belle_edge.convert.quantize import (
+    BLOCK_BYTES,
+    PlannedTensor,
+    encode,
+    main_type,
+    plan,
+    requantized_warnings,
+)
 from belle_edge.convert.read_ahead import read_ahead
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
@@ -36,6 +43,8 @@ def convert(
     dry_run: bool = False,
     threads: int = 0,
     revision: str | None = None,
+    tokenizer: str | Path | None = None,
+    gptq_zeros: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
@@ -48,6 +57,8 @@ def convert(
     resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
+    tokenizer: a folder whose tokenizer is taken, and whose config.json where the source has none.
+    gptq_zeros: how a GPTQ checkpoint stores its zeros, "minus-one" or "plain"; None: found out.
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
@@ -59,7 +70,8 @@ def convert(
     if target is not None and not dry_run:
         check_target(target, force=force, resume=resume)
 
-    job = _prepare(open_checkpoint(src, SourceOptions(revision=revision)), type=type, family=family)
+    options = SourceOptions(revision=revision, tokenizer=tokenizer, gptq_zeros=gptq_zeros)
+    job = _prepare(open_checkpoint(src, options), type=type, family=family)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
         _write(target, job, resume=resume, threads=threads, progress=progress)
@@ -107,7 +119,13 @@ def _prepare(checkpoint: Checkpoint, *, type: str | None, family: str | None) ->
     planned = plan(model.tensors, type=type)
     chosen_type = main_type(planned, type=type)
     metadata = build_metadata(checkpoint, model, tables, identity, type=chosen_type)
-    warnings = [*model.warnings, *tables.warnings, *identity.warnings]
+    warnings = [
+        *checkpoint.warnings,
+        *requantized_warnings(planned),
+        *model.warnings,
+        *tables.warnings,
+        *identity.warnings,
+    ]
     if "tokenizer.chat_template" not in metadata:
         warnings.append(
             "no chat template: not a known BELLE (--family names one), and the source brings none of its own;"

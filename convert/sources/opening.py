@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
-from belle_edge.convert.sources.hf import open_weights, other_form
+from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles
+from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
+from belle_edge.convert.sources.hf import has_weights, open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
+from belle_edge.convert.sources.inferred_config import infer_config
+from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config
 from belle_edge.errors import ConversionError
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
@@ -21,6 +24,10 @@ class SourceOptions:
     """What a user says about a source besides its name."""
 
     revision: str | None = None  # branch, tag or commit of a hub id
+    tokenizer: str | Path | None = (
+        None  # folder with the tokenizer, and a configuration if the source has none
+    )
+    gptq_zeros: str | None = None  # "minus-one" or "plain"; None: found out
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,37 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     """
     options = options or SourceOptions()
     place = _locate(src, options)
-    config = parse_json("config.json", place.files.read("config.json"))
+    files = place.files
+    if options.tokenizer is not None:
+        files = WithTokenizer(files, Path(options.tokenizer).expanduser())
+    config = read_config(files)
+    if config is None and not has_weights(place.files, place.only):
+        raise _no_config(place)
+    stored, weight_files = open_weights(place.files, place.only)
+    settings = quantization_settings(place.files, config or {})
+    unpacked = unpack_gptq(stored, settings, zeros=options.gptq_zeros)
+    warnings: tuple[str, ...] = ()
     if config is None:
-        raise ConversionError(
-            f"[{place.files.name}] no config.json: {other_form(place.files) or 'expected a Hugging Face folder'}"
-        )
-    weights, weight_files = open_weights(place.files, place.only)
-    return Checkpoint(place.files, place.repo_id, place.revision, config, weights, weight_files)
+        if not is_gptq(stored):
+            raise _no_config(place)
+        config, assumed = infer_config(unpacked.weights)
+        warnings = (assumed,)
+    return Checkpoint(
+        files,
+        place.repo_id,
+        place.revision,
+        config,
+        unpacked.weights,
+        weight_files,
+        provenance=unpacked.provenance,
+        warnings=warnings,
+    )
+
+
+def _no_config(place: _Place) -> ConversionError:
+    return ConversionError(
+        f"[{place.files.name}] no config.json: {other_form(place.files) or 'expected a Hugging Face folder'}"
+    )
 
 
 def _locate(src: str | Path, options: SourceOptions) -> _Place:
