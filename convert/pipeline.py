@@ -26,6 +26,7 @@ from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
+from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.convert.writer import Header, ModelFile, build_header
@@ -192,6 +193,11 @@ def _report(
 
 
 def _conversion_memory_bytes(job: _Job) -> int:
-    """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered."""
+    """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered.
+
+    And the largest matrix that was quantized already, whose rows lie across all of it.
+    """
     reordered = max((t.n_bytes for t in job.planned if t.tensor.row_order is not None), default=0)
-    return (64 << 20) + 12 * len(job.header.content) + 7 * BLOCK_BYTES + reordered
+    sources = [tensor.tensor.source for tensor in job.planned]
+    packed = max((s.n_bytes for s in sources if isinstance(s, BlockTensor | RequantizedTensor)), default=0)
+    return (64 << 20) + 12 * len(job.header.content) + 7 * BLOCK_BYTES + reordered + packed

@@ -27,6 +27,7 @@ class UnpackedWeights:
 
     weights: dict[str, SourceTensor]
     provenance: dict[str, str] = field(default_factory=dict)  # metadata keys of the output
+    warnings: tuple[str, ...] = ()
 
 
 def is_gptq(weights: Mapping[str, SourceTensor]) -> bool:
@@ -63,7 +64,7 @@ def unpack_gptq(
             stored = parts.stored_zeros(layout.bits)
             constant = int(stored[0, 0]) if (stored == stored[0, 0]).all() else None
             samples[name] = Sample(parts, layout, constant)
-    convention = read_convention(list(samples.values()), settings, zeros)
+    convention, warning = read_convention(list(samples.values()), settings, zeros)
     unpacked: dict[str, SourceTensor] = {
         name: tensor for name, tensor in weights.items() if not name.endswith(_PARTS)
     }
@@ -72,7 +73,8 @@ def unpack_gptq(
             file = sample.parts.qweight.file
             raise ConversionError(f"[{file}] {sample.parts.name}: it is there both plain and quantized")
         unpacked[sample.parts.name] = _tensor(sample, ZERO_OFFSETS[convention])
-    return UnpackedWeights(unpacked, {"belle.source.gptq.zeros": convention})
+    provenance = {"belle.source.gptq.zeros": convention}
+    return UnpackedWeights(unpacked, provenance, (warning,) if warning else ())
 
 
 def _check_method(weights: Mapping[str, SourceTensor], settings: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from belle_edge.errors import ConversionError
 ZERO_OFFSETS: Mapping[str, int] = {"minus-one": 1, "plain": 0}  # what is added to a stored zero
 _FORMATS = {"gptq": "minus-one", "gptq_v2": "plain"}  # checkpoint_format in a configuration
 _MAX_MATRICES = 48  # that are looked at
-_SAMPLE = 128  # inputs of each that are
+_SAMPLE = 256  # inputs of each that are
 _TOLERANCE = 0.25  # steps that the mean may be away from what a convention predicts
 _AGREEMENT = 0.9  # share of the matrices that must point to the same convention
 
@@ -33,8 +33,10 @@ class Sample:
     constant_zero: int | None
 
 
-def read_convention(samples: Sequence[Sample], settings: Mapping[str, Any], forced: str | None) -> str:
-    """A key of ZERO_OFFSETS: the user's word, else the configuration's, else what the numbers say.
+def read_convention(
+    samples: Sequence[Sample], settings: Mapping[str, Any], forced: str | None
+) -> tuple[str, str | None]:
+    """(a key of ZERO_OFFSETS, a warning or None): the user's word, else the configuration's, else what the numbers say.
 
     Raises ConversionError when nothing decides it, or the configuration names a format that is not read.
     """
@@ -43,15 +45,16 @@ def read_convention(samples: Sequence[Sample], settings: Mapping[str, Any], forc
             raise ConversionError(
                 f"[gptq_zeros] unknown convention {forced!r}: expected {' or '.join(ZERO_OFFSETS)}"
             )
-        return forced
+        return forced, None
     named = settings.get("checkpoint_format")
     if named is not None:
         if named not in _FORMATS:
             raise ConversionError(
                 f"[quantize_config.json] checkpoint_format {named!r}: expected {' or '.join(_FORMATS)}"
             )
-        return _FORMATS[named]
-    return _of_symmetric(samples) or _of_statistics(samples)
+        return _FORMATS[named], None
+    symmetric = _of_symmetric(samples)
+    return (symmetric, None) if symmetric else _of_statistics(samples)
 
 
 def _of_symmetric(samples: Sequence[Sample]) -> str | None:
@@ -62,26 +65,33 @@ def _of_symmetric(samples: Sequence[Sample]) -> str | None:
     return None
 
 
-def _of_statistics(samples: Sequence[Sample]) -> str:
-    """Weights are spread around 0, so codes are around their zeros: the mean of code - stored zero is 1, or 0."""
+def _of_statistics(samples: Sequence[Sample]) -> tuple[str, str | None]:
+    """Weights are spread around 0, so codes are around their zeros: the mean of code - stored zero is 1, or 0.
+
+    Where that is not clear, a file without g_idx is old, for format v2 came with programs that always write it.
+    """
     step = max(1, len(samples) // _MAX_MATRICES)
-    means = [_mean_distances(sample) for sample in samples[::step]]
-    centers = np.array([values.mean() for values in means if values.size])
-    values = np.concatenate(means)
-    if values.size > 1:
+    means = [values for sample in samples[::step] if (values := _mean_distances(sample)).size]
+    found = "there is nothing to judge by"
+    if means:
+        centers, values = np.array([values.mean() for values in means]), np.concatenate(means)
         center = float(np.median(centers))
         name = "minus-one" if center > 0.5 else "plain"
-        uncertainty = 4 * float(values.std()) / values.size**0.5
-        agreeing = float(np.mean((centers > 0.5) == (center > 0.5)))
         away = abs(center - ZERO_OFFSETS[name])
-        if away < _TOLERANCE and away + uncertainty < 0.5 and agreeing >= _AGREEMENT:
-            return name
-        found = f"codes lie {center:.2f} steps above the stored zeros, in {agreeing:.0%} of the matrices on that side"
-    else:
-        found = "there is nothing to judge by"
+        spread = max(float(values.std()) / values.size**0.5, float(centers.std()) / centers.size**0.5)
+        agreeing = float(np.mean((centers > 0.5) == (center > 0.5)))
+        if values.size > 1 and away < _TOLERANCE and away + 4 * spread < 0.5 and agreeing >= _AGREEMENT:
+            return name, None
+        found = f"codes lie {center:.2f} ± {spread:.2f} steps above the stored zeros ({agreeing:.0%} of the matrices)"
+    unclear = f"{found}, where 1 (zeros less one) or 0 (plain zeros, format gptq_v2) is expected"
+    if all(sample.parts.g_idx is None for sample in samples):
+        return "minus-one", (
+            f"GPTQ's zeros were taken as stored less one, as in all files of its time without g_idx, but {unclear};"
+            " if the answers are noise, convert with --gptq-zeros plain"
+        )
     raise ConversionError(
-        f"[{samples[0].parts.qweight.file}] cannot tell how GPTQ's zeros are stored: {found}; expected 1 (old files)"
-        " or 0 (format gptq_v2). Say which with --gptq-zeros minus-one or plain"
+        f"[{samples[0].parts.qweight.file}] cannot tell how GPTQ's zeros are stored: {unclear}."
+        " Say which with --gptq-zeros minus-one or plain"
     )
 
 

@@ -57,12 +57,12 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     stored, weight_files = open_weights(place.files, place.only)
     settings = quantization_settings(place.files, config or {})
     unpacked = unpack_gptq(stored, settings, zeros=options.gptq_zeros)
-    warnings: tuple[str, ...] = ()
+    warnings = unpacked.warnings
     if config is None:
         if not is_gptq(stored):
             raise _no_config(place)
         config, assumed = infer_config(unpacked.weights)
-        warnings = (assumed,)
+        warnings = (*warnings, assumed)
     return Checkpoint(
         files,
         place.repo_id,
