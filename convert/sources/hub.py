@@ -27,7 +27,10 @@ from belle_edge.convert.sources.hub_files import (
 )
 
 _METADATA_PATTERNS = ("*.json", "tokenizer.model", "*.jinja", "README.md", "LICENSE*")
-_WEIGHTS = re.compile(r"(?:model|pytorch_model)[^/]*\.(?P<suffix>safetensors|bin)")
+_WEIGHTS = re.compile(
+    r"(?:model|pytorch_model|gptq_model)[^/]*\.(?:safetensors|bin)|(?!optimizer|scheduler)[^/]+\.pt"
+)
+_SUFFIXES = (".safetensors", ".bin", ".pt")  # of weights, the preferred ones first
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _Result = TypeVar("_Result")
@@ -48,20 +51,30 @@ class Repository:
 
     @property
     def has_checkpoint(self) -> bool:
-        return any(_WEIGHTS.fullmatch(file.name) for file in self.files)
+        return bool(self._weights())
 
     def metadata_files(self) -> list[RemoteFile]:
         """Configuration, tokenizer and documents, from the top folder."""
         return _matching(self.files, _METADATA_PATTERNS)
 
     def checkpoint_files(self) -> list[RemoteFile]:
-        """Metadata and weights, in one form of weights only: safetensors where there are both."""
-        matches = {file.name: _WEIGHTS.fullmatch(file.name) for file in self.files}
-        suffixes = {match["suffix"] for match in matches.values() if match}
-        wanted = "safetensors" if "safetensors" in suffixes else "bin"
-        weights = [file for file in self.files if (match := matches[file.name]) and match["suffix"] == wanted]
-        unused = "pytorch_model.bin.index.json" if wanted == "safetensors" else "model.safetensors.index.json"
+        """Metadata and weights, in one form of weights only. HubError where there are several .pt files."""
+        weights = self._weights()
+        safetensors = any(file.name.endswith(".safetensors") for file in weights)
+        unused = "pytorch_model.bin.index.json" if safetensors else "model.safetensors.index.json"
+        names = [file.name for file in weights if file.name.endswith(".pt")]
+        if len(names) > 1:
+            raise HubError(
+                f"[{self.repo_id}] {len(names)} files of weights: {', '.join(names)}; fetch one (belle-edge pull"
+                f" {self.repo_id} --include {names[0]} --to DIR), then convert DIR/{names[0]}"
+            )
         return [file for file in self.metadata_files() if file.name != unused] + weights
+
+    def _weights(self) -> list[RemoteFile]:
+        """The weight files of the preferred form that there is."""
+        matching = [file for file in self.files if _WEIGHTS.fullmatch(file.name)]
+        forms = ([file for file in matching if file.name.endswith(suffix)] for suffix in _SUFFIXES)
+        return next((form for form in forms if form), [])
 
     def included(self, patterns: Iterable[str]) -> list[RemoteFile]:
         """The files that match any of the shell patterns. HubError if none does."""

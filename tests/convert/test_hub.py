@@ -13,6 +13,7 @@ import gguf
 import pytest
 
 from ..hub.stand_in import COMMIT, serve
+from .gptq_files import copy_metadata, write_checkpoint
 
 pytest.importorskip("huggingface_hub")
 
@@ -64,3 +65,24 @@ def test_hub_id(make_bloom: Any, tmp_path: Path) -> None:
     assert nothing.returncode == 1
     assert nothing.stderr.count("\n") == 1
     assert "the hub cannot be reached" in nothing.stderr
+
+
+def test_gptq_files_of_the_hub(packed_bloom: Any, tmp_path: Path) -> None:
+    """One .pt file is the checkpoint; of several one has to be chosen."""
+    source, packed = packed_bloom
+    folder, cache = tmp_path / "repository", tmp_path / "cache"
+    copy_metadata(source, folder)
+    write_checkpoint(folder, packed, "bloom7b-2m-4bit-128g.pt")
+    (folder / "optimizer.pt").write_bytes(b"not weights")
+    with serve("BelleGroup/BELLE-7B-gptq", folder) as hub:
+        done = run("BelleGroup/BELLE-7B-gptq", tmp_path / "out.gguf", endpoint=hub.url, cache=cache)
+    assert done.returncode == 0, done.stderr
+    assert "optimizer.pt" not in hub.fetched()
+    write_checkpoint(folder, packed, "bloom7b-2m-8bit-128g.pt")
+    with serve("BelleGroup/BELLE-7B-gptq", folder) as hub:
+        done = run(
+            "BelleGroup/BELLE-7B-gptq", tmp_path / "no.gguf", endpoint=hub.url, cache=tmp_path / "other"
+        )
+    assert done.returncode == 1
+    assert "2 files of weights: bloom7b-2m-4bit-128g.pt, bloom7b-2m-8bit-128g.pt; fetch one" in done.stderr
+    assert hub.fetched() == []
