@@ -58,7 +58,7 @@ def convert(
     resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
-    tokenizer: a folder whose tokenizer is taken, and whose config.json where the source has none.
+    tokenizer: a folder or hub id whose tokenizer is taken, and whose config.json where the source has none.
     gptq_zeros: how a GPTQ checkpoint stores its zeros, "minus-one" or "plain"; None: found out.
     progress: called after every block of a few MB.
 

@@ -35,7 +35,9 @@ def add_parser(subparsers: Any) -> None:
         help="prompt family, if the one recognised by the model's name is wrong",
     )
     parser.add_argument(
-        "--tokenizer", metavar="DIR", help="folder with the tokenizer (and config.json) of a source without"
+        "--tokenizer",
+        metavar="DIR",
+        help="folder or hub id with the tokenizer (and config.json) of a source without",
     )
     parser.add_argument(
         "--gptq-zeros",

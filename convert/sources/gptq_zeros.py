@@ -46,15 +46,25 @@ def read_convention(
                 f"[gptq_zeros] unknown convention {forced!r}: expected {' or '.join(ZERO_OFFSETS)}"
             )
         return forced, None
+    symmetric = _of_symmetric(samples)
     named = settings.get("checkpoint_format")
     if named is not None:
         if named not in _FORMATS:
             raise ConversionError(
                 f"[quantize_config.json] checkpoint_format {named!r}: expected {' or '.join(_FORMATS)}"
             )
-        return _FORMATS[named], None
-    symmetric = _of_symmetric(samples)
+        return _FORMATS[named], _contradiction(named, symmetric)
     return (symmetric, None) if symmetric else _of_statistics(samples)
+
+
+def _contradiction(named: str, symmetric: str | None) -> str | None:
+    """A warning where symmetric codes, whose zeros are known, do not agree with the configuration."""
+    if symmetric in (None, _FORMATS[named]):
+        return None
+    return (
+        f"checkpoint_format {named} was followed, but the zeros look stored as {symmetric}; if the answers are noise,"
+        f" convert with --gptq-zeros {symmetric}"
+    )
 
 
 def _of_symmetric(samples: Sequence[Sample]) -> str | None:

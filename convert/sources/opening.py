@@ -12,7 +12,7 @@ from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpa
 from belle_edge.convert.sources.hf import has_weights, open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
 from belle_edge.convert.sources.inferred_config import infer_config
-from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config
+from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
@@ -25,7 +25,7 @@ class SourceOptions:
 
     revision: str | None = None  # branch, tag or commit of a hub id
     tokenizer: str | Path | None = (
-        None  # folder with the tokenizer, and a configuration if the source has none
+        None  # folder or hub id with the tokenizer, and a configuration if the source has none
     )
     gptq_zeros: str | None = None  # "minus-one" or "plain"; None: found out
 
@@ -50,7 +50,7 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     place = _locate(src, options)
     files = place.files
     if options.tokenizer is not None:
-        files = WithTokenizer(files, Path(options.tokenizer).expanduser())
+        files = WithTokenizer(files, tokenizer_folder(options.tokenizer))
     config = read_config(files)
     if config is None and not has_weights(place.files, place.only):
         raise _no_config(place)

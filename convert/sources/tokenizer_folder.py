@@ -8,6 +8,7 @@ from typing import Any
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
+from belle_edge.convert.sources.hub import download, is_repo_id, look_up
 from belle_edge.errors import ConversionError
 
 _VOCABULARIES = ("tokenizer.model", "tokenizer.json")
@@ -48,6 +49,15 @@ class WithTokenizer:
 
     def _is_borrowed(self, name: str) -> bool:
         return name in _TOKENIZER_FILES or (name == "config.json" and self.borrows_config)
+
+
+def tokenizer_folder(name: str | Path) -> Path:
+    """The folder called `name`, or a hub id's, of which everything but the weights is downloaded."""
+    path = Path(name).expanduser()
+    if path.exists() or not is_repo_id(str(name)):
+        return path
+    repository = look_up(str(name))
+    return download(repository, repository.metadata_files())
 
 
 def read_config(files: CheckpointFiles) -> dict[str, Any] | None:

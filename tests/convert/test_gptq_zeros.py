@@ -99,6 +99,8 @@ def test_the_configuration_and_the_user_decide(make_llama: Any, tmp_path: Path, 
     assert found()
     (folder / "quantize_config.json").write_text(json.dumps({"checkpoint_format": wrong}))
     assert not found()
+    doubted = any("was followed" in text for text in convert(folder, dry_run=True).warnings)
+    assert doubted == recipe.symmetric
     assert found(gptq_zeros="plain" if recipe.plain_zeros else "minus-one")
     config = json.loads((folder / "config.json").read_text())
     settings = {"quant_method": "gptq", "bits": 4, "checkpoint_format": right}
