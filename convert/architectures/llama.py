@@ -141,9 +141,7 @@ def _tensors(
             )
             if f"{source}.bias" in weights:
                 bias = weights.take(f"{source}.bias", shape=sizes[part][:1])
-                if to_float32(
-                    bias.rows(0, bias.shape[0])
-                ).any():  # GPTQ writes zeros for a LLaMA without biases
+                if not _is_zero(bias):
                     mapped.append(MappedTensor(f"{target}.bias", bias, order))
     mapped.append(MappedTensor("output_norm.weight", weights.take("norm.weight", shape=(hidden,))))
     tied = reader.flag("tie_word_embeddings", default=False)
@@ -152,6 +150,11 @@ def _tensors(
         mapped.append(MappedTensor("output.weight", head))
     weights.finish()
     return mapped, warning
+
+
+def _is_zero(bias: SourceTensor) -> bool:
+    """GPTQ's code gives every matrix a bias, of zeros for a LLaMA, which has none."""
+    return not to_float32(bias.rows(0, bias.shape[0])).any()
 
 
 def rotary_row_order(n_heads: int, head_dim: int) -> NDArray[np.intp]:
