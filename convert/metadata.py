@@ -55,7 +55,7 @@ def build_metadata(
         metadata["tokenizer.ggml.add_bos_token"] = family.add_bos
     if template:
         metadata["tokenizer.chat_template"] = template
-    return metadata | _belle_keys(checkpoint, identity)
+    return metadata | _belle_keys(checkpoint, identity) | checkpoint.provenance
 
 
 def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:

@@ -13,12 +13,20 @@ from belle_edge.convert.identify import Identity, identify
 from belle_edge.convert.metadata import build_metadata, display_name
 from belle_edge.convert.partial_file import check_free_space, check_target, partial_file
 from belle_edge.convert.progress import ProgressCallback, ProgressMeter
-from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, encode, main_type, plan
+from belle_edge.convert.quantize import (
+    BLOCK_BYTES,
+    PlannedTensor,
+    encode,
+    main_type,
+    plan,
+    requantized_warnings,
+)
 from belle_edge.convert.read_ahead import read_ahead
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
+from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.convert.writer import Header, ModelFile, build_header
@@ -37,6 +45,8 @@ def convert(
     threads: int = 0,
     revision: str | None = None,
     key: str | Path | None = None,
+    tokenizer: str | Path | None = None,
+    gptq_zeros: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
@@ -50,6 +60,8 @@ def convert(
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
     key: of an encrypted checkpoint (.enc files): Meta's original weights, or the folder with them.
+    tokenizer: a folder or hub id whose tokenizer is taken, and whose config.json where the source has none.
+    gptq_zeros: how a GPTQ checkpoint stores its zeros, "minus-one" or "plain"; None: found out.
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
@@ -61,7 +73,8 @@ def convert(
     if target is not None and not dry_run:
         check_target(target, force=force, resume=resume)
 
-    job = _prepare(open_checkpoint(src, SourceOptions(revision=revision, key=key)), type=type, family=family)
+    options = SourceOptions(revision=revision, key=key, tokenizer=tokenizer, gptq_zeros=gptq_zeros)
+    job = _prepare(open_checkpoint(src, options), type=type, family=family)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
         _write(target, job, resume=resume, threads=threads, progress=progress)
@@ -109,7 +122,13 @@ def _prepare(checkpoint: Checkpoint, *, type: str | None, family: str | None) ->
     planned = plan(model.tensors, type=type)
     chosen_type = main_type(planned, type=type)
     metadata = build_metadata(checkpoint, model, tables, identity, type=chosen_type)
-    warnings = [*model.warnings, *tables.warnings, *identity.warnings]
+    warnings = [
+        *checkpoint.warnings,
+        *requantized_warnings(planned),
+        *model.warnings,
+        *tables.warnings,
+        *identity.warnings,
+    ]
     if "tokenizer.chat_template" not in metadata:
         warnings.append(
             "no chat template: not a known BELLE (--family names one), and the source brings none of its own;"
@@ -177,6 +196,11 @@ def _report(
 
 
 def _conversion_memory_bytes(job: _Job) -> int:
-    """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered."""
+    """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered.
+
+    And the largest matrix that was quantized already, whose rows lie across all of it.
+    """
     reordered = max((t.n_bytes for t in job.planned if t.tensor.row_order is not None), default=0)
-    return (64 << 20) + 12 * len(job.header.content) + 7 * BLOCK_BYTES + reordered
+    sources = [tensor.tensor.source for tensor in job.planned]
+    packed = max((s.n_bytes for s in sources if isinstance(s, BlockTensor | RequantizedTensor)), default=0)
+    return (64 << 20) + 12 * len(job.header.content) + 7 * BLOCK_BYTES + reordered + packed

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from belle_edge import _core
 from belle_edge.convert.architectures.base import MappedTensor
-from belle_edge.convert.sources.tensors import BlockTensor, to_float32
+from belle_edge.convert.sources.tensors import FLOAT_TYPES, BlockTensor, RequantizedTensor, to_float32
 from belle_edge.errors import ConversionError
 
 TYPES = ("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0")
@@ -50,14 +50,15 @@ def plan(tensors: list[MappedTensor], *, type: str | None) -> list[PlannedTensor
     """Choose the type of every tensor.
 
     Norms and biases are f32. Matrices become `type` (None: q4_0); those that come in blocks of a GGUF type keep these
-    unless `type` is a float type, and beside such matrices None means f16. Matrices whose rows a block of `type` does
-    not divide become f16, or f32 where a value is too large for f16 (only those are read for it). Raises
-    ConversionError for an unknown type.
+    unless `type` is a float type. Beside quantized matrices None means f16, and for those that are in no GGUF type's
+    blocks the nearest type. Matrices whose rows a block of `type` does not divide become f16. Where f16 is our choice
+    and a value is too large for it, it is f32 (only those tensors are read for it). Raises ConversionError for an
+    unknown type.
     """
     if type is not None and (type not in TYPES or type not in _core.weight_types()):
         raise ConversionError(f"[type] unknown type {type!r}: expected one of {', '.join(TYPES)}")
-    in_blocks = any(isinstance(tensor.source, BlockTensor) for tensor in tensors)
-    return [_planned(tensor, type, default="f16" if in_blocks else DEFAULT_TYPE) for tensor in tensors]
+    quantized = any(isinstance(tensor.source, BlockTensor | RequantizedTensor) for tensor in tensors)
+    return [_planned(tensor, type, default="f16" if quantized else DEFAULT_TYPE) for tensor in tensors]
 
 
 def _planned(tensor: MappedTensor, type: str | None, *, default: str) -> PlannedTensor:
@@ -65,9 +66,14 @@ def _planned(tensor: MappedTensor, type: str | None, *, default: str) -> Planned
     chosen, reason = type or default, None
     if isinstance(source, BlockTensor) and (type is None or known[type]["quantized"]):
         chosen = source.block_type
+        reason = "quantized already, taken over as it is" if type not in (None, chosen) else None
     elif len(tensor.shape) == 1:
         chosen = "f32"
-    elif tensor.shape[-1] % known[chosen]["block_size"]:
+    elif isinstance(source, RequantizedTensor) and type is None:
+        chosen, reason = source.nearest_type, f"requantized: {source.reason}"
+    elif type is None and chosen == "f16" and not fits_f16(tensor):
+        chosen, reason = "f32", "a value exceeds f16"
+    if tensor.shape[-1] % known[chosen]["block_size"]:
         reason = f"rows of {tensor.shape[-1]} are not a multiple of {known[chosen]['block_size']}"
         chosen = "f16" if fits_f16(tensor) else "f32"
         reason += "" if chosen == "f16" else ", and a value exceeds f16"
@@ -77,13 +83,31 @@ def _planned(tensor: MappedTensor, type: str | None, *, default: str) -> Planned
 
 
 def main_type(planned: list[PlannedTensor], *, type: str | None) -> str:
-    """The type a file is named by: the one asked for, or that of most matrix values."""
+    """The type a file is named by: the one asked for, or that of most matrix values where some were quantized."""
     counts: Counter[str] = Counter()
     for tensor in planned:
         if len(tensor.shape) > 1:
             counts[tensor.type] += math.prod(tensor.shape)
-    kept = any(tensor.is_repacked for tensor in planned)
-    return counts.most_common(1)[0][0] if kept else type or DEFAULT_TYPE
+    sources = [tensor.tensor.source for tensor in planned]
+    by_source = any(tensor.is_repacked for tensor in planned) or (
+        type is None and any(isinstance(source, RequantizedTensor) for source in sources)
+    )
+    return counts.most_common(1)[0][0] if by_source else type or DEFAULT_TYPE
+
+
+def requantized_warnings(planned: list[PlannedTensor]) -> list[str]:
+    """A line for each reason why matrices that were quantized already are quantized once more."""
+    known = _core.weight_types()
+    counts = Counter(
+        (tensor.tensor.source.reason, tensor.type)
+        for tensor in planned
+        if isinstance(tensor.tensor.source, RequantizedTensor) and known[tensor.type]["quantized"]
+    )
+    return [
+        f"{count} quantized matrices were quantized once more, to {type}, which costs some precision: {reason};"
+        " --type f16 keeps their values"
+        for (reason, type), count in counts.items()
+    ]
 
 
 def fits_f16(tensor: MappedTensor) -> bool:
@@ -99,7 +123,8 @@ def fits_f16(tensor: MappedTensor) -> bool:
 def row_blocks(tensor: MappedTensor) -> Iterator[tuple[int, int]]:
     """(start, stop) of the source rows of each block of a tensor."""
     n_rows = tensor.shape[0]
-    row_bytes = max(1, tensor.source.n_bytes // max(1, n_rows))
+    value_bytes = np.dtype(FLOAT_TYPES[tensor.source.dtype]).itemsize  # packed codes grow when they are read
+    row_bytes = max(1, tensor.source.n_bytes // max(1, n_rows), math.prod(tensor.shape[1:]) * value_bytes)
     step = max(1, BLOCK_BYTES // row_bytes)
     for start in range(0, n_rows, step):
         yield start, min(start + step, n_rows)

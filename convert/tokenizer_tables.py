@@ -47,7 +47,8 @@ def _read_tables(checkpoint: Checkpoint, tokenizer: dict[str, Any] | None) -> To
     if tokenizer is None:
         raise ConversionError(
             f"[{checkpoint.files.name}] no tokenizer: expected tokenizer.model or tokenizer.json"
-            " (transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes it)"
+            " (transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes it); --tokenizer names a"
+            " folder that has one"
         )
     if tokenizer["model"].get("byte_fallback"):
         return read_sentencepiece_json(tokenizer)

@@ -16,7 +16,9 @@ def add_parser(subparsers: Any) -> None:
         description="Convert a Hugging Face BLOOM or LLaMA checkpoint (a folder or a hub id) to a GGUF file.",
     )
     parser.add_argument(
-        "src", metavar="SRC", help="folder with config.json and weights, or a hub id (org/name)"
+        "src",
+        metavar="SRC",
+        help="folder with config.json and weights, a weight file, or a hub id (org/name)",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT.gguf", help="file to write (may be left out with --dry-run)"
@@ -31,6 +33,16 @@ def add_parser(subparsers: Any) -> None:
         "--family",
         choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
         help="prompt family, if the one recognised is wrong",
+    )
+    parser.add_argument(
+        "--tokenizer",
+        metavar="DIR",
+        help="folder or hub id with the tokenizer (and config.json) of a source without",
+    )
+    parser.add_argument(
+        "--gptq-zeros",
+        choices=("minus-one", "plain"),
+        help="how a GPTQ checkpoint stores its zeros, if that cannot be told from the file",
     )
     parser.add_argument("--revision", help="branch, tag or commit of a hub id")
     parser.add_argument(
@@ -76,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
                 threads=args.threads,
                 revision=args.revision,
                 key=args.key,
+                tokenizer=args.tokenizer,
+                gptq_zeros=args.gptq_zeros,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -79,7 +79,7 @@ class Weights:
             raise ConversionError(
                 f"[{tensor.file}] {tensor.name}: stored as {tensor.dtype}, expected one of"
                 f" {', '.join(FLOAT_TYPES)}"
-                " (quantized checkpoints are not read; use the original)"
+                " (of quantized checkpoints those of GPTQ are read; else use the original)"
             )
         self._taken.add(name)
         return tensor
@@ -95,10 +95,9 @@ class Weights:
 
     def _get(self, name: str) -> SourceTensor:
         if name not in self._tensors:
-            hint = "; it may be incomplete, download it again"
-            if any(found.endswith((".qweight", ".g_idx")) for found in self._tensors):
-                hint = "; this is a GPTQ checkpoint, use the unquantized one"
-            raise ConversionError(f"[weights] {name} is missing from the checkpoint{hint}")
+            raise ConversionError(
+                f"[weights] {name} is missing from the checkpoint; it may be incomplete, download it again"
+            )
         return self._tensors[name]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata, Weights, head_tensor
 from belle_edge.convert.architectures.config import ConfigReader
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.tensors import SourceTensor, to_float32
 from belle_edge.errors import ConversionError
 
 NAMES = ("LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "LLaMAModel", "llama")
@@ -141,7 +141,8 @@ def _tensors(
             )
             if f"{source}.bias" in weights:
                 bias = weights.take(f"{source}.bias", shape=sizes[part][:1])
-                mapped.append(MappedTensor(f"{target}.bias", bias, order))
+                if not _is_zero(bias):
+                    mapped.append(MappedTensor(f"{target}.bias", bias, order))
     mapped.append(MappedTensor("output_norm.weight", weights.take("norm.weight", shape=(hidden,))))
     tied = reader.flag("tie_word_embeddings", default=False)
     head, warning = head_tensor(weights, tied=tied, embedding=embedding, shape=(n_rows, hidden))
@@ -149,6 +150,11 @@ def _tensors(
         mapped.append(MappedTensor("output.weight", head))
     weights.finish()
     return mapped, warning
+
+
+def _is_zero(bias: SourceTensor) -> bool:
+    """GPTQ's code gives every matrix a bias, of zeros for a LLaMA, which has none."""
+    return not to_float32(bias.rows(0, bias.shape[0])).any()
 
 
 def rotary_row_order(n_heads: int, head_dim: int) -> NDArray[np.intp]:

@@ -21,6 +21,8 @@ class Checkpoint:
     config: dict[str, Any]
     weights: dict[str, SourceTensor]
     weight_files: list[ByteSource] = field(default_factory=list)  # that the weights lie in, in reading order
+    provenance: dict[str, str] = field(default_factory=dict)  # metadata keys that say how the source was read
+    warnings: tuple[str, ...] = ()
 
     @property
     def n_bytes(self) -> int:

@@ -1,4 +1,7 @@
-"""Weights in Hugging Face's layout: safetensors or .bin, in one file or in shards with or without an index."""
+"""Weights in Hugging Face's layout: safetensors or .bin, in one file or in shards with or without an index.
+
+And files of another name, as GPTQ checkpoints have them, where they are the only ones.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from belle_edge.convert.sources.torch_file import open_torch_file
 from belle_edge.errors import ConversionError
 
 _SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.(?:safetensors|bin))$")
+
+_OTHER_SUFFIXES = (".safetensors", ".pt")
+_NOT_WEIGHTS = re.compile(r"adapter_model|optimizer\.|scheduler\.|rng_state|consolidated\.")
 
 
 def open_weights(
@@ -41,6 +47,13 @@ def open_weights(
     return weights, sources
 
 
+def has_weights(files: CheckpointFiles, only: str | None = None) -> bool:
+    """Whether there is something that `open_weights` would open."""
+    names = files.names()
+    named = "pytorch_model.bin" in names or any(_SHARD.match(name) for name in names)
+    return bool(only or named or _other_weights(files))
+
+
 def _weight_files(files: CheckpointFiles) -> list[str]:
     """Names of the weight files, in order; ConversionError naming the shards that are missing."""
     present = set(files.names())
@@ -59,10 +72,26 @@ def _weight_files(files: CheckpointFiles) -> list[str]:
             )
         if names:
             return names
+    others = _other_weights(files)
+    if len(others) > 1:
+        raise ConversionError(
+            f"[{files.name}] {len(others)} files of weights: {', '.join(others)}; give the one to convert as SRC"
+        )
+    if others:
+        return others
     raise ConversionError(
         f"[{files.name}] no weights: "
         + (other_form(files) or "expected model.safetensors or pytorch_model.bin, or their shards")
     )
+
+
+def _other_weights(files: CheckpointFiles) -> list[str]:
+    """Weight files under names of their own, of the preferred suffix that there is."""
+    for suffix in _OTHER_SUFFIXES:
+        names = [name for name in files.names() if name.endswith(suffix) and not _NOT_WEIGHTS.match(name)]
+        if names:
+            return names
+    return []
 
 
 def _read_index(files: CheckpointFiles, name: str) -> dict[str, str]:
@@ -106,8 +135,6 @@ def other_form(files: CheckpointFiles) -> str:
         return "a LoRA adapter, merge it into its base model first"
     if any(name.startswith("consolidated.") for name in names):
         return "Meta's original layout, convert it to the Hugging Face layout first"
-    if any(name.endswith(".pt") for name in names):
-        return "a .pt file (GPTQ?), which is not read; use the unquantized checkpoint"
     if any(name.endswith(".gguf") for name in names):
         return "a .gguf file, which is converted already"
     return ""

@@ -29,7 +29,10 @@ from belle_edge.convert.sources.hub_files import (
 from belle_edge.convert.sources.key_file import KeyFile
 
 _METADATA_PATTERNS = ("*.json", "tokenizer.model", "*.jinja", "README.md", "LICENSE*")
-_WEIGHTS = re.compile(r"(?:model|pytorch_model)[^/]*\.(?P<suffix>safetensors|bin)")
+_WEIGHTS = re.compile(
+    r"(?:model|pytorch_model|gptq_model)[^/]*\.(?:safetensors|bin)|(?!optimizer|scheduler)[^/]+\.pt"
+)
+_SUFFIXES = (".safetensors", ".bin", ".pt")  # of weights, the preferred ones first
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _Result = TypeVar("_Result")
@@ -50,7 +53,7 @@ class Repository:
 
     @property
     def has_checkpoint(self) -> bool:
-        return any(_WEIGHTS.fullmatch(plain_name(file.name)) for file in self.files)
+        return bool(self._weights())
 
     @property
     def is_encrypted(self) -> bool:
@@ -61,13 +64,24 @@ class Repository:
         return _matching(self.files, _METADATA_PATTERNS)
 
     def checkpoint_files(self) -> list[RemoteFile]:
-        """Metadata and weights, in one form of weights only: safetensors where there are both."""
-        matches = {file.name: _WEIGHTS.fullmatch(plain_name(file.name)) for file in self.files}
-        suffixes = {match["suffix"] for match in matches.values() if match}
-        wanted = "safetensors" if "safetensors" in suffixes else "bin"
-        weights = [file for file in self.files if (match := matches[file.name]) and match["suffix"] == wanted]
-        unused = "pytorch_model.bin.index.json" if wanted == "safetensors" else "model.safetensors.index.json"
+        """Metadata and weights, in one form of weights only. HubError where there are several .pt files."""
+        weights = self._weights()
+        safetensors = any(plain_name(file.name).endswith(".safetensors") for file in weights)
+        unused = "pytorch_model.bin.index.json" if safetensors else "model.safetensors.index.json"
+        names = [file.name for file in weights if plain_name(file.name).endswith(".pt")]
+        if len(names) > 1:
+            raise HubError(
+                f"[{self.repo_id}] {len(names)} files of weights: {', '.join(names)}; fetch one (belle-edge pull"
+                f" {self.repo_id} --include {names[0]} --to DIR), then convert DIR/{names[0]}"
+            )
         return [file for file in self.metadata_files() if plain_name(file.name) != unused] + weights
+
+    def _weights(self) -> list[RemoteFile]:
+        """The weight files of the preferred form that there is, encrypted or not."""
+        plain = [(plain_name(file.name), file) for file in self.files]
+        matching = [(name, file) for name, file in plain if _WEIGHTS.fullmatch(name)]
+        forms = ([file for name, file in matching if name.endswith(suffix)] for suffix in _SUFFIXES)
+        return next((form for form in forms if form), [])
 
     def included(self, patterns: Iterable[str]) -> list[RemoteFile]:
         """The files that match any of the shell patterns. HubError if none does."""

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
-from belle_edge.convert.sources.files import CheckpointFiles, parse_json
-from belle_edge.convert.sources.hf import open_weights, other_form
-from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
+from belle_edge.convert.sources.files import CheckpointFiles
+from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
+from belle_edge.convert.sources.hf import has_weights, open_weights, other_form
+from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
+from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
@@ -30,6 +32,10 @@ class SourceOptions:
 
     revision: str | None = None  # branch, tag or commit of a hub id
     key: str | Path | None = None  # of encrypted files: Meta's original weights
+    tokenizer: str | Path | None = (
+        None  # folder or hub id with the tokenizer, and a configuration if the source has none
+    )
+    gptq_zeros: str | None = None  # "minus-one" or "plain"; None: found out
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,37 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     """
     options = options or SourceOptions()
     place = _locate(src, options)
-    config = parse_json("config.json", place.files.read("config.json"))
+    files = place.files
+    if options.tokenizer is not None:
+        files = WithTokenizer(files, tokenizer_folder(options.tokenizer))
+    config = read_config(files)
+    if config is None and not has_weights(place.files, place.only):
+        raise _no_config(place)
+    stored, weight_files = open_weights(place.files, place.only)
+    settings = quantization_settings(place.files, config or {})
+    unpacked = unpack_gptq(stored, settings, zeros=options.gptq_zeros)
+    warnings = unpacked.warnings
     if config is None:
-        raise ConversionError(
-            f"[{place.files.name}] no config.json: {other_form(place.files) or 'expected a Hugging Face folder'}"
-        )
-    weights, weight_files = open_weights(place.files, place.only)
-    return Checkpoint(place.files, place.repo_id, place.revision, config, weights, weight_files)
+        if not is_gptq(stored):
+            raise _no_config(place)
+        config, assumed = infer_config(unpacked.weights)
+        warnings = (*warnings, assumed)
+    return Checkpoint(
+        files,
+        place.repo_id,
+        place.revision,
+        config,
+        unpacked.weights,
+        weight_files,
+        provenance=unpacked.provenance,
+        warnings=warnings,
+    )
+
+
+def _no_config(place: _Place) -> ConversionError:
+    return ConversionError(
+        f"[{place.files.name}] no config.json: {other_form(place.files) or 'expected a Hugging Face folder'}"
+    )
 
 
 def _locate(src: str | Path, options: SourceOptions) -> _Place:

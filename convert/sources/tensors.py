@@ -60,7 +60,7 @@ class SourceTensor(Protocol):
 class BlockTensor(SourceTensor, Protocol):
     """A tensor that is quantized already, in blocks that are exactly those of a GGUF type.
 
-    `rows` gives the values of these blocks.
+    `rows` gives the values, exactly as the source means them.
     """
 
     @property
@@ -69,6 +69,19 @@ class BlockTensor(SourceTensor, Protocol):
 
     def blocks(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Rows start … stop in GGUF's encoding of `block_type`, [stop - start, bytes per row]."""
+
+
+@runtime_checkable
+class RequantizedTensor(SourceTensor, Protocol):
+    """A tensor that is quantized already, in a way that no GGUF type has: its values are quantized once more."""
+
+    @property
+    def nearest_type(self) -> str:
+        """The type that loses least for its size."""
+
+    @property
+    def reason(self) -> str:
+        """Why its codes cannot be taken over, for the report."""
 
 
 @dataclass(frozen=True)

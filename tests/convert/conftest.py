@@ -158,3 +158,12 @@ def edit_json() -> Callable[..., None]:
         write_json(path, values)
 
     return edit
+
+
+@pytest.fixture
+def packed_bloom(make_bloom: Any) -> tuple[Path, dict[str, Any]]:
+    """(a BLOOM folder with plain weights, the same weights as GPTQ packs them)."""
+    from .gptq_files import Recipe, pack_checkpoint, read_checkpoint
+
+    source = make_bloom("bloomz")
+    return source, pack_checkpoint(read_checkpoint(source), Recipe()).stored

@@ -13,6 +13,7 @@ import gguf
 import pytest
 
 from ..hub.stand_in import COMMIT, serve
+from .gptq_files import copy_metadata, write_checkpoint
 
 pytest.importorskip("huggingface_hub")
 
@@ -20,12 +21,12 @@ REPO = "BelleGroup/BELLE-7B-2M"
 
 
 def run(
-    source: str, out: Path, *, endpoint: str, cache: Path, **environment: str
+    source: str, out: Path, *options: str, endpoint: str, cache: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     code = "import sys; from belle_edge.cli.main import main; sys.exit(main(['convert', *sys.argv[1:]]))"
     settings = {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*"}
     return subprocess.run(
-        [sys.executable, "-c", code, source, "-o", str(out), "--json"],
+        [sys.executable, "-c", code, source, "-o", str(out), "--json", *options],
         capture_output=True,
         text=True,
         timeout=120,
@@ -64,3 +65,36 @@ def test_hub_id(make_bloom: Any, tmp_path: Path) -> None:
     assert nothing.returncode == 1
     assert nothing.stderr.count("\n") == 1
     assert "the hub cannot be reached" in nothing.stderr
+
+
+def test_gptq_files_of_the_hub(packed_bloom: Any, tmp_path: Path) -> None:
+    """One .pt file is the checkpoint; of several one has to be chosen."""
+    source, packed = packed_bloom
+    folder, cache = tmp_path / "repository", tmp_path / "cache"
+    copy_metadata(source, folder)
+    write_checkpoint(folder, packed, "bloom7b-2m-4bit-128g.pt")
+    (folder / "optimizer.pt").write_bytes(b"not weights")
+    with serve("BelleGroup/BELLE-7B-gptq", folder) as hub:
+        done = run("BelleGroup/BELLE-7B-gptq", tmp_path / "out.gguf", endpoint=hub.url, cache=cache)
+    assert done.returncode == 0, done.stderr
+    assert "optimizer.pt" not in hub.fetched()
+    write_checkpoint(folder, packed, "bloom7b-2m-8bit-128g.pt")
+    with serve("BelleGroup/BELLE-7B-gptq", folder) as hub:
+        done = run(
+            "BelleGroup/BELLE-7B-gptq", tmp_path / "no.gguf", endpoint=hub.url, cache=tmp_path / "other"
+        )
+    assert done.returncode == 1
+    assert "2 files of weights: bloom7b-2m-4bit-128g.pt, bloom7b-2m-8bit-128g.pt; fetch one" in done.stderr
+    assert hub.fetched() == []
+
+
+def test_a_tokenizer_of_the_hub(packed_bloom: Any, tmp_path: Path) -> None:
+    """Without the weights there."""
+    source, packed = packed_bloom
+    path = write_checkpoint(tmp_path / "downloads", packed, "bloom7b-2m-4bit-128g.pt")
+    options = ("--tokenizer", "bigscience/bloomz-7b1-mt")
+    with serve("bigscience/bloomz-7b1-mt", source) as hub:
+        done = run(str(path), tmp_path / "out.gguf", *options, endpoint=hub.url, cache=tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    assert "tokenizer.json" in hub.fetched()
+    assert "model.safetensors" not in hub.fetched()

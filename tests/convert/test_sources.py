@@ -298,7 +298,6 @@ def test_safetensors_need_no_torch(make_llama: Any, tmp_path: Path) -> None:
         ("pytorch_model.bin.0123abcd.enc", "encrypted BELLE weights"),
         ("adapter_model.safetensors", "LoRA adapter"),
         ("consolidated.00.pth", "Meta's original layout"),
-        ("bloom7b-2m-4bit-128g.pt", "GPTQ"),
         ("notes.txt", "expected model.safetensors"),
     ],
 )
@@ -306,18 +305,6 @@ def test_other_forms_are_named(make_llama: Any, tmp_path: Path, name: str, messa
     folder = make_llama()
     (folder / "model.safetensors").rename(folder / name)
     with pytest.raises(ConversionError, match=f"no weights.*{message}"):
-        convert(folder, tmp_path / "out.gguf")
-
-
-def test_gptq_tensors_are_named(make_llama: Any, tmp_path: Path) -> None:
-    from safetensors.numpy import load_file, save_file
-
-    folder = make_llama()
-    tensors = load_file(folder / "model.safetensors")
-    del tensors["model.layers.0.self_attn.q_proj.weight"]
-    tensors["model.layers.0.self_attn.q_proj.qweight"] = np.zeros((8, 64), np.int32)
-    save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(ConversionError, match="GPTQ"):
         convert(folder, tmp_path / "out.gguf")
 
 
