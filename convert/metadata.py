@@ -21,7 +21,7 @@ _FILE_TYPES = {
     "q4_1": gguf.LlamaFileType.MOSTLY_Q4_1,
     "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
 }
-_HASHED_FILES = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+_HASHED_FILES = ("config.json", "params.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def display_name(identity: Identity, model: MappedModel) -> str:
@@ -91,4 +91,4 @@ def _belle_keys(checkpoint: Checkpoint, identity: Identity) -> Metadata:
         content = checkpoint.files.read(name)
         if content is not None:
             metadata[f"belle.source.sha256.{name}"] = hashlib.sha256(content).hexdigest()
-    return metadata
+    return metadata | checkpoint.provenance

@@ -107,7 +107,7 @@ def _prepare(checkpoint: Checkpoint, *, type: str | None, family: str | None) ->
     planned = plan(model.tensors, type=type)
     chosen_type = main_type(planned, type=type)
     metadata = build_metadata(checkpoint, model, tables, identity, type=chosen_type)
-    warnings = [*model.warnings, *tables.warnings, *identity.warnings]
+    warnings = [*checkpoint.warnings, *model.warnings, *tables.warnings, *identity.warnings]
     if "tokenizer.chat_template" not in metadata:
         warnings.append(
             "no chat template: not a known BELLE (--family names one), and the source brings none of its own;"

@@ -21,6 +21,10 @@ class Checkpoint:
     config: dict[str, Any]
     weights: dict[str, SourceTensor]
     weight_files: list[ByteSource] = field(default_factory=list)  # that the weights lie in, in reading order
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, str | int | float] = field(
+        default_factory=dict
+    )  # belle.source.* metadata of this form
 
     @property
     def n_bytes(self) -> int:

@@ -103,8 +103,6 @@ def other_form(files: CheckpointFiles) -> str:
         return "encrypted BELLE weights (.enc), decrypt them with the original LLaMA weights first"
     if "adapter_config.json" in names or any(name.startswith("adapter_model") for name in names):
         return "a LoRA adapter, merge it into its base model first"
-    if any(name.startswith("consolidated.") for name in names):
-        return "Meta's original layout, convert it to the Hugging Face layout first"
     if any(name.endswith(".pt") for name in names):
         return "a .pt file (GPTQ?), which is not read; use the unquantized checkpoint"
     if any(name.endswith(".gguf") for name in names):

@@ -10,6 +10,7 @@ from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
 from belle_edge.convert.sources.hf import open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
+from belle_edge.convert.sources.meta import is_meta, open_meta
 from belle_edge.errors import ConversionError
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
@@ -41,6 +42,8 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     """
     options = options or SourceOptions()
     place = _locate(src, options)
+    if is_meta(place.files):
+        return open_meta(place.files, repo_id=place.repo_id, revision=place.revision)
     config = parse_json("config.json", place.files.read("config.json"))
     if config is None:
         raise ConversionError(
