@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from belle_edge.convert.read_ahead import read_ahead
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.sources.lora import LoraArgument, adapter_options
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.vocabulary import TokenizerTables
@@ -36,11 +38,13 @@ def convert(
     dry_run: bool = False,
     threads: int = 0,
     revision: str | None = None,
+    lora: LoraArgument | Sequence[LoraArgument] = (),
     progress: ProgressCallback | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
 
-    src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit).
+    src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit);
+    or a folder of Meta's with params.json and consolidated.*.pth.
     out: the file to write; it appears only when it is complete. May be left out with `dry_run`.
     type: of the matrices: f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0. Norms and biases are always f32.
     family: prompt family (belle, belle-llama, belle-ext, belle-v2, none) in place of the recognised one.
@@ -48,6 +52,7 @@ def convert(
     resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
+    lora: folders of LoRA adapters (PEFT) to merge in float32, or (folder, weight).
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
@@ -59,7 +64,8 @@ def convert(
     if target is not None and not dry_run:
         check_target(target, force=force, resume=resume)
 
-    job = _prepare(open_checkpoint(src, SourceOptions(revision=revision)), type=type, family=family)
+    options = SourceOptions(revision=revision, lora=adapter_options(lora))
+    job = _prepare(open_checkpoint(src, options), type=type, family=family)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
         _write(target, job, resume=resume, threads=threads, progress=progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -32,6 +33,13 @@ def add_parser(subparsers: Any) -> None:
         choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
         help="prompt family, if the one recognised by the model's name is wrong",
     )
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="DIR[=WEIGHT]",
+        help="merge a LoRA adapter (PEFT); may be given several times",
+    )
     parser.add_argument("--revision", help="branch, tag or commit of a hub id")
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
@@ -48,6 +56,17 @@ def add_parser(subparsers: Any) -> None:
         "--json", action="store_true", help="print a machine-readable report, and nothing else"
     )
     parser.set_defaults(run=run)
+
+
+def _adapter(text: str) -> str | tuple[str, float]:
+    """DIR or DIR=WEIGHT; a folder may have "=" in its name."""
+    folder, separator, weight = text.rpartition("=")
+    if not separator or Path(text).expanduser().is_dir():
+        return text
+    try:
+        return folder, float(weight)
+    except ValueError:
+        return text
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
                 dry_run=args.dry_run,
                 threads=args.threads,
                 revision=args.revision,
+                lora=[_adapter(text) for text in args.lora],
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -102,7 +102,7 @@ def other_form(files: CheckpointFiles) -> str:
     if any(name.endswith(".enc") for name in names):
         return "encrypted BELLE weights (.enc), decrypt them with the original LLaMA weights first"
     if "adapter_config.json" in names or any(name.startswith("adapter_model") for name in names):
-        return "a LoRA adapter, merge it into its base model first"
+        return f"a LoRA adapter; convert its base model with it: belle-edge convert BASE --lora {files.name}"
     if any(name.endswith(".pt") for name in names):
         return "a .pt file (GPTQ?), which is not read; use the unquantized checkpoint"
     if any(name.endswith(".gguf") for name in names):

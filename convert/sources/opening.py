@@ -10,6 +10,7 @@ from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
 from belle_edge.convert.sources.hf import open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
+from belle_edge.convert.sources.lora import AdapterOption, merge_adapters
 from belle_edge.convert.sources.meta import is_meta, open_meta
 from belle_edge.errors import ConversionError
 
@@ -22,6 +23,7 @@ class SourceOptions:
     """What a user says about a source besides its name."""
 
     revision: str | None = None  # branch, tag or commit of a hub id
+    lora: tuple[AdapterOption, ...] = ()  # to merge into it
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     pointer in place of a file, an empty file, a form of weights that this converter does not read.
     """
     options = options or SourceOptions()
-    place = _locate(src, options)
+    checkpoint = _open(_locate(src, options))
+    return merge_adapters(checkpoint, options.lora) if options.lora else checkpoint
+
+
+def _open(place: _Place) -> Checkpoint:
     if is_meta(place.files):
         return open_meta(place.files, repo_id=place.repo_id, revision=place.revision)
     config = parse_json("config.json", place.files.read("config.json"))
