@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from belle_edge.convert.sources.exact_product import exact_product
 from belle_edge.convert.sources.rotary_rows import hf_rows
 from belle_edge.convert.sources.tensors import SourceTensor, to_float32
 from belle_edge.errors import ConversionError
@@ -51,8 +52,8 @@ class LowRank:
         """See Delta."""
         if self.is_transposed:
             columns = _finite(self.a, self.a.rows(0, self.a.shape[0])[:, rows])
-            return np.asarray((columns.T * np.float32(self.scale)) @ _whole(self.b).T)
-        return np.asarray((_some(self.b, rows) * np.float32(self.scale)) @ _whole(self.a))
+            return exact_product(columns.T * np.float32(self.scale), _whole(self.b).T)
+        return exact_product(_some(self.b, rows) * np.float32(self.scale), _whole(self.a))
 
     def is_zero(self) -> bool:
         """See Delta."""
@@ -85,7 +86,7 @@ class GroupedLowRank:
         for group, part in enumerate(parts):
             here = numbers // part_rows == part
             chosen = b[group * part_rows + numbers[here] % part_rows]
-            delta[here] = (chosen * np.float32(self.scale)) @ a[group * rank : (group + 1) * rank]
+            delta[here] = exact_product(chosen * np.float32(self.scale), a[group * rank : (group + 1) * rank])
         return delta
 
     def is_zero(self) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 
 from belle_edge.cli.main import main
 from belle_edge.convert import ConversionProgress, convert
+from belle_edge.convert.sources.exact_product import exact_product
 from belle_edge.errors import ConversionError
 
 from .adapters import (
@@ -117,6 +121,40 @@ def test_command(make_llama: Any, tmp_path: Path, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     assert main([*arguments, "--lora", f"{one}=half", "--force"]) == 1
     assert "one=half] no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rank", [1, 8, 64, 300])
+def test_product(rank: int) -> None:
+    """About as exact as float32, also where the factors of one rank are large and small; the same for any block."""
+    random = np.random.default_rng(rank)
+    spread = np.exp(3 * random.standard_normal(rank))
+    left = (random.standard_normal((700, rank)) * spread).astype(np.float32)
+    right = (random.standard_normal((rank, 900)) / spread[:, np.newaxis]).astype(np.float32)
+    left[5], right[:, 7] = 0, 0
+    found, expected = exact_product(left, right), left.astype(np.float64) @ right.astype(np.float64)
+    assert np.linalg.norm(found - expected) < 3e-6 * np.linalg.norm(expected)
+    assert not found[5].any()
+    assert not found[:, 7].any()
+    assert np.array_equal(exact_product(left[100:103], right), found[100:103])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_CORETYPE": "Nehalem"}, {"OMP_NUM_THREADS": "2"}],
+    ids=str,
+)
+def test_bytes_do_not_depend_on_the_blas(test_data: Path, tmp_path: Path, settings: dict[str, str]) -> None:
+    base = test_data / "models" / "belle-tiny-zh"
+    modules = [f"transformer.h.{layer}.self_attention.query_key_value" for layer in range(6)]
+    adapter = write_adapter(tmp_path / "lora", random_factors(base, modules, rank=13), r=13)
+    convert(base, tmp_path / "here.gguf", type="f32", lora=adapter)
+    code = (
+        "import sys; from belle_edge.convert import convert\n"
+        "convert(sys.argv[1], sys.argv[2], type='f32', lora=sys.argv[3])"
+    )
+    command = [sys.executable, "-c", code, str(base), str(tmp_path / "there.gguf"), str(adapter)]
+    subprocess.run(command, check=True, env={**os.environ, **settings})
+    assert (tmp_path / "here.gguf").read_bytes() == (tmp_path / "there.gguf").read_bytes()
 
 
 PEFT_CASES: list[tuple[str, dict[str, Any]]] = [
