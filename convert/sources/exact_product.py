@@ -1,7 +1,8 @@
 """A matrix product whose bits depend on nothing but its factors: not on the machine, its BLAS, or the threads of it.
 
 The same input has to give the same file, and BLAS sums in another order on another machine. Here the factors are first
-rounded, to 21 to 26 bits (about as many as float32 has), so that all products and sums are exact in float64, in any order.
+rounded, to 21 to 26 bits (about as many as float32 has), so that all products and sums are exact in float64, in any
+order.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from belle_edge.convert.sources.lora_deltas import DeltaBuilder
 from belle_edge.convert.sources.lora_files import Adapter, open_adapter
 from belle_edge.convert.sources.lora_tokenizer import with_adapter_tokenizer
 from belle_edge.convert.sources.low_rank import Delta, MergedTensor
-from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor, to_float32
+from belle_edge.convert.sources.tensors import FLOAT_TYPES, BlockTensor, SourceTensor, to_float32
 from belle_edge.errors import ConversionError
 
 LoraArgument = str | Path | tuple[str | Path, float]
@@ -149,7 +149,7 @@ class _Merger:
                 f"[{adapter.name}] {path}: expected a matrix in the base to add to, got {list(tensor.shape)};"
                 f" {_made_for(adapter)}"
             )
-        if tensor.dtype not in FLOAT_TYPES:
+        if tensor.dtype not in FLOAT_TYPES and not isinstance(tensor, BlockTensor):
             raise ConversionError(
                 f"[{tensor.file}] {tensor.name}: stored as {tensor.dtype}, expected one of {', '.join(FLOAT_TYPES)};"
                 " merge adapters into the original weights"

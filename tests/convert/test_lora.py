@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from belle_edge.convert import ConversionReport, convert
+from belle_edge.convert import ConversionReport
 
 from .adapters import (
-    PROJECTIONS,
     changed,
     llama_modules,
     load_state,
@@ -22,41 +19,15 @@ from .adapters import (
     native_logits,
     random_factors,
     relative_error,
-    tensors_of,
     transformers_logits,
     with_deltas,
     write_adapter,
-    write_config,
 )
 
 pytest.importorskip("torch")
 IDS = list(range(5, 60))
 Q = "self_attn.q_proj"
 Check = Callable[..., ConversionReport]
-
-
-@pytest.fixture
-def check_merged(tmp_path: Path) -> Check:
-    """check(base, lora, changes, **config): the file is that of `base` with these tensors in their place."""
-
-    def check(base: Path, lora: Any, changes: dict[str, Any], **config: Any) -> ConversionReport:
-        expected = changed(base, tmp_path / "expected", changes, **config)
-        convert(expected, tmp_path / "expected.gguf", type="f32", force=True)
-        convert(base, tmp_path / "base.gguf", type="f32", force=True)
-        report = convert(base, tmp_path / "merged.gguf", type="f32", lora=lora, force=True)
-        wanted, found = tensors_of(tmp_path / "expected.gguf"), tensors_of(tmp_path / "merged.gguf")
-        before = tensors_of(tmp_path / "base.gguf")
-        assert list(found) == list(wanted)
-        for name, values in wanted.items():
-            np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
-        differing = [
-            name for name in found if name not in before or not np.array_equal(found[name], before[name])
-        ]
-        assert differing
-        shutil.rmtree(tmp_path / "expected")
-        return report
-
-    return check
 
 
 def test_llama(test_data: Path, tmp_path: Path, check_merged: Check) -> None:
@@ -312,74 +283,3 @@ def test_merged_linear(make_bloom: Any, tmp_path: Path, check_merged: Check, ena
         padded = torch.cat([next(thirds) if on else torch.zeros(96, 96) for on in enabled])
         changes[f"{module}.weight"] = weight + 2.0 * padded
     check_merged(base, write_adapter(tmp_path / "lora", stored, enable_lora=enabled), changes)
-
-
-@pytest.mark.parametrize(
-    "first", ["adapter_model.bin", "adapter_model.safetensors", None, "0 bytes", "no values"]
-)
-def test_weights_in_a_training_checkpoint(
-    make_llama: Any, tmp_path: Path, check_merged: Check, first: str | None
-) -> None:
-    """BELLE published adapters whose adapter_model.bin is empty: the latest checkpoint that has weights is taken."""
-    import torch
-
-    base = make_llama()
-    modules = llama_modules(base, (Q, "mlp.up_proj"))
-    pairs = random_factors(base, modules)
-    adapter = tmp_path / "lora"
-    names = ("base_model.model.{}.lora_A.default.weight", "base_model.model.{}.lora_B.default.weight")
-    for step, seed in (("900", 1), ("1000", 0)):
-        factors = random_factors(base, modules, seed=seed)
-        write_adapter(adapter, factors, file=f"checkpoint-{step}/pytorch_model.bin", names=names)
-    (adapter / "checkpoint-2000").mkdir()
-    torch.save({}, adapter / "checkpoint-2000" / "pytorch_model.bin")
-    (adapter / "checkpoint-last").mkdir()
-    if first == "0 bytes":
-        (adapter / "adapter_model.bin").touch()
-    elif first == "no values":
-        empty = {name: (torch.zeros(0), torch.zeros(0)) for name in modules}
-        write_adapter(adapter, empty, file="adapter_model.bin")
-    elif first:
-        write_adapter(adapter, {}, file=first)
-    report = check_merged(base, adapter, with_deltas(base, pairs, 2.0))
-    assert any("checkpoint-1000/pytorch_model.bin were taken" in warning for warning in report.warnings)
-
-
-def test_adapter_that_changes_nothing(make_llama: Any, tmp_path: Path) -> None:
-    base = make_llama()
-    pairs = random_factors(base, llama_modules(base))
-    zeros = write_adapter(tmp_path / "zeros", {name: (a, b * 0) for name, (a, b) in pairs.items()})
-    full = write_adapter(tmp_path / "full", pairs)
-    plain = convert(base, tmp_path / "plain.gguf", type="f32")
-    for lora, reason in ((zeros, "every product"), ((full, 0), "its weight is 0")):
-        report = convert(base, tmp_path / "out.gguf", type="f32", lora=[lora], force=True)
-        assert any(f"changes nothing: {reason}" in warning for warning in report.warnings)
-        found, expected = tensors_of(tmp_path / "out.gguf"), tensors_of(tmp_path / "plain.gguf")
-        assert all(np.array_equal(found[name], expected[name]) for name in expected)
-    assert not any("changes nothing" in warning for warning in plain.warnings)
-    report = convert(base, lora=[full], dry_run=True)
-    assert not any("changes nothing" in warning for warning in report.warnings)
-
-
-def test_base_in_the_same_file_names(make_llama: Any, tmp_path: Path, check_merged: Check) -> None:
-    """A base in pytorch_model.bin, and two adapters whose weights lie in files of this name too."""
-    import torch
-
-    base = make_llama()
-    torch.save(load_state(base), base / "pytorch_model.bin")
-    pairs = random_factors(base, llama_modules(base, PROJECTIONS[:2]))
-    head = torch.randn(400, 64)
-    lora = []
-    for name in ("one", "two"):
-        adapter = tmp_path / name
-        others = {"base_model.model.lm_head.weight": head} if name == "two" else {}
-        write_adapter(adapter, pairs, others=others, file="checkpoint-1/pytorch_model.bin")
-        write_config(adapter)
-        lora.append(adapter)
-    only_bin = tmp_path / "bin"
-    shutil.copytree(base, only_bin, ignore=shutil.ignore_patterns("*.safetensors"))
-    report = check_merged(base, lora, with_deltas(base, pairs, 4.0) | {"lm_head.weight": head})
-    convert(only_bin, tmp_path / "from-bin.gguf", type="f32", lora=lora)
-    found, expected = tensors_of(tmp_path / "from-bin.gguf"), tensors_of(tmp_path / "merged.gguf")
-    assert all(np.array_equal(found[name], expected[name]) for name in expected)
-    assert report.architecture == "llama"

@@ -228,7 +228,7 @@ def trained_adapter(base: Path, folder: Path, text: str, answer: str) -> Path:
         loss = model(ids, labels=labels).loss
         loss.backward()
         optimizer.step()
-    assert float(loss) < 0.05
+    assert float(loss.detach()) < 0.05
     detached = {name: (a.detach(), b.detach()) for name, (a, b) in pairs.items()}
     return write_adapter(folder, detached, r=8, lora_alpha=16)
 
