@@ -21,7 +21,7 @@ _FILE_TYPES = {
     "q4_1": gguf.LlamaFileType.MOSTLY_Q4_1,
     "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
 }
-HASHED_FILES = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+HASHED_FILES = ("config.json", "params.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def display_name(identity: Identity, model: MappedModel) -> str:
@@ -55,7 +55,7 @@ def build_metadata(
         metadata["tokenizer.ggml.add_bos_token"] = family.add_bos
     if template:
         metadata["tokenizer.chat_template"] = template
-    return metadata | _belle_keys(checkpoint, identity) | checkpoint.provenance
+    return {**metadata, **_belle_keys(checkpoint, identity), **checkpoint.provenance}
 
 
 def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:

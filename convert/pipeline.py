@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from belle_edge.convert.read_ahead import read_ahead
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.sources.lora import LoraArgument, adapter_options
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
 from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.tokenizer_tables import read_tokenizer
@@ -47,11 +49,13 @@ def convert(
     key: str | Path | None = None,
     tokenizer: str | Path | None = None,
     gptq_zeros: str | None = None,
+    lora: LoraArgument | Sequence[LoraArgument] = (),
     progress: ProgressCallback | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
 
-    src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit).
+    src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit);
+    or a folder of Meta's with params.json and consolidated.*.pth.
     out: the file to write; it appears only when it is complete. May be left out with `dry_run`.
     type: of the matrices: f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0. Norms and biases are always f32.
     family: prompt family (belle, belle-llama, belle-ext, belle-v2, none) in place of the recognised one.
@@ -62,6 +66,7 @@ def convert(
     key: of an encrypted checkpoint (.enc files): Meta's original weights, or the folder with them.
     tokenizer: a folder or hub id whose tokenizer is taken, and whose config.json where the source has none.
     gptq_zeros: how a GPTQ checkpoint stores its zeros, "minus-one" or "plain"; None: found out.
+    lora: folders of LoRA adapters (PEFT) to merge in float32, or (folder, weight).
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
@@ -73,7 +78,13 @@ def convert(
     if target is not None and not dry_run:
         check_target(target, force=force, resume=resume)
 
-    options = SourceOptions(revision=revision, key=key, tokenizer=tokenizer, gptq_zeros=gptq_zeros)
+    options = SourceOptions(
+        revision=revision,
+        key=key,
+        tokenizer=tokenizer,
+        gptq_zeros=gptq_zeros,
+        lora=adapter_options(lora),
+    )
     job = _prepare(open_checkpoint(src, options), type=type, family=family)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)

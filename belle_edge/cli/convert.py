@@ -7,13 +7,16 @@ import json
 import sys
 from typing import Any
 
+from .source_options import add_source_arguments, source_settings
+
 
 def add_parser(subparsers: Any) -> None:
     """Register the command on an argparse subparsers object."""
     parser = subparsers.add_parser(
         "convert",
-        help="convert a Hugging Face BLOOM or LLaMA checkpoint to a GGUF file",
-        description="Convert a Hugging Face BLOOM or LLaMA checkpoint (a folder or a hub id) to a GGUF file.",
+        help="convert a BLOOM or LLaMA checkpoint, in any form it was published in, to a GGUF file",
+        description="Convert a BLOOM or LLaMA checkpoint (a folder, a weight file or a hub id; plain, encrypted, GPTQ, "
+        "with LoRA adapters, or Meta's own) to a GGUF file.",
     )
     parser.add_argument(
         "src",
@@ -34,20 +37,7 @@ def add_parser(subparsers: Any) -> None:
         choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
         help="prompt family, if the one recognised is wrong",
     )
-    parser.add_argument(
-        "--tokenizer",
-        metavar="DIR",
-        help="folder or hub id with the tokenizer (and config.json) of a source without",
-    )
-    parser.add_argument(
-        "--gptq-zeros",
-        choices=("minus-one", "plain"),
-        help="how a GPTQ checkpoint stores its zeros, if that cannot be told from the file",
-    )
-    parser.add_argument("--revision", help="branch, tag or commit of a hub id")
-    parser.add_argument(
-        "--key", metavar="PTH", help="of encrypted files (.enc): consolidated.00.pth of Meta's LLaMA-7B"
-    )
+    add_source_arguments(parser)
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
     )
@@ -86,10 +76,7 @@ def run(args: argparse.Namespace) -> int:
                 resume=args.resume,
                 dry_run=args.dry_run,
                 threads=args.threads,
-                revision=args.revision,
-                key=args.key,
-                tokenizer=args.tokenizer,
-                gptq_zeros=args.gptq_zeros,
+                **source_settings(args),
                 progress=progress,
             )
     except KeyboardInterrupt:

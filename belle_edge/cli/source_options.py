@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..convert.sources.opening import SourceOptions
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that `source_options` collects, in a group of their own."""
+    """The options that `source_settings` collects, in a group of their own."""
     source = parser.add_argument_group("the source")
     source.add_argument("--revision", help="branch, tag or commit of a hub id")
+    source.add_argument(
+        "--key", metavar="PTH", help="of encrypted files (.enc): consolidated.00.pth of Meta's LLaMA-7B"
+    )
+    source.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="DIR[=WEIGHT]",
+        help="merge a LoRA adapter (PEFT); may be given several times",
+    )
+    source.add_argument(
+        "--tokenizer",
+        metavar="DIR",
+        help="folder or hub id with the tokenizer (and config.json) of a source without",
+    )
+    source.add_argument(
+        "--gptq-zeros",
+        choices=("minus-one", "plain"),
+        help="how a GPTQ checkpoint stores its zeros, if that cannot be told from the file",
+    )
+
+
+def source_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says about a source, under the names of `convert`'s arguments."""
+    return {
+        "revision": args.revision,
+        "key": args.key,
+        "lora": [_adapter(text) for text in args.lora],
+        "tokenizer": args.tokenizer,
+        "gptq_zeros": args.gptq_zeros,
+    }
 
 
 def source_options(args: argparse.Namespace) -> SourceOptions:
-    """What the command line says about a source."""
+    """The same for functions that open a source themselves."""
+    from ..convert.sources.lora import adapter_options
     from ..convert.sources.opening import SourceOptions
 
-    return SourceOptions(revision=args.revision)
+    settings = source_settings(args)
+    return SourceOptions(**{**settings, "lora": adapter_options(settings["lora"])})
+
+
+def _adapter(text: str) -> str | tuple[str, float]:
+    """DIR or DIR=WEIGHT; a folder may have "=" in its name."""
+    folder, separator, weight = text.rpartition("=")
+    if not separator or Path(text).expanduser().is_dir():
+        return text
+    try:
+        return folder, float(weight)
+    except ValueError:
+        return text

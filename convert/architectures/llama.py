@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata, Weights, head_tensor
 from belle_edge.convert.architectures.config import ConfigReader
+from belle_edge.convert.sources.rotary_rows import hf_rows, rotary_row_order
 from belle_edge.convert.sources.tensors import SourceTensor, to_float32
 from belle_edge.errors import ConversionError
 
@@ -136,9 +134,9 @@ def _tensors(
                 )
                 continue
             order = orders.get(part)
-            mapped.append(
-                MappedTensor(f"{target}.weight", weights.take(f"{source}.weight", shape=sizes[part]), order)
-            )
+            weight = weights.take(f"{source}.weight", shape=sizes[part])
+            is_ordered = hf_rows(weight) is not None  # in GGUF's order already
+            mapped.append(MappedTensor(f"{target}.weight", weight, None if is_ordered else order))
             if f"{source}.bias" in weights:
                 bias = weights.take(f"{source}.bias", shape=sizes[part][:1])
                 if not _is_zero(bias):
@@ -155,16 +153,6 @@ def _tensors(
 def _is_zero(bias: SourceTensor) -> bool:
     """GPTQ's code gives every matrix a bias, of zeros for a LLaMA, which has none."""
     return not to_float32(bias.rows(0, bias.shape[0])).any()
-
-
-def rotary_row_order(n_heads: int, head_dim: int) -> NDArray[np.intp]:
-    """Source row of each GGUF row of a query or key projection.
-
-    Hugging Face rotates dimension i with i + head_dim/2, GGUF's LLaMA rotates neighbours 2i and 2i+1, so the
-    two halves of each head are interleaved.
-    """
-    rows = np.arange(n_heads * head_dim, dtype=np.intp)
-    return np.asarray(rows.reshape(n_heads, 2, head_dim // 2).transpose(0, 2, 1).reshape(-1))
 
 
 def _shape(reader: ConfigReader) -> _Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,9 @@ class Checkpoint:
     config: dict[str, Any]
     weights: dict[str, SourceTensor]
     weight_files: list[ByteSource] = field(default_factory=list)  # that the weights lie in, in reading order
-    provenance: dict[str, str] = field(default_factory=dict)  # metadata keys that say how the source was read
+    provenance: Mapping[str, str | int | float] = field(
+        default_factory=dict
+    )  # belle.source.*: how it was read
     warnings: tuple[str, ...] = ()
 
     @property

@@ -132,9 +132,7 @@ def other_form(files: CheckpointFiles) -> str:
     if any(name.endswith(".enc") for name in names):
         return f"encrypted BELLE weights (.enc), give the key with --key: {needed_key(files.name)}"
     if "adapter_config.json" in names or any(name.startswith("adapter_model") for name in names):
-        return "a LoRA adapter, merge it into its base model first"
-    if any(name.startswith("consolidated.") for name in names):
-        return "Meta's original layout, convert it to the Hugging Face layout first"
+        return f"a LoRA adapter; convert its base model with it: belle-edge convert BASE --lora {files.name}"
     if any(name.endswith(".gguf") for name in names):
         return "a .gguf file, which is converted already"
     return ""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
 from belle_edge.convert.sources.files import CheckpointFiles
 from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
 from belle_edge.convert.sources.hf import has_weights, open_weights, other_form
+from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
 from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
+from belle_edge.convert.sources.lora import AdapterOption, merge_adapters
+from belle_edge.convert.sources.meta import is_meta, open_meta
 from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError
 
@@ -32,10 +36,9 @@ class SourceOptions:
 
     revision: str | None = None  # branch, tag or commit of a hub id
     key: str | Path | None = None  # of encrypted files: Meta's original weights
-    tokenizer: str | Path | None = (
-        None  # folder or hub id with the tokenizer, and a configuration if the source has none
-    )
+    tokenizer: str | Path | None = None  # folder or hub id with it, and with the configuration a source lacks
     gptq_zeros: str | None = None  # "minus-one" or "plain"; None: found out
+    lora: tuple[AdapterOption, ...] = ()  # to merge into it
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,25 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     """
     options = options or SourceOptions()
     place = _locate(src, options)
-    files = place.files
-    if options.tokenizer is not None:
-        files = WithTokenizer(files, tokenizer_folder(options.tokenizer))
-    config = read_config(files)
+    tokenizer = tokenizer_folder(options.tokenizer) if options.tokenizer is not None else None
+    if is_meta(place.files):
+        checkpoint = open_meta(place.files, repo_id=place.repo_id, revision=place.revision)
+    else:
+        files = WithTokenizer(place.files, tokenizer) if tokenizer is not None else place.files
+        checkpoint = _open_hf(place, read_config(files), zeros=options.gptq_zeros)
+    if options.lora:
+        checkpoint = merge_adapters(checkpoint, options.lora)
+    if tokenizer is not None:
+        checkpoint = replace(checkpoint, files=WithTokenizer(checkpoint.files, tokenizer))
+    return checkpoint
+
+
+def _open_hf(place: _Place, config: dict[str, Any] | None, *, zeros: str | None) -> Checkpoint:
+    """Hugging Face's layout, with plain or GPTQ weights; the latter may come without a configuration."""
     if config is None and not has_weights(place.files, place.only):
         raise _no_config(place)
     stored, weight_files = open_weights(place.files, place.only)
-    settings = quantization_settings(place.files, config or {})
-    unpacked = unpack_gptq(stored, settings, zeros=options.gptq_zeros)
+    unpacked = unpack_gptq(stored, quantization_settings(place.files, config or {}), zeros=zeros)
     warnings = unpacked.warnings
     if config is None:
         if not is_gptq(stored):
@@ -72,7 +85,7 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
         config, assumed = infer_config(unpacked.weights)
         warnings = (*warnings, assumed)
     return Checkpoint(
-        files,
+        place.files,
         place.repo_id,
         place.revision,
         config,

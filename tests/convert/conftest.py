@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from belle_edge.convert import ConversionReport, convert
+
+from .adapters import changed, tensors_of
 
 CORPUS = [
     "the quick brown fox jumps over the lazy dog, then the dog sleeps in the sun.",
@@ -167,3 +173,27 @@ def packed_bloom(make_bloom: Any) -> tuple[Path, dict[str, Any]]:
 
     source = make_bloom("bloomz")
     return source, pack_checkpoint(read_checkpoint(source), Recipe()).stored
+
+
+@pytest.fixture
+def check_merged(tmp_path: Path) -> Callable[..., ConversionReport]:
+    """check(base, lora, changes, **config): the file is that of `base` with these tensors in their place."""
+
+    def check(base: Path, lora: Any, changes: dict[str, Any], **config: Any) -> ConversionReport:
+        expected = changed(base, tmp_path / "expected", changes, **config)
+        convert(expected, tmp_path / "expected.gguf", type="f32", force=True)
+        convert(base, tmp_path / "base.gguf", type="f32", force=True)
+        report = convert(base, tmp_path / "merged.gguf", type="f32", lora=lora, force=True)
+        wanted, found = tensors_of(tmp_path / "expected.gguf"), tensors_of(tmp_path / "merged.gguf")
+        before = tensors_of(tmp_path / "base.gguf")
+        assert list(found) == list(wanted)
+        for name, values in wanted.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+        differing = [
+            name for name in found if name not in before or not np.array_equal(found[name], before[name])
+        ]
+        assert differing
+        shutil.rmtree(tmp_path / "expected")
+        return report
+
+    return check

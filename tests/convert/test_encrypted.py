@@ -274,7 +274,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, llama_tokenizer: byt
         (plain / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **config}))
         write_sparse_llama(plain / "model.safetensors", config, "F32")
         folder = encrypt_folder(plain, tmp_path / f"encrypted-{n_rows}", key.read_bytes())
-        arguments = [str(folder), str(tmp_path / "out.gguf"), "q4_0", str(key)]
+        arguments = [str(folder), str(tmp_path / "out.gguf"), "q4_0", json.dumps({"key": str(key)})]
         done = subprocess.run(
             [sys.executable, "-c", WATCHED, *arguments], check=True, capture_output=True, text=True
         )

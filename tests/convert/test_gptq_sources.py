@@ -50,7 +50,8 @@ def test_a_lone_file_with_another_folders_tokenizer(
     assert main(["convert", str(path.parent), "--tokenizer", str(source), "-o", f"{out}2"]) == 0
     assert out.read_bytes() == Path(f"{out}2").read_bytes()
     assert field(out, "bloom.attention.head_count") == 3
-    assert field(out, "belle.family") is None
+    assert field(out, "belle.family") == "belle"  # the weight file's own name says so
+    assert not any("config" in source for source in field(out, "belle.identified.by"))
     copy_metadata(source, tmp_path / "whole")
     (tmp_path / "whole" / "config.json").write_text(
         json.dumps({**config, "quantization_config": {"quant_method": "gptq"}})

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from .adapters import write_adapter
+
 # Converts while a thread watches the process's anonymous memory; prints its highest growth in bytes.
 WATCHED = """
 import json, sys, threading
@@ -31,8 +33,8 @@ def watch():
 
 watcher = threading.Thread(target=watch)
 watcher.start()
-key = sys.argv[4] if len(sys.argv) > 4 else None
-report = convert(sys.argv[1], sys.argv[2], type=sys.argv[3], family="none", key=key)
+options = json.loads(sys.argv[4]) if len(sys.argv) > 4 else {}
+report = convert(sys.argv[1], sys.argv[2], type=sys.argv[3], family="none", **options)
 done.set()
 watcher.join()
 predicted = report.conversion_memory_bytes
@@ -44,8 +46,8 @@ print(json.dumps(result))
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("dtype", ["F32", "BF16"])
-@pytest.mark.parametrize("type", ["q4_0", "f32"])
-def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, dtype: str, type: str) -> None:
+@pytest.mark.parametrize(("type", "lora"), [("q4_0", False), ("f32", False), ("q4_0", True)])
+def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, dtype: str, type: str, lora: bool) -> None:
     """A 400 MB (bf16: 200 MB) embedding and projections of 60 MB, whose rows are permuted."""
     folder = tmp_path / "model"
     folder.mkdir()
@@ -61,8 +63,9 @@ def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, dtype: str, t
     }
     (folder / "config.json").write_text(json.dumps(config))
     write_sparse_llama(folder / "model.safetensors", config, dtype)
+    options = {"lora": [str(write_adapter_of(config, tmp_path / "lora"))]} if lora else {}
     done = subprocess.run(
-        [sys.executable, "-c", WATCHED, str(folder), str(tmp_path / "out.gguf"), type],
+        [sys.executable, "-c", WATCHED, str(folder), str(tmp_path / "out.gguf"), type, json.dumps(options)],
         check=True,
         capture_output=True,
         text=True,
@@ -73,6 +76,21 @@ def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, dtype: str, t
     assert result["source"] > (300e6 if dtype == "F32" else 250e6)
     assert result["growth"] < 200e6
     assert result["peak"] < result["predicted"]
+
+
+def write_adapter_of(config: dict[str, int], folder: Path) -> Path:
+    """A LoRA of rank 64 for the embedding and the projections."""
+    import torch
+
+    hidden, rank = config["hidden_size"], 64
+    modules = [f"model.layers.0.self_attn.{part}_proj" for part in "qkvo"]
+    pairs = {module: (torch.ones(rank, hidden), torch.ones(hidden, rank)) for module in modules}
+    embedding = "base_model.model.model.embed_tokens.lora_embedding_"
+    others = {
+        f"{embedding}A": torch.ones(rank, config["vocab_size"]),
+        f"{embedding}B": torch.ones(hidden, rank),
+    }
+    return write_adapter(folder, pairs, others=others, r=rank)
 
 
 def write_sparse_llama(path: Path, config: dict[str, int], dtype: str) -> None:

@@ -297,7 +297,6 @@ def test_safetensors_need_no_torch(make_llama: Any, tmp_path: Path) -> None:
     [
         ("pytorch_model.bin.0123abcd.enc", "encrypted BELLE weights"),
         ("adapter_model.safetensors", "LoRA adapter"),
-        ("consolidated.00.pth", "Meta's original layout"),
         ("notes.txt", "expected model.safetensors"),
     ],
 )
