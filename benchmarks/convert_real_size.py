@@ -2,7 +2,8 @@
 
 Writes a synthetic checkpoint in the true shapes and files of a published model (random weights, written once, deleted
 at the end), converts it to q4_0 and prints the time, the source bytes per second and the peak of anonymous memory
-(RssAnon of Linux, sampled every 5 ms).
+(RssAnon of Linux, sampled every 5 ms); before each run, for comparison, how fast the same files are read and nothing
+else. Both start with the files dropped from the page cache.
 
     python benchmarks/convert_real_size.py belle-7b                  # one fp32 pytorch_model.bin, 28 GB
     python benchmarks/convert_real_size.py belle-llama-13b-enc       # three encrypted fp16 shards, 26 GB, key 13.5 GB
@@ -17,6 +18,7 @@ import argparse
 import hashlib
 import io
 import json
+import os
 import pickle
 import platform
 import shutil
@@ -249,6 +251,23 @@ def encrypt(folder: Path, name: str, key: Path, write: Callable[[IO[bytes]], Any
     unnamed.rename(folder / f"{name}.{digest.hexdigest()}.enc")
 
 
+def drop_from_cache(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def reading_rate(folder: Path) -> float:
+    """Bytes per second of reading every file from front to back."""
+    start, n_bytes = time.monotonic(), 0
+    for path in sorted(folder.iterdir()):
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(16 << 20):
+                n_bytes += len(block)
+    return n_bytes / (time.monotonic() - start)
+
+
 FORMS: dict[str, tuple[Callable[[Path, int], dict[str, Any]], int]] = {
     "belle-7b": (write_belle_7b, 30),
     "belle-llama-13b-enc": (write_belle_llama_13b_enc, 40),
@@ -278,6 +297,9 @@ def main() -> int:
         for _ in range(args.runs):
             out = Path(temporary) / "out.gguf"
             settings = json.dumps({**options, "type": args.type, "force": True})
+            drop_from_cache(folder)
+            print(f"reading alone: {reading_rate(folder) / 1e6:.0f} MB/s", flush=True)
+            drop_from_cache(folder)
             command = [sys.executable, "-c", _CHILD, str(folder), str(out), settings]
             run = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
             print(
