@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from belle_edge.convert.architectures import read_model
-from belle_edge.convert.architectures.base import MappedModel
+from belle_edge.convert.architectures.base import MappedModel, Metadata
 from belle_edge.convert.identify import Identity, identify
 from belle_edge.convert.metadata import build_metadata, display_name
 from belle_edge.convert.partial_file import check_free_space, check_target, partial_file
@@ -16,13 +17,15 @@ from belle_edge.convert.progress import ProgressCallback, ProgressMeter
 from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, encode, main_type, plan
 from belle_edge.convert.read_ahead import read_ahead
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
-from belle_edge.convert.report import ConversionReport, TensorReport
+from belle_edge.convert.report import ConversionReport, TensorReport, VocabularyReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
 from belle_edge.convert.tokenizer_tables import read_tokenizer
+from belle_edge.convert.trim import TrimRequest, trim_vocabulary
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.convert.writer import Header, ModelFile, build_header
 from belle_edge.errors import ConversionError
+from belle_edge.prompts import FAMILIES
 
 
 def convert(
@@ -36,6 +39,8 @@ def convert(
     dry_run: bool = False,
     threads: int = 0,
     revision: str | None = None,
+    vocab: Sequence[str] = (),
+    vocab_from: Sequence[str | Path] = (),
     progress: ProgressCallback | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
@@ -48,6 +53,9 @@ def convert(
     resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
+    vocab: languages ("zh", "en", …) to keep the tokens of; others go, with their rows. Byte-level BPE (BLOOM) only.
+    vocab_from: text, .json or .jsonl files to keep the tokens of, besides those of `vocab`. Either one gives the kept
+        tokens new ids.
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
@@ -59,7 +67,10 @@ def convert(
     if target is not None and not dry_run:
         check_target(target, force=force, resume=resume)
 
-    job = _prepare(open_checkpoint(src, SourceOptions(revision=revision)), type=type, family=family)
+    trim = TrimRequest.from_arguments(vocab, vocab_from)
+    job = _prepare(
+        open_checkpoint(src, SourceOptions(revision=revision)), type=type, family=family, trim=trim
+    )
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
         _write(target, job, resume=resume, threads=threads, progress=progress)
@@ -84,6 +95,8 @@ class _Job:
     type: str  # that the file is named by
     header: Header
     warnings: list[str]
+    vocabulary: VocabularyReport | None = None
+    n_untrimmed_header_bytes: int = 0  # of a trim: its tokenizers, before and after, are in memory together
 
     @property
     def fingerprint(self) -> str:
@@ -97,16 +110,64 @@ class _Job:
     def output_bytes(self) -> int:
         return self.header.file_bytes
 
+    @property
+    def weight_bytes(self) -> int:
+        return sum(tensor.n_bytes for tensor in self.planned)
 
-def _prepare(checkpoint: Checkpoint, *, type: str | None, family: str | None) -> _Job:
+
+def _prepare(
+    checkpoint: Checkpoint, *, type: str | None, family: str | None, trim: TrimRequest | None = None
+) -> _Job:
     model = read_model(checkpoint.config, checkpoint.weights)
     identity = identify(
         checkpoint, architecture=model.architecture, n_vocab_rows=model.n_vocab_rows, family=family
     )
     tables = read_tokenizer(checkpoint, n_vocab_rows=model.n_vocab_rows)
+    if trim is not None:
+        return _prepare_trimmed(checkpoint, model, tables, identity, type=type, trim=trim)
+    return _plan_job(checkpoint, model, tables, identity, type=type)
+
+
+def _prepare_trimmed(
+    checkpoint: Checkpoint,
+    model: MappedModel,
+    tables: TokenizerTables,
+    identity: Identity,
+    *,
+    type: str | None,
+    trim: TrimRequest,
+) -> _Job:
+    """The job with a smaller vocabulary, and what that saves against the job without."""
+    template = FAMILIES[identity.family].chat_template if identity.family else tables.chat_template
+    trimmed = trim_vocabulary(model, tables, trim, template=template)
+    whole = _plan_job(checkpoint, model, tables, identity, type=type)
+    job = _plan_job(
+        checkpoint, trimmed.model, trimmed.tables, identity, type=type, more_metadata=trimmed.metadata
+    )
+    saved = VocabularyReport(
+        kept=trimmed.kept,
+        rows_before=model.n_vocab_rows,
+        rows_after=trimmed.model.n_vocab_rows,
+        file_bytes_saved=whole.output_bytes - job.output_bytes,
+        weight_bytes_saved=whole.weight_bytes - job.weight_bytes,
+        n_texts=trimmed.n_texts,
+        n_tokens=trimmed.n_tokens,
+    )
+    return replace(job, vocabulary=saved, n_untrimmed_header_bytes=len(whole.header.content))
+
+
+def _plan_job(
+    checkpoint: Checkpoint,
+    model: MappedModel,
+    tables: TokenizerTables,
+    identity: Identity,
+    *,
+    type: str | None,
+    more_metadata: Metadata | None = None,
+) -> _Job:
     planned = plan(model.tensors, type=type)
     chosen_type = main_type(planned, type=type)
-    metadata = build_metadata(checkpoint, model, tables, identity, type=chosen_type)
+    metadata = build_metadata(checkpoint, model, tables, identity, type=chosen_type) | (more_metadata or {})
     warnings = [*model.warnings, *tables.warnings, *identity.warnings]
     if "tokenizer.chat_template" not in metadata:
         warnings.append(
@@ -154,7 +215,7 @@ def _report(
         source_bytes=job.checkpoint.n_bytes,
         output_bytes=job.output_bytes,
         conversion_memory_bytes=_conversion_memory_bytes(job),
-        weight_bytes=sum(tensor.n_bytes for tensor in job.planned),
+        weight_bytes=job.weight_bytes,
         kv_bytes_per_token=2 * 2 * model.n_layers * model.kv_width,  # keys and values, two bytes each
         context_length=model.context_length,
         tensors=[
@@ -170,10 +231,12 @@ def _report(
         ],
         warnings=job.warnings,
         seconds=seconds,
+        vocabulary=job.vocabulary,
     )
 
 
 def _conversion_memory_bytes(job: _Job) -> int:
     """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered."""
     reordered = max((t.n_bytes for t in job.planned if t.tensor.row_order is not None), default=0)
-    return (64 << 20) + 12 * len(job.header.content) + 7 * BLOCK_BYTES + reordered
+    n_header_bytes = len(job.header.content) + job.n_untrimmed_header_bytes
+    return (64 << 20) + 12 * n_header_bytes + 7 * BLOCK_BYTES + reordered

@@ -32,6 +32,18 @@ def add_parser(subparsers: Any) -> None:
         choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
         help="prompt family, if the one recognised by the model's name is wrong",
     )
+    parser.add_argument(
+        "--vocab",
+        metavar="zh,en",
+        help="keep only the tokens of these languages (BLOOM), for a smaller file; ids change",
+    )
+    parser.add_argument(
+        "--vocab-from",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="keep the tokens of this text, .json or .jsonl file (may be repeated, and joined with --vocab)",
+    )
     parser.add_argument("--revision", help="branch, tag or commit of a hub id")
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
@@ -72,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
                 dry_run=args.dry_run,
                 threads=args.threads,
                 revision=args.revision,
+                vocab=args.vocab.split(",") if args.vocab is not None else (),
+                vocab_from=args.vocab_from,
                 progress=progress,
             )
     except KeyboardInterrupt:
