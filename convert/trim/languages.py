@@ -24,6 +24,7 @@ ALWAYS: Characters = (
     (0x2400, 0x27BF),  # enclosed numbers, box drawing, geometric shapes, symbols, dingbats
     (0x27C0, 0x27FF),  # more of mathematics and arrows
     (0x2900, 0x2BFF),  # and again
+    (0x3000, 0x3000),  # the ideographic space
     (0xFE00, 0xFE0F),  # variation selectors
     (0xFEFF, 0xFEFF),  # the byte order mark
     (0xFFFC, 0xFFFD),  # replacement characters
