@@ -14,9 +14,14 @@ import pytest
 
 from belle_edge import Belle, _core
 from belle_edge.convert import ConversionReport, convert
+from belle_edge.convert.sources.opening import open_checkpoint
 from belle_edge.convert.sources.row_subset import RowSubset
 from belle_edge.convert.sources.tensors import ArrayTensor
+from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.trim.languages import ALWAYS, LANGUAGES, characters_of
+from belle_edge.convert.trim.model import trimmed_tables
+from belle_edge.convert.trim.proof import compare
+from belle_edge.convert.trim.selection import Selection, close, merge_ids
 from belle_edge.errors import ConversionError
 from belle_edge.tokenizer import Tokenizer
 
@@ -348,6 +353,29 @@ def test_command(make_bloom: Any, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "the same before and after" in output
     assert main(["convert", str(folder), "--dry-run", "--vocab", ""]) == 1
     assert "unknown language ''" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["merge", "token"])
+def test_the_comparison_notices_what_is_lacking(make_bloom: Any, damage: str) -> None:
+    """Without a merge that 你好 needs, or without its result as well, the tokens are others."""
+    checkpoint = open_checkpoint(make_bloom())
+    tables = read_tokenizer(checkpoint, n_vocab_rows=320)
+    before = Tokenizer.from_metadata(tables.metadata())
+    whole = close(tables, range(320))
+    merges = merge_ids(tables)
+    results = [result for _, _, result in merges]
+    used = next(token_id for token_id in before.encode("你好") if token_id in results)
+    if damage == "merge":
+        broken = Selection(whole.ids, [place for place in whole.merges if results[place] != used])
+    else:
+        broken = Selection(
+            [token_id for token_id in whole.ids if token_id != used],
+            [place for place in whole.merges if used not in merges[place]],
+        )
+    after = Tokenizer.from_metadata(trimmed_tables(tables, broken).metadata())
+    assert compare(before, before, range(320), ["你好", "the dog"])[0] == 2
+    with pytest.raises(ConversionError, match=r"\[vocab\] expected the same tokens.*'你好'"):
+        compare(before, after, broken.ids, ["the dog", "你好"])
 
 
 def test_rows_of_a_subset_are_read_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
