@@ -5,6 +5,6 @@ from __future__ import annotations
 from belle_edge.convert.pipeline import convert
 from belle_edge.convert.progress import ConversionProgress
 from belle_edge.convert.quantize import TYPES
-from belle_edge.convert.report import ConversionReport, TensorReport
+from belle_edge.convert.report import ConversionReport, TensorReport, VocabularyReport
 
-__all__ = ["TYPES", "ConversionProgress", "ConversionReport", "TensorReport", "convert"]
+__all__ = ["TYPES", "ConversionProgress", "ConversionReport", "TensorReport", "VocabularyReport", "convert"]

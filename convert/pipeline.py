@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from belle_edge.convert.architectures import read_model
-from belle_edge.convert.architectures.base import MappedModel
-from belle_edge.convert.identify import Identity, identify
-from belle_edge.convert.metadata import build_metadata, display_name
+from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
+from belle_edge.convert.metadata import display_name
 from belle_edge.convert.partial_file import check_free_space, check_target, partial_file
 from belle_edge.convert.progress import ProgressCallback, ProgressMeter
-from belle_edge.convert.quantize import (
-    BLOCK_BYTES,
-    PlannedTensor,
-    encode,
-    main_type,
-    plan,
-    requantized_warnings,
-)
+from belle_edge.convert.quantize import encode
 from belle_edge.convert.read_ahead import read_ahead
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
-from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.lora import LoraArgument, adapter_options
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
-from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
-from belle_edge.convert.tokenizer_tables import read_tokenizer
-from belle_edge.convert.vocabulary import TokenizerTables
-from belle_edge.convert.writer import Header, ModelFile, build_header
+from belle_edge.convert.trim import TrimRequest
+from belle_edge.convert.writer import ModelFile
 from belle_edge.errors import ConversionError
 
 
@@ -50,6 +36,8 @@ def convert(
     tokenizer: str | Path | None = None,
     gptq_zeros: str | None = None,
     lora: LoraArgument | Sequence[LoraArgument] = (),
+    vocab: Sequence[str] = (),
+    vocab_from: Sequence[str | Path] = (),
     progress: ProgressCallback | None = None,
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
@@ -67,6 +55,9 @@ def convert(
     tokenizer: a folder or hub id whose tokenizer is taken, and whose config.json where the source has none.
     gptq_zeros: how a GPTQ checkpoint stores its zeros, "minus-one" or "plain"; None: found out.
     lora: folders of LoRA adapters (PEFT) to merge in float32, or (folder, weight).
+    vocab: languages ("zh", "en", …) to keep the tokens of; others go, with their rows. Byte-level BPE (BLOOM) only.
+    vocab_from: text, .json or .jsonl files to keep the tokens of, besides those of `vocab`. Either one gives the kept
+        tokens new ids.
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
@@ -85,7 +76,8 @@ def convert(
         gptq_zeros=gptq_zeros,
         lora=adapter_options(lora),
     )
-    job = _prepare(open_checkpoint(src, options), type=type, family=family)
+    trim = TrimRequest.from_arguments(vocab, vocab_from)
+    job = prepare(open_checkpoint(src, options), type=type, family=family, trim=trim)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
         _write(target, job, resume=resume, threads=threads, progress=progress)
@@ -98,58 +90,7 @@ def convert(
     )
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A conversion with everything decided and nothing written."""
-
-    checkpoint: Checkpoint
-    model: MappedModel
-    tables: TokenizerTables
-    identity: Identity
-    planned: list[PlannedTensor]
-    type: str  # that the file is named by
-    header: Header
-    warnings: list[str]
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of what decides the output: header, types, and the state of the files it is made from."""
-        digest = hashlib.sha256(self.header.content)
-        for source in self.checkpoint.weight_files:
-            digest.update(f"\0{source.stamp}".encode())
-        return digest.hexdigest()
-
-    @property
-    def output_bytes(self) -> int:
-        return self.header.file_bytes
-
-
-def _prepare(checkpoint: Checkpoint, *, type: str | None, family: str | None) -> _Job:
-    model = read_model(checkpoint.config, checkpoint.weights)
-    identity = identify(
-        checkpoint, architecture=model.architecture, n_vocab_rows=model.n_vocab_rows, family=family
-    )
-    tables = read_tokenizer(checkpoint, n_vocab_rows=model.n_vocab_rows)
-    planned = plan(model.tensors, type=type)
-    chosen_type = main_type(planned, type=type)
-    metadata = build_metadata(checkpoint, model, tables, identity, type=chosen_type)
-    warnings = [
-        *checkpoint.warnings,
-        *requantized_warnings(planned),
-        *model.warnings,
-        *tables.warnings,
-        *identity.warnings,
-    ]
-    if "tokenizer.chat_template" not in metadata:
-        warnings.append(
-            "no chat template: not a known BELLE (--family names one), and the source brings none of its own;"
-            " chat programs will guess"
-        )
-    header = build_header(model.architecture, metadata, planned)
-    return _Job(checkpoint, model, tables, identity, planned, chosen_type, header, warnings)
-
-
-def _write(target: Path, job: _Job, *, resume: bool, threads: int, progress: ProgressCallback | None) -> None:
+def _write(target: Path, job: Job, *, resume: bool, threads: int, progress: ProgressCallback | None) -> None:
     offsets = dict(zip((tensor.name for tensor in job.planned), job.header.offsets, strict=True))
     with partial_file(target, conversion=job.fingerprint, resume=resume) as (file, journal):
         output = ModelFile(file, job.header)
@@ -168,9 +109,7 @@ def _write(target: Path, job: _Job, *, resume: bool, threads: int, progress: Pro
         output.finish()
 
 
-def _report(
-    job: _Job, *, source: str, target: Path | None, dry_run: bool, seconds: float
-) -> ConversionReport:
+def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, seconds: float) -> ConversionReport:
     model = job.model
     return ConversionReport(
         source=source,
@@ -186,8 +125,8 @@ def _report(
         n_padding_tokens=job.tables.n_padding,
         source_bytes=job.checkpoint.n_bytes,
         output_bytes=job.output_bytes,
-        conversion_memory_bytes=_conversion_memory_bytes(job),
-        weight_bytes=sum(tensor.n_bytes for tensor in job.planned),
+        conversion_memory_bytes=conversion_memory_bytes(job),
+        weight_bytes=job.weight_bytes,
         kv_bytes_per_token=2 * 2 * model.n_layers * model.kv_width,  # keys and values, two bytes each
         context_length=model.context_length,
         tensors=[
@@ -203,15 +142,5 @@ def _report(
         ],
         warnings=job.warnings,
         seconds=seconds,
+        vocabulary=job.vocabulary,
     )
-
-
-def _conversion_memory_bytes(job: _Job) -> int:
-    """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered.
-
-    And the largest matrix that was quantized already, whose rows lie across all of it.
-    """
-    reordered = max((t.n_bytes for t in job.planned if t.tensor.row_order is not None), default=0)
-    sources = [tensor.tensor.source for tensor in job.planned]
-    packed = max((s.n_bytes for s in sources if isinstance(s, BlockTensor | RequantizedTensor)), default=0)
-    return (64 << 20) + 12 * len(job.header.content) + 7 * BLOCK_BYTES + reordered + packed

@@ -23,6 +23,31 @@ class TensorReport:
 
 
 @dataclass(frozen=True)
+class VocabularyReport:
+    """What a trim of the vocabulary saved, and the texts whose tokens were compared before and after it."""
+
+    kept: str  # languages and hashes of corpora
+    rows_before: int
+    rows_after: int
+    file_bytes_saved: int
+    weight_bytes_saved: int  # in the file, and of the memory for weights
+    n_texts: int
+    n_tokens: int
+
+    def lines(self) -> list[str]:
+        return [
+            f"rows      {self.rows_before:,} → {self.rows_after:,} of the vocabulary for {self._short()}:"
+            f" {format_bytes(self.file_bytes_saved)} less in the file, {format_bytes(self.weight_bytes_saved)}"
+            " less memory",
+            f"compared  {self.n_texts:,} texts, {self.n_tokens:,} tokens: the same before and after",
+        ]
+
+    def _short(self) -> str:
+        """`kept` with the hashes cut to what a reader compares at a glance."""
+        return re.sub(r"(sha256:.{8})[^,]*", r"\1…", self.kept)
+
+
+@dataclass(frozen=True)
 class ConversionReport:
     """The outcome of a conversion; with `dry_run` the prediction of it, whose sizes are exact."""
 
@@ -46,6 +71,7 @@ class ConversionReport:
     tensors: list[TensorReport] = field(repr=False)
     warnings: list[str]
     seconds: float = 0.0
+    vocabulary: VocabularyReport | None = None  # of a trim
 
     @property
     def n_parameters(self) -> int:
@@ -114,6 +140,7 @@ class ConversionReport:
             lines.append(
                 f"tokens    {self.n_tokens}; {self.n_padding_tokens} unused ones stand for surplus rows"
             )
+        lines += self.vocabulary.lines() if self.vocabulary else []
         if not self.dry_run:
             speed = self.source_bytes / 1e6 / max(self.seconds, 1e-9)
             lines.append(f"time      {self.seconds:.1f} s ({speed:.0f} MB/s)")

@@ -37,6 +37,18 @@ def add_parser(subparsers: Any) -> None:
         choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
         help="prompt family, if the one recognised is wrong",
     )
+    parser.add_argument(
+        "--vocab",
+        metavar="zh,en",
+        help="keep only the tokens of these languages (BLOOM), for a smaller file; ids change",
+    )
+    parser.add_argument(
+        "--vocab-from",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="keep the tokens of this text, .json or .jsonl file (may be repeated, and joined with --vocab)",
+    )
     add_source_arguments(parser)
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
@@ -77,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
                 dry_run=args.dry_run,
                 threads=args.threads,
                 **source_settings(args),
+                vocab=args.vocab.split(",") if args.vocab is not None else (),
+                vocab_from=args.vocab_from,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -41,7 +41,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
     "evaluation": SHARED,
     "demo": SHARED,
-    "convert": {"_core", "prompts", "errors"},
+    "convert": {"_core", "prompts", "tokenizer", "errors"},
     "backends": SHARED | TEXT | {"_core"},
     "text_assembly": SHARED | TEXT,
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
