@@ -96,11 +96,19 @@ def _write(target: Path, job: Job, *, resume: bool, threads: int, progress: Prog
         output = ModelFile(file, job.header)
         meter = ProgressMeter(job.planned, done=journal.tensors, report=progress)
         passes = reading_order(job.checkpoint.weight_files, job.planned, journal)
-        for event in read_ahead(source_blocks(passes)):
+        events = read_ahead(source_blocks(passes))
+        for event in events:
             if isinstance(event, FileRead):
                 journal.note_file(event.name)
                 continue
-            encoded = encode(event.tensor, event.rows, threads=threads)
+            try:
+                encoded = encode(event.tensor, event.rows, threads=threads)
+            except ConversionError:
+                if (
+                    event.is_hashed
+                ):  # a wrong hash explains impossible values better, and is found at the file's end
+                    next(rest for rest in events if isinstance(rest, FileRead))
+                raise
             for offset, data in event.placed(encoded):
                 output.write_at(offsets[event.tensor.name] + offset, data.data)
             if event.is_last:

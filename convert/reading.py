@@ -45,6 +45,7 @@ class SourceBlock:
     start: int
     stop: int
     rows: NDArray[Any]
+    is_hashed: bool  # it lies in a file whose hash is compared when all of it has been read
     _reordered: _ReorderedTensor | None = field(default=None, repr=False)
 
     @property
@@ -107,13 +108,14 @@ def reading_order(
 def source_blocks(passes: Sequence[FilePass]) -> Iterator[SourceBlock | FileRead]:
     """Every block of every tensor, a FileRead after each file. Raises ConversionError for a file with a wrong hash."""
     for file_pass in passes:
+        is_hashed = file_pass.source is not None and file_pass.source.is_hashed
         if file_pass.source is not None:
             file_pass.source.begin_pass()
         for tensor in file_pass.tensors:
             order = tensor.tensor.row_order
             reordered = _ReorderedTensor(order) if order is not None else None
             for start, stop in row_blocks(tensor.tensor):
-                yield SourceBlock(tensor, start, stop, read_rows(tensor, start, stop), reordered)
+                yield SourceBlock(tensor, start, stop, read_rows(tensor, start, stop), is_hashed, reordered)
         if file_pass.source is not None:
             file_pass.source.end_pass()
             yield FileRead(file_pass.source.name)

@@ -31,6 +31,10 @@ class ByteSource(Protocol):
     def read(self, offset: int, n_bytes: int) -> NDArray[np.uint8]:
         """Bytes offset … offset + n_bytes, not to be written to. ConversionError where the file ends before."""
 
+    @property
+    def is_hashed(self) -> bool:
+        """Whether a pass compares the whole file with a published hash."""
+
     def begin_pass(self) -> None: ...
     def end_pass(self) -> None:
         """ConversionError if the bytes of the whole file are not those that were published."""
@@ -38,6 +42,8 @@ class ByteSource(Protocol):
 
 class MappedBytes:
     """A file on disk, memory-mapped: reading costs no memory of our own."""
+
+    is_hashed = False
 
     def __init__(self, path: Path) -> None:
         """Raises OSError. The file must not be empty (see files.check_real)."""

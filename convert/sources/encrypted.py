@@ -70,6 +70,8 @@ def files_in(folder: Path, key: KeyFile | None) -> CheckpointFiles:
 class EncryptedBytes:
     """The plaintext of one encrypted file. A pass checks its hash, which costs no second reading."""
 
+    is_hashed = True
+
     def __init__(self, path: Path, key: KeyFile) -> None:
         """ConversionError for an empty file, a Git LFS pointer, a file that is cut off at once or was renamed."""
         self.published_name = path.name

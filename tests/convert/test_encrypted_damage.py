@@ -121,6 +121,24 @@ def test_a_damaged_small_file_is_not_a_wrong_key(
     assert message in text
 
 
+def test_damage_that_makes_a_value_infinite_is_a_wrong_hash(
+    plain: Path, folder: Path, tmp_path: Path, key: Path
+) -> None:
+    """The conversion meets the value before the end of the file, where the hash is compared."""
+    content = (plain / "pytorch_model.bin").read_bytes()
+    start = 60_000 // 64 * 64  # storages start at multiples of 64 bytes; a float32 of some matrix
+
+    def make_infinite(encrypted: bytearray) -> bytearray:
+        for index, wanted in enumerate((0x00, 0x00, 0x80, 0x7F)):
+            encrypted[32 + start + index] ^= content[start + index] ^ wanted
+        return encrypted
+
+    change(published(folder, "pytorch_model.bin"), make_infinite)
+    message = message_of(folder, tmp_path / "out.gguf", key=key)
+    assert "the decrypted content has the SHA-256" in message
+    assert "infinity" not in message
+
+
 def test_wrong_key(folder: Path, tmp_path: Path, key: Path) -> None:
     wrong = tmp_path / "wrong.pth"
     wrong.write_bytes(random_bytes(54_321, seed=9))
