@@ -186,9 +186,7 @@ def test_unversioned_files_need_a_tokenizer(stories: Path, tmp_path: Path) -> No
     assert tokenizer_of(tmp_path / "old.gguf") == tokenizer_of(tmp_path / "plain.gguf")
 
 
-def test_a_given_configuration_counts(
-    stories: Path, tmp_path: Path, edit_json: Callable[..., None], make_llama: Any
-) -> None:
+def test_a_given_configuration_counts(stories: Path, tmp_path: Path, edit_json: Callable[..., None]) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version="ggjt v3")
     edit_json(stories / "config.json", rms_norm_eps=1e-5, max_position_embeddings=512)
     report = convert(old, tmp_path / "out.gguf", tokenizer=stories)
@@ -196,6 +194,10 @@ def test_a_given_configuration_counts(
     epsilon = metadata_of(tmp_path / "out.gguf")["llama.attention.layer_norm_rms_epsilon"]
     assert epsilon == np.float32(1e-5)
     assert not any("assumed" in warning for warning in report.warnings)
+
+    shutil.copy(stories / "config.json", old.parent)  # beside it
+    assert convert(old, dry_run=True).context_length == 512
+    (old.parent / "config.json").unlink()
 
     edit_json(stories / "config.json", hidden_size=128)
     report = convert(old, dry_run=True, tokenizer=stories)
