@@ -43,7 +43,7 @@ def convert(
     """Convert a checkpoint to a GGUF file.
 
     src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit);
-    or a folder of Meta's with params.json and consolidated.*.pth.
+    or a folder of Meta's with params.json and consolidated.*.pth; or a llama.cpp file from before GGUF (ggml, ggjt).
     out: the file to write; it appears only when it is complete. May be left out with `dry_run`.
     type: of the matrices: f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0. Norms and biases are always f32.
     family: prompt family (belle, belle-llama, belle-ext, belle-v2, none) in place of the recognised one.

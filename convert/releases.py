@@ -78,6 +78,7 @@ RELEASES = (
         _LLAMA_LICENSE,
         _LLAMA,
     ),
+    Release(r"chatbelle(-int4)?", r"belle-model\.bin", "llama", "belle-llama", _LLAMA_LICENSE, _LLAMA),
     Release(r"belle-llama2-13b-chat(-0\.4m)?", None, "llama", "belle-v2", _LLAMA2_LICENSE, _LLAMA2),
 )
 

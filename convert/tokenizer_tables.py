@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTab
     tokenizer.model is read directly where there is one (transformers takes minutes for large SentencePiece
     models), else tokenizer.json. Raises ConversionError for kinds GGUF cannot express, and for missing rows.
     """
+    if checkpoint.vocabulary is not None:
+        return _embedded(checkpoint.vocabulary, n_vocab_rows=n_vocab_rows)
     tokenizer = checkpoint.json("tokenizer.json")
     try:
         tables = _read_tables(checkpoint, tokenizer)
@@ -31,6 +34,14 @@ def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTab
     _special_ids(tables, checkpoint, settings)
     _settings(tables, settings)
     tables.chat_template = checkpoint.text("chat_template.jinja") or _own_template(settings)
+    return tables
+
+
+def _embedded(vocabulary: TokenizerTables, *, n_vocab_rows: int) -> TokenizerTables:
+    """The vocabulary that came with the weights; no file has a say in it."""
+    tables = copy.deepcopy(vocabulary)
+    _add_tokens(tables, {}, n_vocab_rows=n_vocab_rows)
+    _pad(tables, n_vocab_rows=n_vocab_rows)
     return tables
 
 

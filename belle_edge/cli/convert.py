@@ -16,7 +16,7 @@ def add_parser(subparsers: Any) -> None:
         "convert",
         help="convert a BLOOM or LLaMA checkpoint, in any form it was published in, to a GGUF file",
         description="Convert a BLOOM or LLaMA checkpoint (a folder, a weight file or a hub id; plain, encrypted, GPTQ, "
-        "with LoRA adapters, or Meta's own) to a GGUF file.",
+        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file.",
     )
     parser.add_argument(
         "src",

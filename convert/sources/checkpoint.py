@@ -9,6 +9,7 @@ from typing import Any
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.files import CheckpointFiles, check_real, parse_json
 from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.errors import ConversionError
 
 
@@ -26,6 +27,7 @@ class Checkpoint:
         default_factory=dict
     )  # belle.source.*: how it was read
     warnings: tuple[str, ...] = ()
+    vocabulary: TokenizerTables | None = None  # that the weights bring, in place of tokenizer files
 
     @property
     def n_bytes(self) -> int:

@@ -30,7 +30,7 @@ from belle_edge.convert.sources.key_file import KeyFile
 
 _METADATA_PATTERNS = ("*.json", "tokenizer.model", "*.jinja", "README.md", "LICENSE*")
 _WEIGHTS = re.compile(
-    r"(?:model|pytorch_model|gptq_model)[^/]*\.(?:safetensors|bin)|(?!optimizer|scheduler)[^/]+\.pt"
+    r"(?:model|pytorch_model|gptq_model|belle-model)[^/]*\.(?:safetensors|bin)|(?!optimizer|scheduler)[^/]+\.pt"
 )
 _SUFFIXES = (".safetensors", ".bin", ".pt")  # of weights, the preferred ones first
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")

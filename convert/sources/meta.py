@@ -140,23 +140,28 @@ def _joined(
             if name not in shard:
                 raise ConversionError(f"[{source.name}] {name} is missing, though another shard has it")
             parts.append(shard[name])
-        hf_name, axis = _placed(parts[0])
+        placed_name, axis = _placed(parts[0].file, name)
         if axis is None:
             _check_equal(parts)
             parts, axis = parts[:1], 0
-        elif hf_name == "model.embed_tokens.weight" and parts[0].shape[1:] == (dim,):
+        elif placed_name == "model.embed_tokens.weight" and parts[0].shape[1:] == (dim,):
             axis = 0  # later trainings split the vocabulary
-        weights[hf_name] = JoinedTensor(hf_name, tuple(parts), axis)
+        weights[placed_name] = JoinedTensor(placed_name, tuple(parts), axis)
     return weights
 
 
-def _placed(tensor: SourceTensor) -> tuple[str, int | None]:
+def hf_name(file: str, name: str) -> str:
+    """Hugging Face's name of a tensor of Meta's. ConversionError for any other."""
+    return _placed(file, name)[0]
+
+
+def _placed(file: str, name: str) -> tuple[str, int | None]:
     """(Hugging Face's name, axis of the shards) of a tensor of Meta's."""
-    if tensor.name in _TOP:
-        return _TOP[tensor.name]
-    match = _BLOCK.fullmatch(tensor.name)
+    if name in _TOP:
+        return _TOP[name]
+    match = _BLOCK.fullmatch(name)
     if match is None or match[2] not in _IN_BLOCK:
-        raise ConversionError(f"[{tensor.file}] {tensor.name}: not a tensor of Meta's LLaMA models")
+        raise ConversionError(f"[{file}] {name}: not a tensor of Meta's LLaMA models")
     part, axis = _IN_BLOCK[match[2]]
     return f"model.layers.{match[1]}.{part}.weight", axis
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles
+from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.hf import open_weights
 from belle_edge.convert.sources.hub import download, is_repo_id, look_up
 from belle_edge.convert.sources.opening import SourceOptions, cached_origin
@@ -64,6 +66,9 @@ def _checkpoint(
 ) -> Checkpoint:
     checkpoint = Checkpoint(files, repo_id, revision, {}, {})
     config = checkpoint.json("config.json") or {}
+    with suppress(ConversionError):  # then it is left out as other weights are
+        if local and (name := ggml_file_in(files, only)) is not None:
+            return open_ggml(files, name, repo_id=repo_id, revision=revision, vocabulary=False)
     weights, sources = _weights(files, only) if local else ({}, [])
     return Checkpoint(files, repo_id, revision, config, weights, sources)
 

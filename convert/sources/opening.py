@@ -10,6 +10,7 @@ from typing import Any
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
 from belle_edge.convert.sources.files import CheckpointFiles
+from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
 from belle_edge.convert.sources.hf import has_weights, open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
@@ -62,6 +63,15 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     tokenizer = tokenizer_folder(options.tokenizer) if options.tokenizer is not None else None
     if is_meta(place.files):
         checkpoint = open_meta(place.files, repo_id=place.repo_id, revision=place.revision)
+    elif (name := ggml_file_in(place.files, place.only)) is not None:
+        checkpoint = open_ggml(
+            place.files,
+            name,
+            repo_id=place.repo_id,
+            revision=place.revision,
+            config_files=WithTokenizer(place.files, tokenizer) if tokenizer is not None else None,
+            vocabulary=tokenizer is None,
+        )
     else:
         files = WithTokenizer(place.files, tokenizer) if tokenizer is not None else place.files
         checkpoint = _open_hf(place, read_config(files), zeros=options.gptq_zeros)
@@ -109,7 +119,7 @@ def _locate(src: str | Path, options: SourceOptions) -> _Place:
         if path.name.endswith(".enc") and key is None:
             raise missing_key(path.name)
         files, only = files_in(path.parent, key), plain_name(path.name)
-        if not only.endswith(_WEIGHT_SUFFIXES):
+        if not only.endswith(_WEIGHT_SUFFIXES) and ggml_file_in(files, only) is None:
             raise ConversionError(
                 f"[{path.name}] expected a folder with config.json and weights, or a weight file"
                 f" ({', '.join(_WEIGHT_SUFFIXES)}) in it"

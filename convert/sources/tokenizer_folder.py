@@ -51,6 +51,22 @@ class WithTokenizer:
         return name in _TOKENIZER_FILES or (name == "config.json" and self.borrows_config)
 
 
+class WithoutTokenizer:
+    """`source` but for its tokenizer files: for weights that bring a vocabulary of their own."""
+
+    def __init__(self, source: CheckpointFiles) -> None:
+        self._source, self.name = source, source.name
+
+    def names(self) -> list[str]:
+        return [name for name in self._source.names() if name not in _TOKENIZER_FILES]
+
+    def read(self, name: str) -> bytes | None:
+        return None if name in _TOKENIZER_FILES else self._source.read(name)
+
+    def open(self, name: str) -> ByteSource:
+        return self._source.open(name)
+
+
 def tokenizer_folder(name: str | Path) -> Path:
     """The folder called `name`, or a hub id's, of which everything but the weights is downloaded."""
     path = Path(name).expanduser()

@@ -13,6 +13,7 @@ import gguf
 import pytest
 
 from ..hub.stand_in import COMMIT, serve
+from .ggml_files import write_ggml
 from .gptq_files import copy_metadata, write_checkpoint
 
 pytest.importorskip("huggingface_hub")
@@ -86,6 +87,17 @@ def test_gptq_files_of_the_hub(packed_bloom: Any, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "2 files of weights: bloom7b-2m-4bit-128g.pt, bloom7b-2m-8bit-128g.pt; fetch one" in done.stderr
     assert hub.fetched() == []
+
+
+def test_chat_belle_of_the_hub(make_llama: Any, tmp_path: Path) -> None:
+    """Its repository has one file from before GGUF, and no configuration."""
+    write_ggml(make_llama(), tmp_path / "repository" / "belle-model.bin", version="ggjt v1", type="q4_0")
+    with serve("BelleGroup/ChatBELLE-int4", tmp_path / "repository") as hub:
+        done = run(
+            "BelleGroup/ChatBELLE-int4", tmp_path / "out.gguf", endpoint=hub.url, cache=tmp_path / "cache"
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["family"] == "belle-llama"
 
 
 def test_a_tokenizer_of_the_hub(packed_bloom: Any, tmp_path: Path) -> None:
