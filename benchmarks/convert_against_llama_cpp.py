@@ -14,7 +14,6 @@ the `test` extra.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import platform
@@ -26,9 +25,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from synthetic_checkpoints import noise, sentencepiece_model
 
 SHAPE = {"hidden": 2048, "layers": 22, "heads": 32, "kv_heads": 32, "feed_forward": 5632, "vocabulary": 32000}
-TEXT = ["the quick brown fox jumps over the lazy dog.", "你好，请问有什么可以帮助你的吗？今天天气很好。"] * 20
 
 _QUANTIZE = """
 import sys, llama_cpp
@@ -57,8 +56,7 @@ def write_checkpoint(folder: Path) -> None:
         header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [offset, offset + n_bytes]}
         offset += n_bytes
     text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
-    noise = np.random.default_rng(0).standard_normal(8 << 20, dtype=np.float32)
-    data = (noise * np.float32(0.02)).astype(np.float16).tobytes()
+    data = noise("<f2")
     with (folder / "model.safetensors").open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for remaining in range(offset, 0, -len(data)):
@@ -79,22 +77,7 @@ def write_checkpoint(folder: Path) -> None:
         "torch_dtype": "float16",
     }
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.model").write_bytes(tokenizer())
-
-
-def tokenizer() -> bytes:
-    import sentencepiece
-
-    output = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT),
-        model_writer=output,
-        vocab_size=350,
-        model_type="bpe",
-        byte_fallback=True,
-        minloglevel=2,
-    )
-    return output.getvalue()
+    (folder / "tokenizer.model").write_bytes(sentencepiece_model())
 
 
 def seconds(*commands: list[str]) -> float:

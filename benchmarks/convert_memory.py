@@ -13,39 +13,12 @@ import argparse
 import json
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-
-# Runs in a fresh process, so that its peak is its own.
-_CHILD = """
-import json, sys, threading, time
-from belle_edge.convert import convert
-
-def anonymous_bytes():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-peak, done = 0, threading.Event()
-
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, anonymous_bytes())
-
-watcher = threading.Thread(target=watch)
-watcher.start()
-start = time.monotonic()
-report = convert(sys.argv[1], sys.argv[2], type=sys.argv[3], family="belle", force=True)
-seconds = time.monotonic() - start
-done.set()
-watcher.join()
-print(json.dumps({"seconds": seconds, "peak": peak, "source": report.source_bytes, "out": report.output_bytes,
-                  "predicted": report.conversion_memory_bytes}))
-"""
+from synthetic_checkpoints import measured_conversion, write_byte_level_tokenizer
 
 
 def write_checkpoint(folder: Path, gigabytes: float) -> None:
@@ -74,7 +47,7 @@ def write_checkpoint(folder: Path, gigabytes: float) -> None:
         "n_layer": n_layers,
     }
     (folder / "config.json").write_text(json.dumps(config))
-    write_tokenizer(folder, rows)
+    write_byte_level_tokenizer(folder, rows)
     write_weights(folder / "model.safetensors", shapes)
 
 
@@ -90,23 +63,6 @@ def write_weights(path: Path, shapes: dict[str, list[int]]) -> None:
         file.write(len(text).to_bytes(8, "little") + text)
         for remaining in range(offset, 0, -noise.nbytes):
             file.write(noise.data.cast("B")[: min(remaining, noise.nbytes)])
-
-
-def write_tokenizer(folder: Path, n_tokens: int) -> None:
-    """As large as the real thing: one token per row, as many merges."""
-    vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", "<pad>"])}
-    vocabulary |= {f"token{i:07d}": i for i in range(4, n_tokens)}
-    split = {"type": "Split", "pattern": {"Regex": " ?[^(\\s|[.,!?…。，、।۔،])]+"}, "behavior": "Isolated"}
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
-    tokenizer = {
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
-        "model": {
-            "type": "BPE",
-            "vocab": vocabulary,
-            "merges": [["token", f"{i:07d}"] for i in range(4, n_tokens)],
-        },
-    }
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
 
 
 def main() -> int:
@@ -126,8 +82,7 @@ def main() -> int:
         for type in args.types:
             runs = []
             for _ in range(args.runs):
-                command = [sys.executable, "-c", _CHILD, str(folder), str(folder / "out.gguf"), type]
-                runs.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+                runs.append(measured_conversion(folder, folder / "out.gguf", type=type, family="belle"))
             seconds = statistics.median(run["seconds"] for run in runs)
             peak = statistics.median(run["peak"] for run in runs)
             first = runs[0]

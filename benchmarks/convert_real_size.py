@@ -22,7 +22,6 @@ import os
 import pickle
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,38 +33,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from convert_memory import write_tokenizer
+from synthetic_checkpoints import measured_conversion, noise, sentencepiece_model, write_byte_level_tokenizer
 
 _KEY_BYTES = 13_476_939_516  # of LLaMA-7B's consolidated.00.pth
 _WINDOW_BYTES = 10 << 20
-_POOL_VALUES = 4 << 20
-
-# Runs in a fresh process, so that its peak is its own.
-_CHILD = """
-import json, sys, threading, time
-from belle_edge.convert import convert
-
-def anonymous_bytes():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-peak, done = 0, threading.Event()
-
-def watch():
-    global peak
-    while not done.wait(0.005):
-        peak = max(peak, anonymous_bytes())
-
-watcher = threading.Thread(target=watch)
-watcher.start()
-start = time.monotonic()
-report = convert(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
-seconds = time.monotonic() - start
-done.set()
-watcher.join()
-print(json.dumps({"seconds": seconds, "peak": peak, "source": report.source_bytes, "out": report.output_bytes,
-                  "predicted": report.conversion_memory_bytes}))
-"""
 
 
 @dataclass(frozen=True)
@@ -159,15 +130,10 @@ def llama_13b_shapes(n_layers: int) -> dict[str, list[int]]:
     return shapes | {"model.norm.weight": [hidden], "lm_head.weight": [vocabulary, hidden]}
 
 
-def noise(dtype: str) -> bytes:
-    values = np.random.default_rng(0).standard_normal(_POOL_VALUES, dtype=np.float32) * np.float32(0.02)
-    return values.astype(dtype).tobytes()
-
-
 def write_belle_7b(folder: Path, n_layers: int) -> dict[str, Any]:
     config = {"architectures": ["BloomForCausalLM"], "hidden_size": 4096, "n_head": 32, "n_layer": n_layers}
     (folder / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": True}))
-    write_tokenizer(folder, 250_680)
+    write_byte_level_tokenizer(folder, 250_680)
     with (folder / "pytorch_model.bin").open("wb") as file:
         write_bin(file, bloom_shapes(n_layers), "<f4", noise("<f4"))
     return {"family": "belle"}
@@ -199,22 +165,6 @@ def write_key(path: Path, n_bytes: int) -> None:
     with path.open("wb") as file:
         for remaining in range(n_bytes, 0, -len(pool)):
             file.write(pool[: min(remaining, len(pool))])
-
-
-def sentencepiece_model() -> bytes:
-    import sentencepiece
-
-    output = io.BytesIO()
-    lines = ["the quick brown fox jumps over the lazy dog.", "你好，请问有什么可以帮助你的吗？"] * 20
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines),
-        model_writer=output,
-        vocab_size=330,
-        model_type="bpe",
-        byte_fallback=True,
-        minloglevel=2,
-    )
-    return output.getvalue()
 
 
 def three_parts(shapes: dict[str, list[int]]) -> Iterator[dict[str, list[int]]]:
@@ -296,12 +246,10 @@ def main() -> int:
         print(f"{args.form}: {size / 1e9:.2f} GB written in {time.monotonic() - start:.0f} s", flush=True)
         for _ in range(args.runs):
             out = Path(temporary) / "out.gguf"
-            settings = json.dumps({**options, "type": args.type, "force": True})
             drop_from_cache(folder)
             print(f"reading alone: {reading_rate(folder) / 1e6:.0f} MB/s", flush=True)
             drop_from_cache(folder)
-            command = [sys.executable, "-c", _CHILD, str(folder), str(out), settings]
-            run = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+            run = measured_conversion(folder, out, type=args.type, **options)
             print(
                 f"{args.type:5} {run['source'] / 1e9:6.2f} → {run['out'] / 1e9:5.2f} GB  {run['seconds']:6.1f} s"
                 f"  {run['source'] / 1e6 / run['seconds']:6.0f} MB/s  peak {run['peak'] / 1e6:4.0f} MB"

@@ -1,0 +1,97 @@
+"""What the conversion benchmarks share: tokenizers, random weights, a measured conversion in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_POOL_VALUES = 4 << 20
+_TEXT = [
+    "the quick brown fox jumps over the lazy dog.",
+    "你好，请问有什么可以帮助你的吗？今天天气很好。",
+] * 20
+
+# Runs in a fresh process, so that its peak is its own.
+MEASURED_CONVERSION = """
+import json, sys, threading, time
+from belle_edge.convert import convert
+
+def anonymous_bytes():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
+
+peak, done = 0, threading.Event()
+
+def watch():
+    global peak
+    while not done.wait(0.002):
+        peak = max(peak, anonymous_bytes())
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+start = time.monotonic()
+report = convert(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
+seconds = time.monotonic() - start
+done.set()
+watcher.join()
+print(json.dumps({"seconds": seconds, "peak": peak, "source": report.source_bytes, "out": report.output_bytes,
+                  "predicted": report.conversion_memory_bytes}))
+"""
+
+
+def measured_conversion(source: Path, out: Path, **options: Any) -> dict[str, Any]:
+    """One conversion: seconds, peak (of anonymous memory, RssAnon of Linux), source, out and predicted bytes."""
+    command = [
+        sys.executable,
+        "-c",
+        MEASURED_CONVERSION,
+        str(source),
+        str(out),
+        json.dumps({**options, "force": True}),
+    ]
+    result: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return result
+
+
+def noise(dtype: str) -> bytes:
+    values = np.random.default_rng(0).standard_normal(_POOL_VALUES, dtype=np.float32) * np.float32(0.02)
+    return values.astype(dtype).tobytes()
+
+
+def write_byte_level_tokenizer(folder: Path, n_tokens: int) -> None:
+    """As large as the real thing: one token per row, as many merges."""
+    vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", "<pad>"])}
+    vocabulary |= {f"token{i:07d}": i for i in range(4, n_tokens)}
+    split = {"type": "Split", "pattern": {"Regex": " ?[^(\\s|[.,!?…。，、।۔،])]+"}, "behavior": "Isolated"}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
+    tokenizer = {
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
+        "model": {
+            "type": "BPE",
+            "vocab": vocabulary,
+            "merges": [["token", f"{i:07d}"] for i in range(4, n_tokens)],
+        },
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+
+
+def sentencepiece_model() -> bytes:
+    """A small SentencePiece model of LLaMA's kind."""
+    import sentencepiece
+
+    output = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_TEXT),
+        model_writer=output,
+        vocab_size=350,
+        model_type="bpe",
+        byte_fallback=True,
+        minloglevel=2,
+    )
+    return output.getvalue()
