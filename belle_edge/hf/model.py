@@ -19,13 +19,8 @@ from .rows import check_prompt, spans, token_rows
 from .tensors import TensorKind, is_torch, make_tensor, torch_or_none
 
 _log = logging.getLogger(__name__)
-_FORWARD_WITHOUT_EFFECT = {
-    "use_cache",
-    "return_dict",
-    "output_attentions",
-    "output_hidden_states",
-    "token_type_ids",
-}
+_FORWARD_WITHOUT_EFFECT = {"use_cache", "return_dict", "token_type_ids"}
+_FORWARD_ONLY_FALSE = {"output_attentions", "output_hidden_states"}  # the default, as programs spell it out
 
 
 @dataclass
@@ -150,7 +145,9 @@ class HfModel:
         more tokens than the context, or arguments this engine has no use for.
         """
         unknown = sorted(
-            name for name in options.keys() - _FORWARD_WITHOUT_EFFECT if options[name] is not None
+            name
+            for name in options.keys() - _FORWARD_WITHOUT_EFFECT
+            if options[name] is not None and not (name in _FORWARD_ONLY_FALSE and options[name] is False)
         )
         if unknown:
             raise ValueError(

@@ -279,3 +279,7 @@ def test_module_methods_change_nothing(bloom: Pair) -> None:
         _ = model.config.nothing
     with pytest.raises(ValueError, match="past_key_values"):
         model([[5]], past_key_values=[1])
+    for name in ("output_hidden_states", "output_attentions"):
+        assert model([[5]], **{name: False}).logits.shape[:2] == (1, 1)
+        with pytest.raises(ValueError, match=f"'{name}' is not implemented"):
+            model([[5]], **{name: True})
