@@ -88,9 +88,17 @@ class SourceStream(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._source.size_bytes}[whence]
         if start + offset < 0:
-            raise OSError(f"[{self._source.name}] seek to {start + offset}")
+            raise ValueError(f"seek to {start + offset}")
         self._position = start + offset
         return self._position
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most what the file has: a damaged length must not cost memory."""
+        left = max(0, self._source.size_bytes - self._position)
+        n_bytes = left if size is None or size < 0 else min(size, left)
+        data = self._source.read(self._position, n_bytes).tobytes()
+        self._position += n_bytes
+        return data
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         view = memoryview(buffer).cast("B")

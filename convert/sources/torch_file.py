@@ -6,9 +6,11 @@ pickles followed by the storages (torch/serialization.py, `_save` and `_legacy_s
 
 from __future__ import annotations
 
+import lzma
 import pickle
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +26,9 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _MAX_PICKLE_BYTES = 1 << 28  # descriptions of tensors; far above any real checkpoint's
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, then the lengths of the name and of the extra field
-_DAMAGE = (
-    EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, struct.error,
-    RecursionError, zipfile.BadZipFile, NotImplementedError,
+_DAMAGE = (  # what zipfile, its decompressors and the pickle reader raise for damaged bytes
+    EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, RecursionError,
+    RuntimeError, NotImplementedError, OSError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 
 

@@ -67,7 +67,9 @@ def load_pickle(file: IO[bytes] | io.RawIOBase) -> Any:
     return _Unpickler(file, encoding="utf-8").load()
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own implementation: the one in C grows its memo to any index that a damaged file names, up to 32 GB."""
+
     def find_class(self, module: str, name: str) -> Any:
         if module in ("torch", "torch.storage") and name in STORAGE_TYPES:
             return StorageClass(STORAGE_TYPES[name])
@@ -126,5 +128,4 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("_codecs", "encode"): _encoded,
     ("builtins", "set"): set,
     ("__builtin__", "set"): set,
-    ("builtins", "bytearray"): bytearray,
 }
