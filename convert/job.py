@@ -125,10 +125,12 @@ def _plan_job(
 def conversion_memory_bytes(job: Job) -> int:
     """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered.
 
-    And the largest matrix that was quantized already, whose rows lie across all of it.
+    And of matrices that were quantized already the largest, whose rows lie across all of it, with what expanding a
+    block of its codes takes.
     """
     reordered = max((t.n_bytes for t in job.planned if t.tensor.row_order is not None), default=0)
-    sources = [tensor.tensor.source for tensor in job.planned]
-    packed = max((s.n_bytes for s in sources if isinstance(s, BlockTensor | RequantizedTensor)), default=0)
+    quantized = [t for t in job.planned if isinstance(t.tensor.source, BlockTensor | RequantizedTensor)]
+    packed = max((t.tensor.source.n_bytes for t in quantized), default=0)
+    expanding = 4 * BLOCK_BYTES * any(not t.is_repacked for t in quantized)
     n_header_bytes = len(job.header.content) + job.n_untrimmed_header_bytes
-    return (64 << 20) + 12 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed
+    return (64 << 20) + 12 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed + expanding
