@@ -55,12 +55,9 @@ class MappedBytes:
         self._data: NDArray[np.uint8] = np.frombuffer(self._map, dtype=np.uint8)
 
     def read(self, offset: int, n_bytes: int) -> NDArray[np.uint8]:
-        """A view; the system is asked to fetch all of it, which is faster than page by page."""
+        """A view. Left to itself the system reads ahead well; asking for whole blocks (MADV_WILLNEED) was slower."""
         if offset < 0 or offset + n_bytes > self.size_bytes:
             raise cut_off(self.name, offset + n_bytes, self.size_bytes)
-        if n_bytes > mmap.PAGESIZE and hasattr(mmap, "MADV_WILLNEED"):
-            start = offset // mmap.PAGESIZE * mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_WILLNEED, start, offset + n_bytes - start)
         return self._data[offset : offset + n_bytes]
 
     def begin_pass(self) -> None:
