@@ -97,13 +97,6 @@ class SourceStream(io.RawIOBase):
         self._position += n_bytes
         return data
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        view = memoryview(buffer).cast("B")
-        n_bytes = min(len(view), max(0, self._source.size_bytes - self._position))
-        view[:n_bytes] = self._source.read(self._position, n_bytes).data
-        self._position += n_bytes
-        return n_bytes
-
 
 def cut_off(name: str, end: int, size_bytes: int) -> ConversionError:
     """The error for a range that a file does not have."""

@@ -31,7 +31,8 @@ from .encryption import (
     published,
     random_bytes,
 )
-from .test_memory import WATCHED, write_sparse_llama
+from .test_memory import write_sparse_llama
+from .watched import watched_conversion
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the key has")
 MODELS = {"belle-tiny-zh": "belle-tiny-zh", "stories260K": "stories260K/hf"}
@@ -274,13 +275,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, llama_tokenizer: byt
         (plain / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **config}))
         write_sparse_llama(plain / "model.safetensors", config, "F32")
         folder = encrypt_folder(plain, tmp_path / f"encrypted-{n_rows}", key.read_bytes())
-        arguments = [str(folder), str(tmp_path / "out.gguf"), "q4_0", json.dumps({"key": str(key)})]
-        done = subprocess.run(
-            [sys.executable, "-c", WATCHED, *arguments], check=True, capture_output=True, text=True
-        )
-        (tmp_path / "out.gguf").unlink()
+        result = watched_conversion(folder, tmp_path / "out.gguf", "q4_0", key=str(key))
         shutil.rmtree(folder)
-        result = json.loads(done.stdout)
         assert result["peak"] < result["predicted"]
         growth.append((result["source"], result["growth"]))
     print(f"\n(source bytes, growth of anonymous memory): {growth}")

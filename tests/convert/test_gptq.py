@@ -9,7 +9,6 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from belle_edge import _core
 from belle_edge.convert import convert
@@ -26,6 +25,7 @@ from .gptq_files import (
     write_checkpoint,
     write_dequantized,
 )
+from .logits import native_logits, transformers_logits
 
 REPACKED = [
     (Recipe(), "q4_1"),
@@ -197,20 +197,6 @@ def test_biases(make_llama: Any, tmp_path: Path) -> None:
 # Running the result
 
 
-def transformers_logits(folder: Path, ids: list[int]) -> NDArray[np.float32]:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    with torch.no_grad():
-        logits: NDArray[np.float32] = model(torch.tensor([ids])).logits[0].numpy()
-    return logits
-
-
-def engine_logits(path: Path, ids: list[int]) -> NDArray[np.float32]:
-    model = _core.Model(str(path))
-    return model.forward([(model.new_sequence(), ids)], logits="all")[0]
-
-
 @pytest.mark.parametrize(
     ("recipe", "type"), [(Recipe(group_size=128), "q4_1"), (Recipe(symmetric=True), "q4_0")]
 )
@@ -228,7 +214,7 @@ def test_logits(
     expected = transformers_logits(write_dequantized(source, tmp_path / "plain", packed.values), ids)
     for kind, bound in ((None, 5e-2), ("f32", 1e-3)):
         convert(tmp_path / "packed", tmp_path / "out.gguf", type=kind, force=True)
-        found = engine_logits(tmp_path / "out.gguf", ids)
+        found = native_logits(tmp_path / "out.gguf", ids)
         error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
         assert error < bound, (kind, error)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from belle_edge.convert.sources.tensors import ArrayTensor
 from belle_edge.errors import ConversionError
 
 from .gptq_files import Recipe, copy_metadata, pack_checkpoint, read_checkpoint, write_checkpoint
-from .test_memory import WATCHED
+from .watched import watched_conversion
 
 Arrays = dict[str, NDArray[Any]]
 NAME = "bloom7b-2m-4bit-128g.pt"
@@ -233,15 +230,7 @@ def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, type: str, mo
     }
     (folder / "config.json").write_text(json.dumps(config))
     write_sparse_gptq(folder / "model.safetensors", hidden=4096, wide=11008)
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED, str(folder), str(tmp_path / "out.gguf"), type],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
-    )
-    (tmp_path / "out.gguf").unlink()  # pytest keeps its folders for a while
-    result = json.loads(done.stdout)
+    result = watched_conversion(folder, tmp_path / "out.gguf", type)
     assert result["source"] > 100e6
     assert result["growth"] < most_bytes
     assert result["peak"] < result["predicted"]

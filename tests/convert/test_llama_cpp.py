@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from belle_edge.convert import convert
 
+from .logits import transformers_logits
+
 pytestmark = pytest.mark.usefixtures("llama_cpp")
 
 
@@ -25,15 +27,6 @@ def llama_cpp_logits(path: Path, ids: list[int]) -> NDArray[np.float32]:
     model = open_llama_cpp(path, logits_all=True)
     model.eval(ids)
     return np.array(model.scores[: len(ids)])
-
-
-def transformers_logits(folder: Path, ids: list[int]) -> NDArray[np.float32]:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    with torch.no_grad():
-        logits: NDArray[np.float32] = model(torch.tensor([ids])).logits[0].numpy()
-    return logits
 
 
 BLOOMS: list[dict[str, Any]] = [

@@ -16,13 +16,11 @@ from .adapters import (
     llama_modules,
     load_state,
     metadata_of,
-    native_logits,
     random_factors,
-    relative_error,
-    transformers_logits,
     with_deltas,
     write_adapter,
 )
+from .logits import native_logits, relative_error, transformers_logits
 
 pytest.importorskip("torch")
 IDS = list(range(5, 60))

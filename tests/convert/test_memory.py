@@ -3,45 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from .adapters import write_adapter
-
-# Converts while a thread watches the process's anonymous memory; prints its highest growth in bytes.
-WATCHED = """
-import json, sys, threading
-from belle_edge.convert import convert
-
-def anonymous_bytes():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-start = anonymous_bytes()
-peak = start
-done = threading.Event()
-
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, anonymous_bytes())
-
-watcher = threading.Thread(target=watch)
-watcher.start()
-options = json.loads(sys.argv[4]) if len(sys.argv) > 4 else {}
-report = convert(sys.argv[1], sys.argv[2], type=sys.argv[3], family="none", **options)
-done.set()
-watcher.join()
-predicted = report.conversion_memory_bytes
-result = {"peak": peak, "growth": peak - start}
-result |= {"source": report.source_bytes, "predicted": predicted}
-print(json.dumps(result))
-"""
+from .watched import watched_conversion
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
@@ -64,15 +32,7 @@ def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, dtype: str, t
     (folder / "config.json").write_text(json.dumps(config))
     write_sparse_llama(folder / "model.safetensors", config, dtype)
     options = {"lora": [str(write_adapter_of(config, tmp_path / "lora"))]} if lora else {}
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED, str(folder), str(tmp_path / "out.gguf"), type, json.dumps(options)],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
-    )
-    (tmp_path / "out.gguf").unlink()  # pytest keeps its folders for a while
-    result = json.loads(done.stdout)
+    result = watched_conversion(folder, tmp_path / "out.gguf", type, **options)
     assert result["source"] > (300e6 if dtype == "F32" else 250e6)
     assert result["growth"] < 200e6
     assert result["peak"] < result["predicted"]

@@ -20,16 +20,7 @@ from belle_edge import Belle
 from belle_edge.cli.main import main
 from belle_edge.convert.sources import key_file
 
-from .adapters import (
-    changed,
-    load_state,
-    native_logits,
-    random_factors,
-    relative_error,
-    transformers_logits,
-    with_deltas,
-    write_adapter,
-)
+from .adapters import changed, load_state, random_factors, with_deltas, write_adapter
 from .encryption import SMALL_WINDOW, encrypt_folder, random_bytes
 from .ggml_files import write_ggml
 from .gptq_files import (
@@ -40,6 +31,7 @@ from .gptq_files import (
     write_checkpoint,
     write_dequantized,
 )
+from .logits import native_logits, relative_error, transformers_logits
 from .test_meta import write_meta
 from .test_sources import to_shards
 
