@@ -5,6 +5,21 @@
 namespace belle {
 namespace {
 
+// Calls body.run<token_tiles, row_tiles>(token tile, panel) for the block's 2 x 2 tiles, and what is left at the edges.
+template <class Body>
+inline void for_each_tile_block(const Block& block, Body& body) noexcept {
+  for (size_t t = 0; t < block.n_token_tiles; t += 2) {
+    const bool two_tokens = t + 1 < block.n_token_tiles;
+    for (size_t r = 0; r < block.n_panels; r += 2) {
+      const bool two_rows = r + 1 < block.n_panels;
+      if (two_tokens && two_rows) body.template run<2, 2>(t, r);
+      else if (two_tokens) body.template run<2, 1>(t, r);
+      else if (two_rows) body.template run<1, 2>(t, r);
+      else body.template run<1, 1>(t, r);
+    }
+  }
+}
+
 // ---- int8: sums of a slab in integers, then scaled and added to the block's sums
 
 /// Integer sums of 2 x 2 tiles that wait for their scales.
@@ -46,11 +61,16 @@ inline void scale_quarter(const Pending& pending, size_t quarter) noexcept {
 }
 
 template <class Format>
-class Int8Chunk : public SlabWeights<Format> {
+class Int8Chunk : public SlabWeights<Format, 2> {
  public:
   using Session = TileSession;
-  using SlabWeights<Format>::kSlabs;
-  using SlabWeights<Format>::SlabWeights;
+  using SlabWeights<Format, 2>::kSlabs;
+  static constexpr size_t kTileTokens = kTileRows;
+
+  Int8Chunk(const Block& block, size_t chunk, Prefetch& prefetch) noexcept
+      : SlabWeights<Format, 2>(block, chunk), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
+
+  static void finish(const Block& block) noexcept { write_tokens(block, 0); }
 
   static size_t steps_of(const Block& block) noexcept { return kSlabs * Int8Tiles::kSlabSteps * tile_blocks_of(block); }
 
@@ -64,7 +84,7 @@ class Int8Chunk : public SlabWeights<Format> {
       for (size_t step = 0; step < Int8Tiles::kSlabSteps; ++step) {
         if (step < n_steps) {
           multiply_step<Int8Dot, token_tiles, row_tiles>(activations + step * kTileBytes, n_steps * kTileBytes,
-                                                         weights + step * kTileBytes, kPanelTileBytes);
+                                                         weights + step * kTileBytes, kPanelSlabBytes);
         }
         if (pending_.spilled != nullptr) scale_quarter(pending_, step);
         prefetch_.advance();
@@ -83,23 +103,24 @@ class Int8Chunk : public SlabWeights<Format> {
     }
   }
 
-  void finish() noexcept {
+  void multiply_block() noexcept {
+    for_each_tile_block(block_, *this);
     for (size_t quarter = 0; quarter < 4; ++quarter) scale_quarter(pending_, quarter);
   }
 
  private:
-  using SlabWeights<Format>::block_;
-  using SlabWeights<Format>::prefetch_;
-  using SlabWeights<Format>::tiles_;
-  using SlabWeights<Format>::first_slab_;
-  using SlabWeights<Format>::n_slabs_;
-  using SlabWeights<Format>::kPanelTileBytes;
-  using SlabWeights<Format>::weights_of;
+  using SlabWeights<Format, 2>::block_;
+  using SlabWeights<Format, 2>::first_slab_;
+  using SlabWeights<Format, 2>::n_slabs_;
+  using SlabWeights<Format, 2>::kPanelSlabBytes;
+  using SlabWeights<Format, 2>::weights_of;
 
   static size_t tile_blocks_of(const Block& block) noexcept {
     return quotient_up(block.n_token_tiles, 2) * quotient_up(block.n_panels, 2);
   }
 
+  Prefetch& prefetch_;
+  const Int8Tiles tiles_;
   Pending pending_ = {};
   size_t next_spill_ = 0;
 };
@@ -110,10 +131,12 @@ template <class Format>
 class Bf16Chunk {
  public:
   using Session = TileSession;
-  static constexpr size_t kColumns = kSlabColumns;
+  static constexpr size_t kColumns = kSlabColumns, kTileTokens = kTileRows;
 
   Bf16Chunk(const Block& block, size_t chunk, Prefetch& prefetch) noexcept
       : block_(block), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k), slab_(chunk) {}
+
+  static void finish(const Block& block) noexcept { write_tokens(block, 0); }
 
   static size_t steps_of(const Block& block) noexcept {
     return Bf16Tiles::kSlabSteps * quotient_up(block.n_token_tiles, 2) * quotient_up(block.n_panels, 2);
@@ -145,7 +168,7 @@ class Bf16Chunk {
     store_sums<token_tiles, row_tiles>(sums, kLayout);
   }
 
-  void finish() noexcept {}
+  void multiply_block() noexcept { for_each_tile_block(block_, *this); }
 
  private:
   static constexpr size_t kPanelTileBytes = Bf16Tiles::kSlabSteps * kTileBytes;
@@ -156,7 +179,7 @@ class Bf16Chunk {
   const size_t slab_;
 };
 
-constexpr WideKernels kSlab256Kernels = wide_kernels<Int8Chunk>(int8_packed_bytes, pack_int8<0>);
+constexpr WideKernels kSlab256Kernels = wide_kernels<Int8Chunk>(int8_packed_bytes, pack_int8);
 constexpr WideKernels kBf16Kernels = wide_kernels<Bf16Chunk>(bf16_packed_bytes, pack_bf16);
 
 }  // namespace

@@ -1,8 +1,11 @@
-// Activations in bfloat16, in slabs and tiles like those of slab_pack.h:
+// Activations as AMX reads them: along the columns slabs of 256, in a slab the tiles of 16 tokens, in a tile steps of
+// 64 bytes. So the tiles that one slab's products need lie next to each other.
 //
+//   kSlab256   int8  [slab][token tile][step of 64 columns][16 tokens][64], then float scales [slab][16 * token tiles]
 //   kBf16      bf16  [slab][token tile][step of 32 columns][16 tokens][32]
 //
-// Include after slab_pack.h; everything stays inside the including file's anonymous namespace.
+// The last slab may have fewer steps; columns past k and tokens past the last one are zero. Include after slab_pack.h;
+// everything stays inside the including file's anonymous namespace.
 #pragma once
 
 #include "kernels/amx_tiles.h"
@@ -10,7 +13,59 @@
 namespace belle {
 namespace {
 
+inline size_t token_tiles_of(size_t n_tokens) noexcept { return quotient_up(n_tokens, kTileRows); }
+
+/// Where a form's tiles are. step_columns: columns of 64 bytes.
+template <size_t step_columns>
+struct PackedTiles {
+  static constexpr size_t kSlabSteps = kSlabColumns / step_columns;
+  size_t n_token_tiles, n_steps;
+
+  PackedTiles(size_t n_tokens, size_t k) noexcept
+      : n_token_tiles(token_tiles_of(n_tokens)), n_steps(quotient_up(k, step_columns)) {}
+
+  size_t n_slabs() const noexcept { return quotient_up(n_steps, kSlabSteps); }
+  size_t steps_of(size_t slab) const noexcept { return smaller(kSlabSteps, n_steps - slab * kSlabSteps); }
+  size_t offset_of(size_t slab, size_t token_tile) const noexcept {
+    return (slab * kSlabSteps * n_token_tiles + token_tile * steps_of(slab)) * kTileBytes;
+  }
+  size_t bytes() const noexcept { return n_steps * n_token_tiles * kTileBytes; }
+};
+
+using Int8Tiles = PackedTiles<64>;
 using Bf16Tiles = PackedTiles<32>;
+
+// ---- int8, one scale per token and slab
+
+size_t int8_packed_bytes(size_t n_tokens, size_t k) noexcept {
+  const Int8Tiles tiles(n_tokens, k);
+  return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * kTileRows * sizeof(float);
+}
+
+inline const float* int8_scales(const uint8_t* packed, const Int8Tiles& tiles, size_t slab) noexcept {
+  return reinterpret_cast<const float*>(packed + tiles.bytes()) + slab * tiles.n_token_tiles * kTileRows;
+}
+
+void pack_int8(const WidePack& args) noexcept {
+  const Int8Tiles tiles(args.n_tokens, args.k);
+  for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
+    for (size_t slab = 0; slab < tiles.n_slabs(); ++slab) {
+      uint8_t* out = args.packed + tiles.offset_of(slab, tile);
+      float* scales = const_cast<float*>(int8_scales(args.packed, tiles, slab)) + tile * kTileRows;
+      const size_t n = smaller(kSlabColumns, args.k - slab * kSlabColumns);
+      for (size_t row = 0; row < kTileRows; ++row) {
+        const size_t token = tile * kTileRows + row;
+        uint8_t* to = out + row * kTileRowBytes;
+        const size_t n_packed = token < args.n_tokens ? n : 0, first_empty = n_packed / kTileRowBytes;
+        for (size_t step = first_empty; step < tiles.steps_of(slab); ++step) {
+          memset(to + step * kTileBytes, 0, kTileRowBytes);
+        }
+        const float* x = args.x + token * args.k + slab * kSlabColumns;
+        scales[row] = n_packed == 0 ? 0.0f : pack_token_slab<0, kTileBytes>(x, n, to);
+      }
+    }
+  }
+}
 
 // ---- bfloat16, rounded to nearest even
 

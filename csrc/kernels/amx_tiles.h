@@ -7,8 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/slab_pack.h"
-
 #if defined(BELLE_EMULATED_TILES)
 #include "kernels/amx_emulated_tiles.h"
 #else
@@ -17,6 +15,10 @@
 
 namespace belle {
 namespace {
+
+constexpr size_t kTileRows = 16;
+constexpr size_t kTileRowBytes = 64;
+constexpr size_t kTileBytes = kTileRows * kTileRowBytes;
 
 // The register of each role: sums of token tile t and row tile r are 2t + r.
 constexpr int kActivationTile = 4;  // + t

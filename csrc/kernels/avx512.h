@@ -13,6 +13,7 @@
 
 #include "kernels/avx512_vector.h"
 #include "kernels/token_tiles.h"
+#include "kernels/unroll.h"
 #include "kernels/vector_attention.h"
 #include "kernels/vector_rows.h"
 
@@ -35,6 +36,24 @@ inline __m512i broadcast_group(const int8_t* values) noexcept {
   int32_t four_values;
   memcpy(&four_values, values, sizeof four_values);
   return _mm512_set1_epi32(four_values);
+}
+
+// 16 sums of 32 bits. For GCC a type of its own: as __m512i, eight lanes of 64 bits to it, the sums of a loop would be
+// copied from register to register and to memory with every product.
+#if defined(__GNUC__)
+typedef int32_t Sums __attribute__((vector_size(64)));
+#else
+using Sums = __m512i;
+#endif
+
+inline Sums load_sums(const int32_t* from) noexcept { return (Sums)_mm512_loadu_si512(from); }
+inline void store_sums(int32_t* to, Sums sums) noexcept { _mm512_storeu_si512(to, (__m512i)sums); }
+inline Sums negative(Sums sums) noexcept { return (Sums)_mm512_sub_epi32(_mm512_setzero_si512(), (__m512i)sums); }
+inline Vector to_floats(Sums sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
+
+// sums + the products of four unsigned and four signed bytes in each lane
+inline Sums add_products(Sums sums, __m512i unsigned_bytes, __m512i signed_bytes) noexcept {
+  return (Sums)_mm512_dpbusd_epi32((__m512i)sums, unsigned_bytes, signed_bytes);
 }
 
 // [16 rows] exact dots of a block with one token's 32 activations; two chains halve the latency.

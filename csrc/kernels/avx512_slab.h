@@ -7,93 +7,174 @@
 namespace belle {
 namespace {
 
-constexpr size_t kSlabTokens = 8;  // of a tile: 16 sums, 2 vectors of weights, activations
+constexpr size_t kSlabTokens = 4;  // of a tile: with 4 panels 16 sums, 4 vectors of weights, activations
+constexpr size_t kGroupBytes = 4;  // of a token: 4 neighbouring columns, which meet 16 rows at once
 
-template <class Format>
-class SlabChunk : public SlabWeights<Format> {
- public:
-  struct Session {};
-  using SlabWeights<Format>::kSlabs;
-  using SlabWeights<Format>::SlabWeights;
+// ---- activations, plus 128: [slab][token tile][group of 4 columns][kSlabTokens][4], then float scales
+// [slab][kSlabTokens * token tiles]
 
-  /// Calls of prefetch_.advance() per chunk.
-  static size_t steps_of(const Block& block) noexcept {
-    return kSlabs * quotient_up(block.n_token_tiles, 2) * quotient_up(block.n_panels, 2);
+struct SlabTiles {
+  size_t n_token_tiles, k;
+
+  SlabTiles(size_t n_tokens, size_t columns) noexcept : n_token_tiles(quotient_up(n_tokens, kSlabTokens)), k(columns) {}
+
+  size_t n_slabs() const noexcept { return quotient_up(k, kSlabColumns); }
+  size_t columns_of(size_t slab) const noexcept { return smaller(kSlabColumns, k - slab * kSlabColumns); }
+  size_t groups_of(size_t slab) const noexcept { return columns_of(slab) / kGroupBytes; }
+  size_t offset_of(size_t slab, size_t tile) const noexcept {
+    return (slab * kSlabColumns * n_token_tiles + tile * columns_of(slab)) * kSlabTokens;
   }
+  size_t bytes() const noexcept { return k * n_token_tiles * kSlabTokens; }
+  const float* scales(const uint8_t* packed, size_t slab) const noexcept {
+    return reinterpret_cast<const float*>(packed + bytes()) + slab * n_token_tiles * kSlabTokens;
+  }
+};
 
-  void expand() noexcept {
-    SlabWeights<Format>::expand();
-    for (size_t s = 0; s < n_slabs_; ++s) {
-      for (size_t p = 0; p < block_.n_panels; ++p) {
-        __m512i sums = _mm512_setzero_si512();  // [16 rows] of 128 * weight
-        for (size_t at = 0; at < tiles_.steps_of(first_slab_ + s) * kTileBytes; at += kTileRowBytes) {
-          const __m512i weights = load_bytes(weights_of(s, p) + at);
-          sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(static_cast<char>(128)), weights);
+size_t slab_packed_bytes(size_t n_tokens, size_t k) noexcept {
+  const SlabTiles tiles(n_tokens, k);
+  return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * kSlabTokens * sizeof(float);
+}
+
+void pack_slabs(const WidePack& args) noexcept {
+  const SlabTiles tiles(args.n_tokens, args.k);
+  for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
+    for (size_t slab = 0; slab < tiles.n_slabs(); ++slab) {
+      uint8_t* out = args.packed + tiles.offset_of(slab, tile);
+      float* scales = const_cast<float*>(tiles.scales(args.packed, slab)) + tile * kSlabTokens;
+      const size_t n = tiles.columns_of(slab);
+      for (size_t i = 0; i < kSlabTokens; ++i) {
+        const size_t token = tile * kSlabTokens + i;
+        alignas(64) uint8_t values[kSlabColumns];
+        if (token < args.n_tokens) {
+          scales[i] = pack_token_slab<128, 64>(args.x + token * args.k + slab * kSlabColumns, n, values);
+        } else {
+          scales[i] = 0.0f;
+          memset(values, 128, n);
         }
-        _mm512_storeu_si512(block_.scratch->starts[s][p], _mm512_sub_epi32(_mm512_setzero_si512(), sums));
+        for (size_t at = 0; at < n; at += kGroupBytes) {
+          memcpy(out + at * kSlabTokens + i * kGroupBytes, values + at, kGroupBytes);
+        }
       }
     }
   }
+}
 
-  template <int token_tiles, int row_tiles>
-  void run(size_t t, size_t r) noexcept {
-    for (size_t s = 0; s < n_slabs_; ++s) {
-      for (size_t tile = t; tile < t + token_tiles; ++tile) {
-        for (size_t token = 0; token < kTileRows; token += kSlabTokens) multiply_slab<row_tiles>(s, tile, token, r);
+// ---- products
+
+template <class Format>
+class SlabChunk : public SlabWeights<Format, 1> {
+ public:
+  struct Session {};
+  static constexpr size_t kTileTokens = kSlabTokens;
+
+  SlabChunk(const Block& block, size_t slab, Prefetch& prefetch) noexcept
+      : SlabWeights<Format, 1>(block, slab), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
+
+  /// Writes what the tiles have left in scratch.
+  static void finish(const Block& block) noexcept { write_tokens(block, whole_tiles(block) * kSlabTokens); }
+
+  /// Calls of prefetch_.advance() per chunk.
+  static size_t steps_of(const Block& block) noexcept { return block.n_token_tiles; }
+
+  void expand() noexcept {
+    SlabWeights<Format, 1>::expand();
+    Sums excess[kBlockPanels];  // [panel][16 rows] of 128 * weight
+    for (size_t p = 0; p < kBlockPanels; ++p) excess[p] = Sums{};
+    const __m512i one = _mm512_set1_epi8(static_cast<char>(128));
+    for (size_t group = 0; group < tiles_.groups_of(first_slab_); ++group) {
+      for (size_t p = 0; p < kBlockPanels; ++p) {  // of panels that the block lacks as well: nobody reads them
+        excess[p] = add_products(excess[p], one, load_bytes(weights_of(0, p) + group * kGroupBytes * kPanelRows));
       }
+    }
+    for (size_t p = 0; p < kBlockPanels; ++p) store_sums(block_.scratch->starts[p], negative(excess[p]));
+  }
+
+  void multiply_block() noexcept {
+    switch (block_.n_panels) {
+      case 4: return multiply_panels<4>();
+      case 3: return multiply_panels<3>();
+      case 2: return multiply_panels<2>();
+      default: return multiply_panels<1>();
+    }
+  }
+
+ private:
+  using SlabWeights<Format, 1>::block_;
+  using SlabWeights<Format, 1>::first_slab_;
+  using SlabWeights<Format, 1>::kPanelSlabBytes;
+  using SlabWeights<Format, 1>::weights_of;
+
+  template <size_t panels>
+  void multiply_panels() noexcept {
+    for (size_t tile = 0; tile < block_.n_token_tiles; ++tile) {
+      multiply_tile<panels>(tile);
       prefetch_.advance();
     }
   }
 
-  void finish() noexcept {}
-
- private:
-  using SlabWeights<Format>::block_;
-  using SlabWeights<Format>::prefetch_;
-  using SlabWeights<Format>::tiles_;
-  using SlabWeights<Format>::first_slab_;
-  using SlabWeights<Format>::n_slabs_;
-  using SlabWeights<Format>::kPanelTileBytes;
-  using SlabWeights<Format>::weights_of;
-
-  // Tokens [first, first + kSlabTokens) of a token tile against row_tiles panels, one slab.
-  template <int row_tiles>
-  void multiply_slab(size_t s, size_t tile, size_t first, size_t r) const noexcept {
-    const size_t slab = first_slab_ + s, n_steps = tiles_.steps_of(slab), token_tile = block_.first_token_tile + tile;
-    const uint8_t* activations = block_.args->packed + tiles_.offset_of(slab, token_tile) + first * kTileRowBytes;
-    const uint8_t* weights = weights_of(s, r);
-    __m512i dots[kSlabTokens][row_tiles];
+  // The loops over tokens and panels must be unrolled: what they index are registers.
+  template <size_t panels>
+  void multiply_tile(size_t tile) const noexcept {
+    const Scratch& scratch = *block_.scratch;
+    const size_t token_tile = block_.first_token_tile + tile, n_groups = tiles_.groups_of(first_slab_);
+    const uint8_t* activations = block_.args->packed + tiles_.offset_of(first_slab_, token_tile);
+    const uint8_t* weights = scratch.weights;
+    Sums dots[kSlabTokens][panels];
+    BELLE_UNROLL
     for (size_t i = 0; i < kSlabTokens; ++i) {
-      for (size_t j = 0; j < row_tiles; ++j) dots[i][j] = _mm512_loadu_si512(block_.scratch->starts[s][r + j]);
+      BELLE_UNROLL
+      for (size_t j = 0; j < panels; ++j) dots[i][j] = load_sums(scratch.starts[j]);
     }
-    for (size_t step = 0; step < n_steps; ++step, activations += kTileBytes, weights += kTileBytes) {
-#if defined(__GNUC__)
-#pragma GCC unroll 4  // left alone, GCC unrolls all 16 and loses a fifth of the speed
-#endif
-      for (size_t at = 0; at < kTileRowBytes; at += 4) {
-        __m512i rows[row_tiles];
-        for (size_t j = 0; j < row_tiles; ++j) rows[j] = load_bytes(weights + j * kPanelTileBytes + at * kTileRows);
-        for (size_t i = 0; i < kSlabTokens; ++i) {
-          const __m512i columns =
-              broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kTileRowBytes + at));
-          for (size_t j = 0; j < row_tiles; ++j) dots[i][j] = _mm512_dpbusd_epi32(dots[i][j], columns, rows[j]);
-        }
+    for (size_t group = 0; group < n_groups; ++group) {
+      __m512i rows[panels];
+      for (size_t j = 0; j < panels; ++j) rows[j] = load_bytes(weights + j * kPanelSlabBytes);
+      BELLE_UNROLL
+      for (size_t i = 0; i < kSlabTokens; ++i) {
+        const __m512i columns = broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kGroupBytes));
+        BELLE_UNROLL
+        for (size_t j = 0; j < panels; ++j) dots[i][j] = add_products(dots[i][j], columns, rows[j]);
       }
+      weights += kGroupBytes * kPanelRows;
+      activations += kGroupBytes * kSlabTokens;
     }
-    const float* token_scales = int8_scales(block_.args->packed, tiles_, slab) + token_tile * kTileRows + first;
+    const float* token_scales = tiles_.scales(block_.args->packed, first_slab_) + token_tile * kSlabTokens;
+    const float* before = scratch.sums[tile * kSlabTokens];
+    const __mmask16 added = first_slab_ == 0 ? 0 : 0xffff;
+    const Output out = output_of(tile);
+    BELLE_UNROLL
     for (size_t i = 0; i < kSlabTokens; ++i) {
       const Vector token_scale = broadcast(token_scales[i]);
-      float* sums = block_.scratch->sums[tile * kTileRows + first + i] + r * kTileRows;
-      for (size_t j = 0; j < row_tiles; ++j) {
-        const Vector before = slab == 0 ? zeros() : _mm512_loadu_ps(sums + j * kTileRows);
-        const Vector scale = multiply(token_scale, _mm512_loadu_ps(block_.scratch->weight_scales[s][r + j]));
-        _mm512_storeu_ps(sums + j * kTileRows, multiply_add(_mm512_cvtepi32_ps(dots[i][j]), scale, before));
+      BELLE_UNROLL
+      for (size_t j = 0; j < panels; ++j) {
+        const Vector scale = multiply(token_scale, _mm512_loadu_ps(scratch.weight_scales[0][j]));
+        const Vector sum = _mm512_maskz_loadu_ps(added, before + i * kBlockRows + j * kPanelRows);
+        _mm512_storeu_ps(out.rows + i * out.stride + j * kPanelRows, multiply_add(to_floats(dots[i][j]), scale, sum));
       }
     }
   }
+
+  // Where a tile's sums go: behind the last slab straight to y, unless the tile or the block is not whole.
+  struct Output {
+    float* rows;
+    size_t stride;
+  };
+  Output output_of(size_t tile) const noexcept {
+    const bool last = first_slab_ + 1 == tiles_.n_slabs();
+    if (!last || tile >= whole_tiles(block_)) return {block_.scratch->sums[tile * kSlabTokens], kBlockRows};
+    const WideMatmul& args = *block_.args;
+    const size_t token = (block_.first_token_tile + tile) * kSlabTokens;
+    return {args.y + token * args.y_stride + block_.first_row, args.y_stride};
+  }
+
+  static size_t whole_tiles(const Block& block) noexcept {
+    return block.n_rows == block.n_panels * kPanelRows ? block.n_tokens / kSlabTokens : 0;
+  }
+
+  Prefetch& prefetch_;
+  const SlabTiles tiles_;
 };
 
-constexpr WideKernels kSlab256Kernels = wide_kernels<SlabChunk>(int8_packed_bytes, pack_int8<128>);
+constexpr WideKernels kSlab256Kernels = wide_kernels<SlabChunk>(slab_packed_bytes, pack_slabs);
 
 }  // namespace
 }  // namespace belle

@@ -107,18 +107,17 @@ struct WideQ8_0 {
   static Vector offset(const uint8_t*) noexcept { return zeros(); }
 };
 
-/// One panel's slab of n_units blocks of 32 columns -> int8 tiles [steps of 64 columns], scales [16]. Behind an odd
-/// unit half a tile keeps what it held: the activations are zero there.
+/// One panel's slab of n_units blocks of 32 columns -> int8 [groups of 4 columns][16 rows][4], scales [16].
 template <class Format>
-inline void expand_int8(const uint8_t* units, size_t n_units, uint8_t* tiles, float* scales) noexcept {
+inline void expand_int8(const uint8_t* units, size_t n_units, uint8_t* groups, float* scales) noexcept {
   Vector bound = zeros();
   for (size_t u = 0; u < n_units; ++u) bound = _mm512_max_ps(bound, Format::bound(units + u * Format::kUnitBytes));
   const __mmask16 present = _mm512_cmp_ps_mask(bound, zeros(), _CMP_GT_OQ);  // a row of zeros has no scale
   const Vector inverse = _mm512_maskz_div_ps(present, broadcast(127.0f), bound);
   _mm512_storeu_ps(scales, divide(bound, broadcast(127.0f)));
-  constexpr size_t kUnitTileBytes = kTileBytes / 2;
+  constexpr size_t kUnitWeights = kBlockSize * kPanelRows;
   for (size_t u = 0; u < n_units; ++u) {
-    Format::requantize(units + u * Format::kUnitBytes, inverse, tiles + u * kUnitTileBytes);
+    Format::requantize(units + u * Format::kUnitBytes, inverse, groups + u * kUnitWeights);
   }
 }
 

@@ -68,10 +68,10 @@ enum class ActivationForm : uint8_t {
 };
 constexpr size_t kActivationFormCount = 3;
 
-constexpr size_t kWideTokens = 16;  // activations are packed in tiles of this many tokens
-constexpr size_t kWidePanels = 2;   // a share of the work starts at a multiple of this many panels
+constexpr size_t kWidePanels = 4;  // a share of the work starts at a multiple of this many panels
 
-/// Packs the tiles [first_tile, end_tile) of kWideTokens tokens each; tokens past the last one become zeros.
+/// Packs the tiles [first_tile, end_tile) of WideKernels::tile_tokens tokens each; tokens past the last one become
+/// zeros.
 struct WidePack {
   const float* x;  // [n_tokens, k]
   size_t n_tokens;
@@ -96,6 +96,7 @@ using WideMatmulFn = void (*)(const WideMatmul& args) noexcept;
 
 /// The kernels of one activation form. The layout of the packed activations is the tier's own.
 struct WideKernels {
+  size_t tile_tokens;  // activations are packed in tiles of this many tokens
   size_t (*packed_bytes)(size_t n_tokens, size_t k) noexcept;
   void (*pack)(const WidePack& args) noexcept;
   WideMatmulFn matmul[kWeightTypeCount];  // null for the float types

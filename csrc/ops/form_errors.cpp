@@ -11,8 +11,9 @@
 namespace belle {
 namespace {
 
-constexpr size_t kSampleUnits = 2;  // of kWidePanels panels each: 64 rows of a large matrix
-constexpr size_t kUnitRows = kWidePanels * kPanelRows;
+constexpr size_t kSampleUnits = 2;  // of kUnitPanels panels each: 64 rows of a large matrix
+constexpr size_t kUnitPanels = 2;
+constexpr size_t kUnitRows = kUnitPanels * kPanelRows;
 
 /// One sample of rows: its exact outputs, and those of each form, [n_tokens, kUnitRows].
 struct Sample {
@@ -25,13 +26,13 @@ struct Sample {
 };
 
 std::vector<Sample> choose_samples(const Matrix& weight, size_t n_tokens) {
-  const size_t n_panels = panel_count(weight.n_rows), n_units = (n_panels + kWidePanels - 1) / kWidePanels;
+  const size_t n_panels = panel_count(weight.n_rows), n_units = (n_panels + kUnitPanels - 1) / kUnitPanels;
   const size_t n_samples = std::min(kSampleUnits, n_units);
   std::vector<Sample> samples(n_samples);
   for (size_t i = 0; i < n_samples; ++i) {
     Sample& sample = samples[i];
-    sample.first_panel = (2 * i + 1) * n_units / (2 * n_samples) * kWidePanels;
-    sample.end_panel = std::min(sample.first_panel + kWidePanels, n_panels);
+    sample.first_panel = (2 * i + 1) * n_units / (2 * n_samples) * kUnitPanels;
+    sample.end_panel = std::min(sample.first_panel + kUnitPanels, n_panels);
     sample.n_rows = std::min(kUnitRows, weight.n_rows - sample.first_panel * kPanelRows);
     sample.panels = Buffer(kUnitRows * weight.n_cols * sizeof(float));
     sample.row.resize(weight.n_cols);

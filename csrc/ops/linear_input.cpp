@@ -52,7 +52,7 @@ const uint8_t* LinearInput::packed(ActivationForm form) {
     const OperationTimer timer(context_.profile, Operation::kQuantize);
     const size_t n_bytes = wide(form).packed_bytes(n_tokens_, n_cols_);
     if (buffer.size() < n_bytes) buffer = Buffer(n_bytes);
-    const size_t n_tiles = (n_tokens_ + kWideTokens - 1) / kWideTokens;
+    const size_t n_tiles = (n_tokens_ + wide(form).tile_tokens - 1) / wide(form).tile_tokens;
     context_.pool.parallel_for(n_tiles, [&](size_t begin, size_t end) {
       wide(form).pack({x_, n_tokens_, n_cols_, begin, end, buffer.data()});
     });

@@ -12,7 +12,6 @@ namespace {
 using belle::ActivationForm;
 using belle::kPanelRows;
 using belle::kWidePanels;
-using belle::kWideTokens;
 using belle::WeightType;
 using belle::WideKernels;
 
@@ -28,14 +27,16 @@ struct Form {
   static constexpr double kWorst = 8.0;
 };
 
-size_t token_tiles(size_t n_tokens) { return (n_tokens + kWideTokens - 1) / kWideTokens; }
+size_t token_tiles(const Form& form, size_t n_tokens) {
+  return (n_tokens + form.kernels->tile_tokens - 1) / form.kernels->tile_tokens;
+}
 
 struct Packed {
   Guarded<uint8_t> bytes;
 
   Packed(const Form& form, const float* x, size_t n_tokens, size_t k) : bytes(form.kernels->packed_bytes(n_tokens, k)) {
     std::memset(bytes.data(), 0xa5, bytes.size());
-    form.kernels->pack({x, n_tokens, k, 0, token_tiles(n_tokens), bytes.data()});
+    form.kernels->pack({x, n_tokens, k, 0, token_tiles(form, n_tokens), bytes.data()});
   }
 };
 
@@ -117,7 +118,7 @@ void check_packing_in_parts(const Form& form, const Guarded<float>& x, size_t n_
   const Packed whole(form, x.data(), n_tokens, k);
   Guarded<uint8_t> parts(whole.bytes.size());
   std::memset(parts.data(), 0x5a, parts.size());
-  for (size_t tile = token_tiles(n_tokens); tile-- > 0;) {
+  for (size_t tile = token_tiles(form, n_tokens); tile-- > 0;) {
     form.kernels->pack({x.data(), n_tokens, k, tile, tile + 1, parts.data()});
   }
   checks.that(std::memcmp(whole.bytes.data(), parts.data(), parts.size()) == 0,
