@@ -24,7 +24,7 @@ constexpr size_t kMaxFloatTokens = 3;       // two halves, even and odd columns:
 constexpr size_t kHalves = 2;               // vectors that make a panel's 16 rows
 constexpr size_t kHalfBytes = 32;           // of a group's 64 bytes
 constexpr size_t kGroups = 8;               // groups of 4 neighbouring columns in a block of 32
-constexpr size_t kPrefetchAhead = 8 * 288;  // bytes; measured best for one stream per thread
+constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
 
 template <size_t bytes>
 inline void prefetch_unit(const uint8_t* unit) noexcept {

@@ -22,7 +22,7 @@ namespace {
 
 constexpr size_t kMaxTokens = 8;            // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
 constexpr size_t kGroups = 8;               // groups of 4 neighbouring columns in a block of 32
-constexpr size_t kPrefetchAhead = 8 * 288;  // bytes; measured best for one stream per thread
+constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
 
 template <size_t bytes>
 inline void prefetch_unit(const uint8_t* unit) noexcept {
