@@ -17,8 +17,8 @@ inline __m512i column_pair(Vector first, Vector second) noexcept {
 // Columns 4g .. 4g+3 of a unit, from codes in the bytes of 32-bit lanes shifted down by `shift`.
 template <class Column>
 inline void store_four_columns(uint8_t* tile, size_t g, Column column) noexcept {
-  store_group(tile, 2 * g, column_pair(column(0), column(1)));
-  store_group(tile, 2 * g + 1, column_pair(column(2), column(3)));
+  store_bytes(tile + 2 * g * kGroupCodes, column_pair(column(0), column(1)));
+  store_bytes(tile + (2 * g + 1) * kGroupCodes, column_pair(column(2), column(3)));
 }
 
 /// One panel's slab of n_units blocks of 32 columns -> bf16 tiles [n_units].

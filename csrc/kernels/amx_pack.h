@@ -4,8 +4,8 @@
 //   kSlab256   int8  [slab][token tile][step of 64 columns][16 tokens][64], then float scales [slab][16 * token tiles]
 //   kBf16      bf16  [slab][token tile][step of 32 columns][16 tokens][32]
 //
-// The last slab may have fewer steps; columns past k and tokens past the last one are zero. Include after slab_pack.h;
-// everything stays inside the including file's anonymous namespace.
+// The last slab may have fewer steps; columns past k and tokens past the last one are zero. Include after
+// slab_expand.h; everything stays inside the including file's anonymous namespace.
 #pragma once
 
 #include "kernels/amx_tiles.h"
@@ -56,12 +56,12 @@ void pack_int8(const WidePack& args) noexcept {
       for (size_t row = 0; row < kTileRows; ++row) {
         const size_t token = tile * kTileRows + row;
         uint8_t* to = out + row * kTileRowBytes;
-        const size_t n_packed = token < args.n_tokens ? n : 0, first_empty = n_packed / kTileRowBytes;
-        for (size_t step = first_empty; step < tiles.steps_of(slab); ++step) {
-          memset(to + step * kTileBytes, 0, kTileRowBytes);
-        }
+        alignas(64) int8_t values[kSlabColumns] = {};
         const float* x = args.x + token * args.k + slab * kSlabColumns;
-        scales[row] = n_packed == 0 ? 0.0f : pack_token_slab<0, kTileBytes>(x, n, to);
+        scales[row] = token < args.n_tokens ? quantize_slab(x, n, values) : 0.0f;
+        for (size_t step = 0; step < tiles.steps_of(slab); ++step) {
+          memcpy(to + step * kTileBytes, values + step * kTileRowBytes, kTileRowBytes);
+        }
       }
     }
   }

@@ -5,7 +5,7 @@
 #include "kernels/avx512.h"
 #include "kernels/avx512_formats.h"
 
-#include "kernels/slab_pack.h"
+#include "kernels/avx512_words.h"
 
 #include "kernels/slab_expand.h"
 

@@ -12,6 +12,7 @@
 #include "kernels/isa.h"
 
 #include "kernels/avx2_vector.h"
+#include "kernels/compiler.h"
 #include "kernels/token_tiles.h"
 #include "kernels/vector_attention.h"
 #include "kernels/vector_rows.h"
@@ -19,11 +20,13 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 4;            // tokens per tile of the quantized types, straight from the panels
-constexpr size_t kMaxFloatTokens = 3;       // two halves, even and odd columns: 12 of the 16 registers
-constexpr size_t kHalves = 2;               // vectors that make a panel's 16 rows
-constexpr size_t kHalfBytes = 32;           // of a group's 64 bytes
-constexpr size_t kGroups = 8;               // groups of 4 neighbouring columns in a block of 32
+constexpr size_t kMaxTokens = 4;             // tokens per tile of the quantized types, straight from the panels
+constexpr size_t kMaxFloatTokens = 3;        // two halves, even and odd columns: 12 of the 16 registers
+constexpr size_t kSlabTokens = 6;            // of a tile of slabs, with
+constexpr size_t kTileVectors = 2;           // the vectors of one panel: 12 sums, 2 vectors of weights, activations
+constexpr size_t kHalves = 2;                // vectors that make a panel's 16 rows
+constexpr size_t kHalfBytes = 32;            // of a group's 64 bytes
+constexpr size_t kGroups = 8;                // groups of 4 neighbouring columns in a block of 32
 constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
 
 template <size_t bytes>
@@ -31,6 +34,18 @@ inline void prefetch_unit(const uint8_t* unit) noexcept {
   const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + kPrefetchAhead;  // no pointer: may pass the buffer's end
   for (size_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0);
 }
+
+// Integer sums of 8 rows, in lanes of 32 bits or of 16. For GCC types of their own: as __m256i, four lanes of 64 bits
+// to it, the sums of a loop would be copied from register to register and to memory with every product.
+#if defined(__GNUC__)
+typedef int32_t Sums32 __attribute__((vector_size(32)));
+typedef int16_t Sums16 __attribute__((vector_size(32)));
+#else
+using Sums32 = __m256i;
+using Sums16 = __m256i;
+#endif
+
+using Bytes = __m256i;
 
 inline __m256i load_bytes(const uint8_t* from) noexcept {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
@@ -195,15 +210,13 @@ void float_matmul(const PanelMatmul& args) noexcept {
   run_matmul<Float<Element>::template Tile, kMaxFloatTokens>(args, panel_stride_bytes, args.k * sizeof(float));
 }
 
-// ---- Activations: the formulas and the special cases of scalar.cpp, the same bits ---------------------------------
+// ---- Activations
 
-constexpr int32_t kInfinityBits = 0x7f800000;
-constexpr float kTinyAbsmax = 1e-30f;
-
-inline int32_t largest_magnitude(const float* x) noexcept {
+// Largest magnitude of n (a multiple of 32) floats, as bits: those of NaN and infinity are larger than any number's.
+inline int32_t largest_bits(const float* x, size_t n) noexcept {
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
   __m256i largest = _mm256_setzero_si256();
-  for (size_t i = 0; i < kBlockSize; i += kLanes) {
+  for (size_t i = 0; i < n; i += kLanes) {
     largest = _mm256_max_epi32(largest, _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x + i)), magnitude));
   }
   __m128i four = _mm_max_epi32(_mm256_castsi256_si128(largest), _mm256_extracti128_si256(largest, 1));
@@ -218,13 +231,8 @@ inline int32_t sum_lanes(__m256i v) noexcept {
   return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
 }
 
-inline void quantize_block(const float* x, int8_t* values, float* scale, int32_t* sum) noexcept {
-  const int32_t largest = largest_magnitude(x);
-  float absmax;
-  memcpy(&absmax, &largest, sizeof absmax);
-  const bool usable = largest < kInfinityBits && absmax >= kTinyAbsmax;
-  *scale = usable ? absmax / 127.0f : largest < kInfinityBits ? 0.0f : NAN;
-  const Vector inverse = broadcast(127.0f / absmax);
+// 32 floats times `inverse`, rounded; zeros if they are not usable. Returns the sum.
+inline int32_t quantize_block(const float* x, Vector inverse, bool usable, int8_t* values) noexcept {
   const __m256i lanes = _mm256_set1_epi32(usable ? -1 : 0);
   __m256i quarters[4];
   for (size_t i = 0; i < 4; ++i) {
@@ -236,14 +244,10 @@ inline void quantize_block(const float* x, int8_t* values, float* scale, int32_t
   const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing works within 128-bit lanes
   const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second), in_order);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), bytes);
-  *sum = sum_lanes(_mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1)));
-}
-
-void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b) {
-    quantize_block(x + b * kBlockSize, values + b * kBlockSize, scales + b, sums + b);
-  }
+  return sum_lanes(_mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1)));
 }
 
 }  // namespace
 }  // namespace belle
+
+#include "kernels/quantize_activations.h"

@@ -12,16 +12,18 @@
 #include "kernels/isa.h"
 
 #include "kernels/avx512_vector.h"
+#include "kernels/compiler.h"
 #include "kernels/token_tiles.h"
-#include "kernels/unroll.h"
 #include "kernels/vector_attention.h"
 #include "kernels/vector_rows.h"
 
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 8;            // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
-constexpr size_t kGroups = 8;               // groups of 4 neighbouring columns in a block of 32
+constexpr size_t kMaxTokens = 8;             // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
+constexpr size_t kSlabTokens = 4;            // of a tile of slabs, with
+constexpr size_t kTileVectors = 4;           // panels: 16 sums, 4 vectors of weights, activations
+constexpr size_t kGroups = 8;                // groups of 4 neighbouring columns in a block of 32
 constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
 
 template <size_t bytes>
@@ -29,6 +31,8 @@ inline void prefetch_unit(const uint8_t* unit) noexcept {
   const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + kPrefetchAhead;  // no pointer: may pass the buffer's end
   for (size_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0);
 }
+
+using Bytes = __m512i;
 
 inline __m512i load_bytes(const uint8_t* from) noexcept { return _mm512_loadu_si512(from); }
 
@@ -41,19 +45,19 @@ inline __m512i broadcast_group(const int8_t* values) noexcept {
 // 16 sums of 32 bits. For GCC a type of its own: as __m512i, eight lanes of 64 bits to it, the sums of a loop would be
 // copied from register to register and to memory with every product.
 #if defined(__GNUC__)
-typedef int32_t Sums __attribute__((vector_size(64)));
+typedef int32_t Sums32 __attribute__((vector_size(64)));
 #else
-using Sums = __m512i;
+using Sums32 = __m512i;
 #endif
 
-inline Sums load_sums(const int32_t* from) noexcept { return (Sums)_mm512_loadu_si512(from); }
-inline void store_sums(int32_t* to, Sums sums) noexcept { _mm512_storeu_si512(to, (__m512i)sums); }
-inline Sums negative(Sums sums) noexcept { return (Sums)_mm512_sub_epi32(_mm512_setzero_si512(), (__m512i)sums); }
-inline Vector to_floats(Sums sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
+inline Sums32 load_sums(const int32_t* from) noexcept { return (Sums32)_mm512_loadu_si512(from); }
+inline void store_sums(int32_t* to, Sums32 sums) noexcept { _mm512_storeu_si512(to, (__m512i)sums); }
+inline Sums32 negative(Sums32 sums) noexcept { return (Sums32)_mm512_sub_epi32(_mm512_setzero_si512(), (__m512i)sums); }
+inline Vector to_floats(Sums32 sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
 
 // sums + the products of four unsigned and four signed bytes in each lane
-inline Sums add_products(Sums sums, __m512i unsigned_bytes, __m512i signed_bytes) noexcept {
-  return (Sums)_mm512_dpbusd_epi32((__m512i)sums, unsigned_bytes, signed_bytes);
+inline Sums32 add_products(Sums32 sums, __m512i unsigned_bytes, __m512i signed_bytes) noexcept {
+  return (Sums32)_mm512_dpbusd_epi32((__m512i)sums, unsigned_bytes, signed_bytes);
 }
 
 // [16 rows] exact dots of a block with one token's 32 activations; two chains halve the latency.
@@ -170,35 +174,29 @@ void float_matmul(const PanelMatmul& args) noexcept {
   run_matmul<Float<Element>::template Tile, kMaxTokens>(args, panel_stride_bytes, args.k * sizeof(float));
 }
 
-// ---- Activations: the formulas and the special cases of scalar.cpp, the same bits ---------------------------------
+// ---- Activations
 
-constexpr int32_t kInfinityBits = 0x7f800000;
-constexpr float kTinyAbsmax = 1e-30f;
-
-inline void quantize_block(const float* x, int8_t* values, float* scale, int32_t* sum) noexcept {
-  const Vector low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + kLanes);
+// Largest magnitude of n (a multiple of 32) floats, as bits: those of NaN and infinity are larger than any number's.
+inline int32_t largest_bits(const float* x, size_t n) noexcept {
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
-  const __m512i bits = _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(low), magnitude),
-                                        _mm512_and_si512(_mm512_castps_si512(high), magnitude));
-  const int32_t largest = _mm512_reduce_max_epi32(bits);
-  float absmax;
-  memcpy(&absmax, &largest, sizeof absmax);
-  const bool usable = largest < kInfinityBits && absmax >= kTinyAbsmax;
-  *scale = usable ? absmax / 127.0f : largest < kInfinityBits ? 0.0f : NAN;
-  const __mmask16 lanes = usable ? 0xffff : 0;
-  const Vector inverse = broadcast(127.0f / absmax);
-  const __m512i low_values = _mm512_maskz_cvtps_epi32(lanes, multiply(low, inverse));
-  const __m512i high_values = _mm512_maskz_cvtps_epi32(lanes, multiply(high, inverse));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(low_values));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(values + kLanes), _mm512_cvtepi32_epi8(high_values));
-  *sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low_values, high_values));
+  __m512i largest = _mm512_setzero_si512();
+  for (size_t i = 0; i < n; i += kLanes) {
+    largest = _mm512_max_epi32(largest, _mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x + i)), magnitude));
+  }
+  return _mm512_reduce_max_epi32(largest);
 }
 
-void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b) {
-    quantize_block(x + b * kBlockSize, values + b * kBlockSize, scales + b, sums + b);
-  }
+// 32 floats times `inverse`, rounded; zeros if they are not usable. Returns the sum.
+inline int32_t quantize_block(const float* x, Vector inverse, bool usable, int8_t* values) noexcept {
+  const __mmask16 lanes = usable ? 0xffff : 0;
+  const __m512i low = _mm512_maskz_cvtps_epi32(lanes, multiply(_mm512_loadu_ps(x), inverse));
+  const __m512i high = _mm512_maskz_cvtps_epi32(lanes, multiply(_mm512_loadu_ps(x + kLanes), inverse));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(low));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(values + kLanes), _mm512_cvtepi32_epi8(high));
+  return _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
 }
 
 }  // namespace
 }  // namespace belle
+
+#include "kernels/quantize_activations.h"

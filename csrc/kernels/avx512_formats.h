@@ -41,11 +41,13 @@ struct Q8_0Format {
 
 // For the peak
 struct Multiply {
-  using Register = __m512i;
+  using Register = Sums32;
   static constexpr size_t kProducts = 64;
-  static Register fill(int32_t value) noexcept { return _mm512_set1_epi32(value); }
-  static int32_t first(Register v) noexcept { return _mm_cvtsi128_si32(_mm512_castsi512_si128(v)); }
-  static Register step(Register sum, Register other) noexcept { return _mm512_dpbusd_epi32(sum, other, other); }
+  static Register fill(int32_t value) noexcept { return (Register)_mm512_set1_epi32(value); }
+  static int32_t first(Register v) noexcept { return _mm_cvtsi128_si32(_mm512_castsi512_si128((__m512i)v)); }
+  static Register step(Register sum, Register other) noexcept {
+    return add_products(sum, (__m512i)other, (__m512i)other);
+  }
 };
 
 }  // namespace

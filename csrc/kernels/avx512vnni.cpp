@@ -2,14 +2,14 @@
 #include "kernels/avx512.h"
 #include "kernels/avx512_formats.h"
 
-#include "kernels/slab_pack.h"
+#include "kernels/avx512_words.h"
 
 #include "kernels/slab_expand.h"
 
 #include "kernels/wide_matmul.h"
 
-#include "kernels/avx512_slab.h"
 #include "kernels/vector_table.h"
+#include "kernels/vnni_slab.h"
 
 namespace belle {
 namespace {

@@ -1,6 +1,34 @@
 // The AVX-VNNI tier: 256-bit vectors, four byte products summed into 32 bits by one instruction.
 #include "kernels/avx256.h"
+
+#include "kernels/avx256_words.h"
+
+namespace belle {
+namespace {
+
+inline Sums32 load_sums(const int32_t* from) noexcept {
+  return (Sums32)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+inline void store_sums(int32_t* to, Sums32 sums) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)sums);
+}
+inline Sums32 negative(Sums32 sums) noexcept { return (Sums32)_mm256_sub_epi32(_mm256_setzero_si256(), (__m256i)sums); }
+inline Vector to_floats(Sums32 sums) noexcept { return _mm256_cvtepi32_ps((__m256i)sums); }
+
+// sums + the products of four unsigned and four signed bytes in each lane
+inline Sums32 add_products(Sums32 sums, __m256i unsigned_bytes, __m256i signed_bytes) noexcept {
+  return (Sums32)_mm256_dpbusd_avx_epi32((__m256i)sums, unsigned_bytes, signed_bytes);
+}
+
+}  // namespace
+}  // namespace belle
+
+#include "kernels/slab_expand.h"
+
+#include "kernels/wide_matmul.h"
+
 #include "kernels/vector_table.h"
+#include "kernels/vnni_slab.h"
 
 namespace belle {
 namespace {
@@ -52,12 +80,17 @@ struct Q8_0Format : UnsignedCodes {
 };
 
 // For the peak
-struct Multiply : Register256 {
+struct Multiply {
+  using Register = Sums32;
   static constexpr size_t kProducts = 32;
-  static Register step(Register sum, Register other) noexcept { return _mm256_dpbusd_avx_epi32(sum, other, other); }
+  static Register fill(int32_t value) noexcept { return (Register)_mm256_set1_epi32(value); }
+  static int32_t first(Register v) noexcept { return _mm_cvtsi128_si32(_mm256_castsi256_si128((__m256i)v)); }
+  static Register step(Register sum, Register other) noexcept {
+    return add_products(sum, (__m256i)other, (__m256i)other);
+  }
 };
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avxvnni");
+constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avxvnni", &kSlab256Kernels);
 
 }  // namespace
 

@@ -8,14 +8,6 @@
 namespace belle {
 namespace {
 
-#if defined(__AVX2__)
-struct Register256 {
-  using Register = __m256i;
-  static Register fill(int32_t value) noexcept { return _mm256_set1_epi32(value); }
-  static int32_t first(Register v) noexcept { return _mm_cvtsi128_si32(_mm256_castsi256_si128(v)); }
-};
-#endif
-
 constexpr size_t kPeakChains = 12;  // enough for a latency of 6 at two a cycle, and 16 registers hold them
 constexpr size_t kPeakSteps = 8;    // of a round: what a compiler moves between registers around them counts less
 
@@ -43,8 +35,9 @@ struct Chains<Multiply, 0> {
   inline uint32_t total() const noexcept { return 0; }
 };
 
-// Multiply: a Register, how to fill and read one, kProducts, and step(sum, other): the sum after kProducts more
-// products. A step depends on the sum it gets, so that no compiler can take it out of the loop.
+// Multiply: a Register of the kind that the products' sums have, how to fill and read one, kProducts, and step(sum,
+// other): the sum after kProducts more products. A step depends on the sum it gets, so that no compiler can take it out
+// of the loop.
 template <class Multiply>
 uint64_t integer_peak(size_t n_rounds, int32_t* sink) noexcept {
   Chains<Multiply, kPeakChains> chains;

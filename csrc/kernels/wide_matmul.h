@@ -1,16 +1,16 @@
-// The loops of the wide matrix products. A block of 64 rows meets a group of up to 512 tokens, chunk by chunk along the
+// The loops of the wide matrix products. A block of 64 rows meets a group of up to 528 tokens, chunk by chunk along the
 // columns: the chunk's weights are expanded once (16 or 32 KB, which the first-level cache holds) and multiplied with
 // tiles of a few tokens each, and the sums of the block wait in scratch until the last chunk. An output's sum has one
 // order, whatever the tokens, the rows and the threads: columns ascending.
 //
-// A Chunk (amx_chunks.h, avx512_slab.h) expands and multiplies. Include after slab_expand.h; everything stays inside
+// A Chunk (amx_chunks.h, vnni_slab.h) expands and multiplies. Include after slab_expand.h; everything stays inside
 // the including file's anonymous namespace.
 #pragma once
 
 namespace belle {
 namespace {
 
-constexpr size_t kGroupTokens = 512;
+constexpr size_t kGroupTokens = 528;  // whole tiles of 4, 6 and 16 tokens
 constexpr size_t kBlockPanels = 4;
 constexpr size_t kBlockRows = kBlockPanels * kPanelRows;
 constexpr size_t kChunkBytes = 32 * 1024;  // expanded weights: two slabs of int8, or one of bf16

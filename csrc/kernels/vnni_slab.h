@@ -1,0 +1,198 @@
+// Int8 slabs with the VNNI instructions: weights with one scale per row and slab need no scaling between their blocks
+// of 32, so nearly all of the work is vpdpbusd. It wants one side unsigned: the activations are packed plus 128, and
+// what that adds is taken out where the sums start.
+//
+// The including file says how wide it is (Bytes, Sums32 and add_products among others) and how many tokens,
+// kSlabTokens, and vectors of rows, kTileVectors, a tile has. Include after wide_matmul.h; everything stays inside the
+// including file's anonymous namespace.
+#pragma once
+
+namespace belle {
+namespace {
+
+constexpr size_t kGroupColumns = 4;  // of a token, which meet the rows of a vector at once
+
+// ---- activations, plus 128: [slab][token tile][group of 4 columns][kSlabTokens][4], then float scales
+// [slab][kSlabTokens * token tiles]
+
+struct SlabTiles {
+  size_t n_token_tiles, k;
+
+  SlabTiles(size_t n_tokens, size_t columns) noexcept : n_token_tiles(quotient_up(n_tokens, kSlabTokens)), k(columns) {}
+
+  size_t n_slabs() const noexcept { return quotient_up(k, kSlabColumns); }
+  size_t columns_of(size_t slab) const noexcept { return smaller(kSlabColumns, k - slab * kSlabColumns); }
+  size_t groups_of(size_t slab) const noexcept { return columns_of(slab) / kGroupColumns; }
+  size_t offset_of(size_t slab, size_t tile) const noexcept {
+    return (slab * kSlabColumns * n_token_tiles + tile * columns_of(slab)) * kSlabTokens;
+  }
+  size_t bytes() const noexcept { return k * n_token_tiles * kSlabTokens; }
+  const float* scales(const uint8_t* packed, size_t slab) const noexcept {
+    return reinterpret_cast<const float*>(packed + bytes()) + slab * n_token_tiles * kSlabTokens;
+  }
+};
+
+size_t slab_packed_bytes(size_t n_tokens, size_t k) noexcept {
+  const SlabTiles tiles(n_tokens, k);
+  return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * kSlabTokens * sizeof(float);
+}
+
+void pack_slabs(const WidePack& args) noexcept {
+  const SlabTiles tiles(args.n_tokens, args.k);
+  for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
+    for (size_t slab = 0; slab < tiles.n_slabs(); ++slab) {
+      uint8_t* out = args.packed + tiles.offset_of(slab, tile);
+      float* scales = const_cast<float*>(tiles.scales(args.packed, slab)) + tile * kSlabTokens;
+      const size_t n = tiles.columns_of(slab);
+      for (size_t i = 0; i < kSlabTokens; ++i) {
+        const size_t token = tile * kSlabTokens + i;
+        int8_t values[kSlabColumns] = {};
+        const float* x = args.x + token * args.k + slab * kSlabColumns;
+        scales[i] = token < args.n_tokens ? quantize_slab(x, n, values) : 0.0f;
+        for (size_t at = 0; at < n; at += kGroupColumns) {
+          uint32_t group;
+          memcpy(&group, values + at, sizeof group);
+          group ^= 0x80808080u;  // plus 128
+          memcpy(out + at * kSlabTokens + i * kGroupColumns, &group, sizeof group);
+        }
+      }
+    }
+  }
+}
+
+// ---- products
+
+constexpr float kNothing[kBlockRows] = {};  // the sums before the first slab
+
+template <class Format>
+class SlabChunk : public SlabWeights<Format, 1> {
+ public:
+  struct Session {};
+  static constexpr size_t kTileTokens = kSlabTokens;
+
+  SlabChunk(const Block& block, size_t slab, Prefetch& prefetch) noexcept
+      : SlabWeights<Format, 1>(block, slab), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
+
+  /// Writes what the tiles have left in scratch.
+  static void finish(const Block& block) noexcept { write_tokens(block, whole_tiles(block) * kSlabTokens); }
+
+  /// Calls of prefetch_.advance() per chunk.
+  static size_t steps_of(const Block& block) noexcept { return block.n_token_tiles; }
+
+  void expand() noexcept {
+    SlabWeights<Format, 1>::expand();
+    for (size_t first = 0; first < kBlockVectors; first += kTileVectors) {
+      Sums32 excess[kTileVectors];  // [rows] of 128 * weight
+      BELLE_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) excess[v] = Sums32{};
+      const Bytes one = words(static_cast<int16_t>(0x8080));
+      for (size_t group = 0; group < tiles_.groups_of(first_slab_); ++group) {
+        BELLE_UNROLL
+        for (size_t v = 0; v < kTileVectors; ++v) {  // of panels that the block lacks as well: nobody reads them
+          const uint8_t* weights = weights_of(0, 0) + offset_of(first + v) + group * kGroupCodes;
+          excess[v] = add_products(excess[v], one, load_bytes(weights));
+        }
+      }
+      BELLE_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) {
+        store_sums(block_.scratch->starts[0] + (first + v) * kLanes, negative(excess[v]));
+      }
+    }
+  }
+
+  void multiply_block() noexcept {
+    const size_t n_vectors = block_.n_panels * kPanelVectors;
+    for (size_t tile = 0; tile < block_.n_token_tiles; ++tile) {
+      size_t first = 0;
+      for (; first + kTileVectors <= n_vectors; first += kTileVectors) multiply_tile<kTileVectors>(tile, first);
+      if constexpr (kTileVectors > kPanelVectors) {
+        for (; first < n_vectors; first += kPanelVectors) multiply_tile<kPanelVectors>(tile, first);
+      }
+      prefetch_.advance();
+    }
+  }
+
+ private:
+  using SlabWeights<Format, 1>::block_;
+  using SlabWeights<Format, 1>::first_slab_;
+  using SlabWeights<Format, 1>::kPanelSlabBytes;
+  using SlabWeights<Format, 1>::weights_of;
+  static constexpr size_t kBlockVectors = kBlockPanels * kPanelVectors;
+
+  // Where a vector of the block's rows has its weights.
+  static constexpr size_t offset_of(size_t vector) noexcept {
+    return vector / kPanelVectors * kPanelSlabBytes + vector % kPanelVectors * sizeof(Bytes);
+  }
+
+  // A tile of tokens against some vectors of the block's rows. The loops over both must be unrolled: what they index
+  // are registers.
+  template <size_t vectors>
+  BELLE_ALONE void multiply_tile(size_t tile, size_t first_vector) const noexcept {
+    const Scratch& scratch = *block_.scratch;
+    const size_t token_tile = block_.first_token_tile + tile, n_groups = tiles_.groups_of(first_slab_);
+    const uint8_t* activations = block_.args->packed + tiles_.offset_of(first_slab_, token_tile);
+    const uint8_t* weights = scratch.weights + offset_of(first_vector);
+    const size_t first_row = first_vector * kLanes;
+    Sums32 dots[kSlabTokens][vectors];
+    BELLE_UNROLL
+    for (size_t i = 0; i < kSlabTokens; ++i) {
+      BELLE_UNROLL
+      for (size_t v = 0; v < vectors; ++v) dots[i][v] = load_sums(scratch.starts[0] + first_row + v * kLanes);
+    }
+    for (size_t group = 0; group < n_groups; ++group) {
+      Bytes rows[vectors];
+      BELLE_UNROLL
+      for (size_t v = 0; v < vectors; ++v) rows[v] = load_bytes(weights + offset_of(v));
+      BELLE_UNROLL
+      for (size_t i = 0; i < kSlabTokens; ++i) {
+        const Bytes columns = broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kGroupColumns));
+        BELLE_UNROLL
+        for (size_t v = 0; v < vectors; ++v) dots[i][v] = add_products(dots[i][v], columns, rows[v]);
+      }
+      weights += kGroupCodes;
+      activations += kGroupColumns * kSlabTokens;
+    }
+    const float* token_scales = tiles_.scales(block_.args->packed, first_slab_) + token_tile * kSlabTokens;
+    const float* weight_scales = scratch.weight_scales[0][0] + first_row;
+    const bool first = first_slab_ == 0;
+    const float* before = (first ? kNothing : scratch.sums[tile * kSlabTokens]) + first_row;
+    const size_t stride = first ? 0 : kBlockRows;
+    const Output out = output_of(tile);
+    BELLE_UNROLL
+    for (size_t i = 0; i < kSlabTokens; ++i) {
+      const Vector token_scale = broadcast(token_scales[i]);
+      float* rows = out.rows + i * out.stride + first_row;
+      BELLE_UNROLL
+      for (size_t v = 0; v < vectors; ++v) {
+        const Vector scale = multiply(token_scale, load(weight_scales + v * kLanes, AllLanes{}));
+        const Vector sum = load(before + i * stride + v * kLanes, AllLanes{});
+        store(rows + v * kLanes, multiply_add(to_floats(dots[i][v]), scale, sum), AllLanes{});
+      }
+    }
+  }
+
+  // Where a tile's sums go: behind the last slab straight to y, unless the tile or the block is not whole.
+  struct Output {
+    float* rows;
+    size_t stride;
+  };
+  Output output_of(size_t tile) const noexcept {
+    const bool last = first_slab_ + 1 == tiles_.n_slabs();
+    if (!last || tile >= whole_tiles(block_)) return {block_.scratch->sums[tile * kSlabTokens], kBlockRows};
+    const WideMatmul& args = *block_.args;
+    const size_t token = (block_.first_token_tile + tile) * kSlabTokens;
+    return {args.y + token * args.y_stride + block_.first_row, args.y_stride};
+  }
+
+  static size_t whole_tiles(const Block& block) noexcept {
+    return block.n_rows == block.n_panels * kPanelRows ? block.n_tokens / kSlabTokens : 0;
+  }
+
+  Prefetch& prefetch_;
+  const SlabTiles tiles_;
+};
+
+constexpr WideKernels kSlab256Kernels = wide_kernels<SlabChunk>(slab_packed_bytes, pack_slabs);
+
+}  // namespace
+}  // namespace belle
