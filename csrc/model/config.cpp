@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "ops/attention.h"
 
 namespace belle {
 namespace {
@@ -104,6 +105,9 @@ ModelConfig read_config(const GgufFile& gguf) {
     keys.fail("embedding_length", "is not a multiple of the " + std::to_string(config.n_heads) + " heads");
   }
   config.head_dim = keys.size("attention.key_length", config.hidden_size / config.n_heads);
+  if (config.head_dim > kMaxHeadDim) {
+    keys.unsupported("attention.key_length", "heads of more than " + std::to_string(kMaxHeadDim) + " elements");
+  }
   if (keys.size("attention.value_length", config.head_dim) != config.head_dim) {
     keys.unsupported("attention.value_length", "a value size that differs from the key size");
   }

@@ -8,14 +8,17 @@
 namespace belle {
 namespace {
 
-// Rows [begin, end): consecutive positions of one sequence, at most kMaxQueries.
-struct QueryBlock {
+constexpr size_t kFewRows = 16;        // as many as the narrow kernels take
+constexpr size_t kItemsPerThread = 4;  // so that no thread waits long for the last one
+
+// Rows [begin, end): consecutive positions of one sequence.
+struct RowBlock {
   size_t begin;
   size_t end;
 };
 
-QueryBlock block_at(Span<const KvRow> rows, size_t begin, size_t end) noexcept {
-  QueryBlock block{begin, begin + 1};
+RowBlock block_at(Span<const KvRow> rows, size_t begin, size_t end) noexcept {
+  RowBlock block{begin, begin + 1};
   while (block.end < end && rows[block.end].pages == rows[begin].pages &&
          rows[block.end].position == rows[begin].position + (block.end - begin)) {
     ++block.end;
@@ -23,29 +26,55 @@ QueryBlock block_at(Span<const KvRow> rows, size_t begin, size_t end) noexcept {
   return block;
 }
 
-// One head of a block of queries over all pages. Queries that see the whole page meet it together; those whose own
-// position lies in it, each alone.
-void attend_head(const KernelTable& kernels, const KvShape& kv, const AttentionShape& shape, size_t layer, size_t head,
-                 Span<const KvRow> rows, QueryBlock block, HeadRows queries, float* out) noexcept {
-  const auto attend_page = kv.type == KvType::kF32 ? kernels.attend_page_f32 : kernels.attend_page_f16;
-  const size_t kv_head = head / (shape.n_heads / kv.n_kv_heads), out_stride = shape.n_heads * kv.head_dim;
-  float running_max[kMaxQueries], denominators[kMaxQueries];
-  const size_t n_queries = block.end - block.begin;
-  std::fill(running_max, running_max + n_queries, -std::numeric_limits<float>::infinity());
-  std::fill(denominators, denominators + n_queries, 0.0f);
-  out += block.begin * out_stride + head * kv.head_dim;
-  for (size_t i = 0; i < n_queries; ++i) std::fill(out + i * out_stride, out + i * out_stride + kv.head_dim, 0.0f);
+// What the online softmax knows of some queries: sums over the positions seen so far.
+struct Partial {
+  float* out;  // [n_queries, head_dim], rows `stride` apart: sums of exp(score - running_max) * value
+  size_t stride;
+  float* running_max;   // [n_queries]
+  float* denominators;  // [n_queries]: sums of exp(score - running_max)
 
-  const size_t first_position = rows[block.begin].position, last_position = rows[block.end - 1].position;
-  for (size_t first = 0; first <= last_position; first += kPageTokens) {
-    const uint8_t* page = rows[block.begin].pages[first / kPageTokens];
+  Partial from(size_t query) const noexcept {
+    return {out + query * stride, stride, running_max + query, denominators + query};
+  }
+};
+
+// What all of one layer's attention shares.
+struct LayerAttention {
+  const KernelTable& kernels;
+  const KvShape& kv;
+  const AttentionShape& shape;
+  size_t layer;
+  Span<const KvRow> rows;
+  HeadRows queries;
+};
+
+size_t n_splits(size_t position) noexcept { return position / kSplitPositions + 1; }
+
+// One head of a block of queries over the pages of one split. Queries that see the whole page meet it together; those
+// whose own position lies in it, each alone. Returns the first query that sees any of the split's positions.
+size_t attend_split(const LayerAttention& all, size_t head, RowBlock block, size_t split, Partial partial) noexcept {
+  const KvShape& kv = all.kv;
+  const auto attend_page = kv.type == KvType::kF32 ? all.kernels.attend_page_f32 : all.kernels.attend_page_f16;
+  const size_t kv_head = head / (all.shape.n_heads / kv.n_kv_heads), n_queries = block.end - block.begin;
+  const float slope = all.shape.slopes == nullptr ? 0.0f : all.shape.slopes[head];
+  const size_t first_position = all.rows[block.begin].position, last_position = all.rows[block.end - 1].position;
+  const size_t split_begin = split * kSplitPositions, split_end = split_begin + kSplitPositions;
+  const size_t first_query = split_begin > first_position ? split_begin - first_position : 0;
+  for (size_t i = first_query; i < n_queries; ++i) {
+    partial.running_max[i] = -std::numeric_limits<float>::infinity();
+    partial.denominators[i] = 0.0f;
+    std::fill_n(partial.out + i * partial.stride, kv.head_dim, 0.0f);
+  }
+  for (size_t first = split_begin; first < split_end && first <= last_position; first += kPageTokens) {
+    const uint8_t* page = all.rows[block.begin].pages[first / kPageTokens];
     // Query i sits at first_position + i and sees that many positions and its own.
     const auto visit = [&](size_t begin, size_t end, size_t n_positions) {
       const float distance = static_cast<float>(first) - static_cast<float>(first_position + begin);
-      attend_page({queries.base + (block.begin + begin) * queries.row_stride + head * kv.head_dim, queries.row_stride,
-                   end - begin, page + kv.keys_offset(layer, kv_head), page + kv.values_offset(layer, kv_head),
-                   n_positions, kv.head_dim, shape.scale, shape.slopes == nullptr ? 0.0f : shape.slopes[head], distance,
-                   out + begin * out_stride, out_stride, running_max + begin, denominators + begin});
+      const Partial seen = partial.from(begin);
+      const float* q = all.queries.base + (block.begin + begin) * all.queries.row_stride + head * kv.head_dim;
+      attend_page({q, all.queries.row_stride, end - begin, page + kv.keys_offset(all.layer, kv_head),
+                   page + kv.values_offset(all.layer, kv_head), n_positions, kv.head_dim, all.shape.scale, slope,
+                   distance, seen.out, seen.stride, seen.running_max, seen.denominators});
     };
     size_t see_all = 0;  // queries from here on see the whole page
     for (; see_all < n_queries && first_position + see_all + 1 < first + kPageTokens; ++see_all) {
@@ -53,28 +82,113 @@ void attend_head(const KernelTable& kernels, const KvShape& kv, const AttentionS
     }
     if (see_all < n_queries) visit(see_all, n_queries, kPageTokens);
   }
-  for (size_t i = 0; i < n_queries; ++i) {
-    for (size_t d = 0; d < kv.head_dim; ++d) out[i * out_stride + d] /= denominators[i];
+  return first_query;
+}
+
+// One query's sums over the positions before a split, and over the split's.
+void merge(Partial total, Partial part, size_t head_dim) noexcept {
+  const float highest = std::max(*total.running_max, *part.running_max);
+  const float total_factor = std::exp(*total.running_max - highest), factor = std::exp(*part.running_max - highest);
+  *total.running_max = highest;
+  *total.denominators = *total.denominators * total_factor + *part.denominators * factor;
+  for (size_t d = 0; d < head_dim; ++d) total.out[d] = total.out[d] * total_factor + part.out[d] * factor;
+}
+
+void divide(Partial total, size_t head_dim) noexcept {
+  for (size_t d = 0; d < head_dim; ++d) total.out[d] /= *total.denominators;
+}
+
+// One head of a block of queries over all positions, split by split. part_out: [block, head_dim], of this thread.
+void attend_head(const LayerAttention& all, size_t head, RowBlock block, float* out, float* part_out) noexcept {
+  const size_t head_dim = all.kv.head_dim, stride = all.shape.n_heads * head_dim, n = block.end - block.begin;
+  float sums[4][kMaxQueries];
+  const Partial total{out + block.begin * stride + head * head_dim, stride, sums[0], sums[1]};
+  const Partial part{part_out, head_dim, sums[2], sums[3]};
+  attend_split(all, head, block, 0, total);
+  for (size_t split = 1; split < n_splits(all.rows[block.end - 1].position); ++split) {
+    for (size_t i = attend_split(all, head, block, split, part); i < n; ++i) {
+      merge(total.from(i), part.from(i), head_dim);
+    }
   }
+  for (size_t i = 0; i < n; ++i) divide(total.from(i), head_dim);
 }
 
+// Heads of slices of rows as pieces of work, enough for the threads in prefill.
+void attend_by_heads(const OpsContext& context, const LayerAttention& all, float* out) {
+  const size_t n_rows = all.rows.size(), n_slices = (n_rows + kMaxQueries - 1) / kMaxQueries;
+  context.pool.parallel_for(all.shape.n_heads * n_slices, [&](size_t begin, size_t end) {
+    float part_out[kMaxHeadDim];  // of as many queries as fit
+    const size_t max_rows = std::min(kMaxQueries, kMaxHeadDim / all.kv.head_dim);
+    for (size_t item = begin; item < end; ++item) {
+      const size_t head = item / n_slices, first = item % n_slices * kMaxQueries;
+      const size_t last = std::min(first + kMaxQueries, n_rows);
+      for (RowBlock block{first, first}; block.end < last;) {
+        block = block_at(all.rows, block.end, std::min(block.end + max_rows, last));
+        attend_head(all, head, block, out, part_out);
+      }
+    }
+  });
+}
+
+// Splits of heads of rows as pieces of work: for few rows and heads and many threads. The same sums in the same order
+// as attend_by_heads, so the same bits.
+void attend_by_splits(const OpsContext& context, const LayerAttention& all, float* out) {
+  const size_t head_dim = all.kv.head_dim, n_heads = all.shape.n_heads, stride = n_heads * head_dim;
+  size_t longest = 0;
+  for (const KvRow& row : all.rows) longest = std::max<size_t>(longest, row.position);
+  const size_t splits = n_splits(longest), n_parts = all.rows.size() * n_heads * splits;
+  std::vector<float> part_out(n_parts * head_dim), running_max(n_parts), denominators(n_parts);
+  const auto part_of = [&](size_t row, size_t head, size_t split) {
+    const size_t at = (row * n_heads + head) * splits + split;
+    return Partial{part_out.data() + at * head_dim, head_dim, running_max.data() + at, denominators.data() + at};
+  };
+  context.pool.parallel_for(n_parts, [&](size_t begin, size_t end) {
+    for (size_t item = begin; item < end; ++item) {
+      const size_t row = item / splits / n_heads, head = item / splits % n_heads, split = item % splits;
+      if (split >= n_splits(all.rows[row].position)) continue;
+      attend_split(all, head, {row, row + 1}, split, part_of(row, head, split));
+    }
+  });
+  context.pool.parallel_for(all.rows.size() * n_heads, [&](size_t begin, size_t end) {
+    for (size_t item = begin; item < end; ++item) {
+      const size_t row = item / n_heads, head = item % n_heads;
+      const Partial total = part_of(row, head, 0);
+      for (size_t split = 1; split < n_splits(all.rows[row].position); ++split) {
+        merge(total, part_of(row, head, split), head_dim);
+      }
+      divide(total, head_dim);
+      std::copy_n(total.out, head_dim, out + row * stride + head * head_dim);
+    }
+  });
+}
+
+void convert(const KernelTable&, const float* x, size_t n, float* out) noexcept { std::memcpy(out, x, n * sizeof *x); }
+void convert(const KernelTable& kernels, const float* x, size_t n, uint16_t* out) noexcept {
+  kernels.to_half(x, n, out);
+}
+
+// One head of the rows [begin, end), whose positions follow each other on one page. The positions of a key's element
+// lie side by side, so keys are turned in pieces that the first-level cache holds.
 template <typename Element>
-void spread_key(const Element* key, size_t head_dim, uint8_t* keys, size_t position) noexcept {
-  Element* slot = reinterpret_cast<Element*>(keys) + position % kPageTokens;
-  for (size_t d = 0; d < head_dim; ++d) slot[d * kPageTokens] = key[d];
-}
-
-void store_head(const KernelTable& kernels, const KvShape& kv, const float* key, const float* value, uint8_t* keys,
-                uint8_t* values, size_t position) noexcept {
-  uint8_t* value_slot = values + position % kPageTokens * kv.head_dim * kv_element_bytes(kv.type);
-  if (kv.type == KvType::kF32) {
-    spread_key(key, kv.head_dim, keys, position);
-    std::memcpy(value_slot, value, kv.head_dim * sizeof(float));
-  } else {
-    // The value's slot holds the key's half floats for a moment.
-    kernels.to_half(key, kv.head_dim, reinterpret_cast<uint16_t*>(value_slot));
-    spread_key(reinterpret_cast<const uint16_t*>(value_slot), kv.head_dim, keys, position);
-    kernels.to_half(value, kv.head_dim, reinterpret_cast<uint16_t*>(value_slot));
+void store_head(const KernelTable& kernels, const KvShape& kv, size_t layer, size_t head, Span<const KvRow> rows,
+                RowBlock block, HeadRows key_rows, HeadRows value_rows) noexcept {
+  constexpr size_t kPiece = 64;
+  const size_t first = rows[block.begin].position % kPageTokens, n = block.end - block.begin;
+  uint8_t* page = rows[block.begin].pages[rows[block.begin].position / kPageTokens];
+  Element* keys = reinterpret_cast<Element*>(page + kv.keys_offset(layer, head)) + first;
+  Element* values = reinterpret_cast<Element*>(page + kv.values_offset(layer, head)) + first * kv.head_dim;
+  const auto row_of = [&](HeadRows all, size_t i) {
+    return all.base + (block.begin + i) * all.row_stride + head * kv.head_dim;
+  };
+  for (size_t i = 0; i < n; ++i) convert(kernels, row_of(value_rows, i), kv.head_dim, values + i * kv.head_dim);
+  for (size_t piece = 0; piece < kv.head_dim; piece += kPiece) {
+    Element turned[kPageTokens][kPiece];
+    const size_t n_elements = std::min(kPiece, kv.head_dim - piece);
+    for (size_t i = 0; i < n; ++i) convert(kernels, row_of(key_rows, i) + piece, n_elements, turned[i]);
+    for (size_t d = 0; d < n_elements; ++d) {
+      Element* slot = keys + (piece + d) * kPageTokens;
+      for (size_t i = 0; i < n; ++i) slot[i] = turned[i][d];
+    }
   }
 }
 
@@ -94,13 +208,14 @@ void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* 
 void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
               HeadRows values) {
   const OperationTimer timer(context.profile, Operation::kKvStore);
+  const auto store = kv.type == KvType::kF32 ? store_head<float> : store_head<uint16_t>;
   context.pool.parallel_for(kv.n_kv_heads, [&](size_t begin, size_t end) {
-    for (size_t h = begin; h < end; ++h) {
-      for (size_t r = 0; r < rows.size(); ++r) {
-        uint8_t* page = rows[r].pages[rows[r].position / kPageTokens];
-        store_head(context.kernels, kv, keys.base + r * keys.row_stride + h * kv.head_dim,
-                   values.base + r * values.row_stride + h * kv.head_dim, page + kv.keys_offset(layer, h),
-                   page + kv.values_offset(layer, h), rows[r].position);
+    for (size_t head = begin; head < end; ++head) {
+      for (size_t row = 0; row < rows.size();) {
+        const size_t page_end = row + kPageTokens - rows[row].position % kPageTokens;
+        const RowBlock block = block_at(rows, row, std::min(page_end, rows.size()));
+        store(context.kernels, kv, layer, head, rows, block, keys, values);
+        row = block.end;
       }
     }
   });
@@ -123,17 +238,15 @@ void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* 
 void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,
                Span<const KvRow> rows, HeadRows queries, float* out) {
   const OperationTimer timer(context.profile, Operation::kAttention);
-  const size_t n_slices = (rows.size() + kMaxQueries - 1) / kMaxQueries;
-  context.pool.parallel_for(shape.n_heads * n_slices, [&](size_t begin, size_t end) {
-    for (size_t item = begin; item < end; ++item) {
-      const size_t head = item / n_slices, first = item % n_slices * kMaxQueries;
-      const size_t last = std::min(first + kMaxQueries, rows.size());
-      for (QueryBlock block{first, first}; block.end < last;) {
-        block = block_at(rows, block.end, last);
-        attend_head(context.kernels, kv, shape, layer, head, rows, block, queries, out);
-      }
-    }
-  });
+  const LayerAttention all{context.kernels, kv, shape, layer, rows, queries};
+  const size_t n_items = shape.n_heads * ((rows.size() + kMaxQueries - 1) / kMaxQueries);
+  const bool long_enough =
+      std::any_of(rows.begin(), rows.end(), [](const KvRow& row) { return row.position >= kSplitPositions; });
+  if (n_items < kItemsPerThread * context.pool.size() && rows.size() <= kFewRows && long_enough) {
+    attend_by_splits(context, all, out);
+  } else {
+    attend_by_heads(context, all, out);
+  }
 }
 
 std::vector<float> alibi_slopes(size_t n_heads) {

@@ -10,6 +10,12 @@
 
 namespace belle {
 
+/// The online softmax starts anew at every multiple of this many positions, and what the splits give is merged in their
+/// order: threads can share one head's positions, and a row's bits are the same whether they do or not.
+constexpr size_t kSplitPositions = 8 * kPageTokens;
+
+constexpr size_t kMaxHeadDim = 8192;
+
 enum class KvType : uint8_t { kF32, kF16 };
 
 inline size_t kv_element_bytes(KvType type) noexcept { return type == KvType::kF32 ? 4 : 2; }

@@ -110,6 +110,24 @@ def test_threads_do_not_change_the_result(
     np.testing.assert_array_equal(in_chunks(other, ids[:5], [1]), all_logits(model, ids[:5]))
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_that_share_a_head_do_not_change_the_result(
+    model: _core.Model, tier: str, path: Path, threads: int, ids: Ids
+) -> None:
+    """Few rows at long positions: each head's positions are split among the threads, whose sums are merged."""
+    other = _core.Model(str(path), isa=tier, threads=threads)
+    lengths = [5, 255, 256, 520]
+    sequences = [other.new_sequence() for _ in lengths]
+    other.forward([(sequence, ids[:length]) for sequence, length in zip(sequences, lengths, strict=True)])
+    steps = other.forward(
+        [(sequence, ids[length : length + 3]) for sequence, length in zip(sequences, lengths, strict=True)],
+        logits="all",
+    )
+    expected = all_logits(model, ids[:523])
+    for step, length in zip(steps, lengths, strict=True):
+        np.testing.assert_array_equal(step, expected[length : length + 3])
+
+
 def test_logits_modes_agree(model: _core.Model, ids: Ids) -> None:
     everything = all_logits(model, ids[:40])
     (last,) = model.forward([(model.new_sequence(), ids[:40])])

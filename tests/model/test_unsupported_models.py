@@ -70,6 +70,7 @@ UNSUPPORTED: dict[str, tuple[Change, str]] = {
     "rope_freqs": (has_tensor("rope_freqs.weight", 8), "rope_freqs.weight"),
     "qk_norm": (has_tensor("blk.0.attn_q_norm.weight", 16), "blk.0.attn_q_norm.weight"),
     "unknown_tensor": (has_tensor("blk.0.mystery.weight", 3, 3), "blk.0.mystery.weight"),
+    "huge_heads": (sets("attention.key_length", 8200), "attention.key_length"),
     "value_length": (sets("attention.value_length", 8), "attention.value_length"),
     "q4_k": (has_larger_feed_forward, "q4_k"),
     "qwen2": (is_architecture("qwen2"), "qwen2"),
