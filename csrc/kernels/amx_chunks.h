@@ -94,7 +94,7 @@ class Int8Chunk : public SlabWeights<Format, 2> {
                                          {2 * kTileBytes, kTileBytes, kTileRowBytes});
       pending_ = {spilled,
                   int8_scales(block_.args->packed, tiles_, slab) + tile * kTileRows,
-                  block_.scratch->weight_scales[s][r],
+                  block_.scratch->weight_scales[s] + r * kPanelRows,
                   block_.scratch->sums[t * kTileRows] + r * kTileRows,
                   token_tiles,
                   row_tiles,

@@ -57,8 +57,8 @@ void pack_int8(const WidePack& args) noexcept {
         const size_t token = tile * kTileRows + row;
         uint8_t* to = out + row * kTileRowBytes;
         alignas(64) int8_t values[kSlabColumns] = {};
-        const float* x = args.x + token * args.k + slab * kSlabColumns;
-        scales[row] = token < args.n_tokens ? quantize_slab(x, n, values) : 0.0f;
+        const size_t first = token * args.k + slab * kSlabColumns;
+        scales[row] = token < args.n_tokens ? quantize_slab(args.x + first, n, values) : 0.0f;
         for (size_t step = 0; step < tiles.steps_of(slab); ++step) {
           memcpy(to + step * kTileBytes, values + step * kTileRowBytes, kTileRowBytes);
         }

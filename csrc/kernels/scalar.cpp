@@ -219,14 +219,15 @@ template <class Element>
 void attend_query(const AttentionPage& page, size_t query) noexcept {
   const Element* keys = static_cast<const Element*>(page.keys);
   const Element* values = static_cast<const Element*>(page.values);
+  const size_t n_positions = page.n_positions + query * page.more;
   float* out = page.out + query * page.out_stride;
   float scores[kPageTokens] = {};
   for (size_t d = 0; d < page.head_dim; ++d, keys += kPageTokens) {
     const float q = page.q[query * page.q_stride + d];
-    for (size_t i = 0; i < page.n_positions; ++i) scores[i] = multiply_add(q, to_float(keys[i]), scores[i]);
+    for (size_t i = 0; i < n_positions; ++i) scores[i] = multiply_add(q, to_float(keys[i]), scores[i]);
   }
   float highest = page.running_max[query];
-  for (size_t i = 0; i < page.n_positions; ++i) {
+  for (size_t i = 0; i < n_positions; ++i) {
     const float distance = page.first_distance - static_cast<float>(query) + static_cast<float>(i);
     scores[i] = scores[i] * page.scale + page.slope * distance;
     if (scores[i] > highest) highest = scores[i];
@@ -237,8 +238,8 @@ void attend_query(const AttentionPage& page, size_t query) noexcept {
     for (size_t d = 0; d < page.head_dim; ++d) out[d] *= correction;
     page.running_max[query] = highest;
   }
-  page.denominators[query] += exp_and_sum(scores, page.n_positions, highest);
-  for (size_t i = 0; i < page.n_positions; ++i) {
+  page.denominators[query] += exp_and_sum(scores, n_positions, highest);
+  for (size_t i = 0; i < n_positions; ++i) {
     const Element* value = values + i * page.head_dim;
     for (size_t d = 0; d < page.head_dim; ++d) out[d] = multiply_add(scores[i], to_float(value[d]), out[d]);
   }

@@ -36,8 +36,8 @@ struct PanelMatmul {
 constexpr size_t kPageTokens = 32;  // positions per KV page; also the fixed split of the softmax
 constexpr size_t kMaxQueries = 32;  // per call of attend_page
 
-/// Some queries of one head and sequence, at consecutive positions, over the first positions of one page that all of
-/// them may see: one step of the online softmax (Milakov & Gimelshein 2018). With s = scale * q . key + slope * (key's
+/// Some queries of one head and sequence, at consecutive positions, over the first positions of one page that they may
+/// see: one step of the online softmax (Milakov & Gimelshein 2018). With s = scale * q . key + slope * (key's
 /// position - query's position), the running maximum, the sum of exp(s - maximum) and the sum of exp(s - maximum) *
 /// value go on from what the earlier pages left. A query's bits do not depend on the other queries.
 struct AttentionPage {
@@ -46,7 +46,8 @@ struct AttentionPage {
   size_t n_queries;    // 1 .. kMaxQueries
   const void* keys;    // [head_dim, kPageTokens], the positions side by side; all readable
   const void* values;  // [n_positions, head_dim]
-  size_t n_positions;  // 1 .. kPageTokens
+  size_t n_positions;  // that the first query sees: 1 .. kPageTokens
+  size_t more;  // that each query sees beyond the one before it: 1 where their own positions lie in the page, or 0
   size_t head_dim;
   float scale;
   float slope;           // ALiBi's; 0 without

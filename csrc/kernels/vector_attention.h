@@ -38,12 +38,17 @@ inline void score_tile(const AttentionPage& page, size_t first_query, size_t fir
   }
 }
 
+inline size_t positions_of(const AttentionPage& page, size_t query) noexcept {
+  return page.n_positions + query * page.more;
+}
+
 // Scale and bias, then the step of the online softmax: the scores become exp(score - running maximum).
 inline void softmax_step(const AttentionPage& page, size_t query, float* scores) noexcept {
+  const size_t n_positions = positions_of(page, query);
   const Vector scale = broadcast(page.scale), slope = broadcast(page.slope);
   const Vector distance = add(broadcast(page.first_distance - static_cast<float>(query)), lane_numbers());
   Vector highest = broadcast(-INFINITY);
-  for_each_vector(page.n_positions, [&](size_t i, auto lanes) noexcept {
+  for_each_vector(n_positions, [&](size_t i, auto lanes) noexcept {
     const Vector away = add(distance, broadcast(static_cast<float>(i)));
     const Vector biased = add(multiply(load(scores + i, lanes), scale), multiply(slope, away));
     store(scores + i, biased, lanes);
@@ -59,20 +64,25 @@ inline void softmax_step(const AttentionPage& page, size_t query, float* scores)
     });
     page.running_max[query] = page_max;
   }
-  page.denominators[query] += exp_and_sum(scores, page.n_positions, page.running_max[query]);
+  page.denominators[query] += exp_and_sum(scores, n_positions, page.running_max[query]);
 }
 
-// out += probabilities * values for some vectors of the output over all positions, in their order.
+// Positions [begin, end) of a page.
+struct Positions {
+  size_t begin, end;
+};
+
+// out += probabilities * values for some vectors of the output over some positions, in their order.
 template <size_t queries, size_t vectors, class Element, class Lanes>
-inline void value_tile(const AttentionPage& page, size_t first_query, size_t d, Lanes lanes,
+inline void value_tile(const AttentionPage& page, size_t first_query, Positions positions, size_t d, Lanes lanes,
                        const float (*probs)[kPageTokens]) noexcept {
   float* out = page.out + first_query * page.out_stride + d;
   Vector sums[queries][vectors];
   for (size_t i = 0; i < queries; ++i) {
     for (size_t v = 0; v < vectors; ++v) sums[i][v] = load(out + i * page.out_stride + v * kLanes, lanes);
   }
-  const Element* values = static_cast<const Element*>(page.values) + d;
-  for (size_t p = 0; p < page.n_positions; ++p, values += page.head_dim) {
+  const Element* values = static_cast<const Element*>(page.values) + positions.begin * page.head_dim + d;
+  for (size_t p = positions.begin; p < positions.end; ++p, values += page.head_dim) {
     Vector value[vectors];
     for (size_t v = 0; v < vectors; ++v) value[v] = load(values + v * kLanes, lanes);
     for (size_t i = 0; i < queries; ++i) {
@@ -86,13 +96,14 @@ inline void value_tile(const AttentionPage& page, size_t first_query, size_t d, 
 }
 
 template <size_t queries, size_t vectors, class Element>
-inline void add_values(const AttentionPage& page, size_t first_query, const float (*probs)[kPageTokens]) noexcept {
+inline void add_values(const AttentionPage& page, size_t first_query, Positions positions,
+                       const float (*probs)[kPageTokens]) noexcept {
   size_t d = 0;
   for (; d + vectors * kLanes <= page.head_dim; d += vectors * kLanes) {
-    value_tile<queries, vectors, Element>(page, first_query, d, AllLanes{}, probs);
+    value_tile<queries, vectors, Element>(page, first_query, positions, d, AllLanes{}, probs);
   }
   for_each_vector(page.head_dim - d, [&](size_t rest, auto lanes) noexcept {
-    value_tile<queries, 1, Element>(page, first_query, d + rest, lanes, probs);
+    value_tile<queries, 1, Element>(page, first_query, positions, d + rest, lanes, probs);
   });
 }
 
@@ -101,7 +112,8 @@ void attend_page(const AttentionPage& page) noexcept {
   float scores[kMaxQueries][kPageTokens];
   size_t query = 0;
   for (; query + kScoreQueries <= page.n_queries; query += kScoreQueries) {
-    for (size_t first = 0; first < page.n_positions; first += kScoreVectors * kLanes) {
+    const size_t n_positions = positions_of(page, query + kScoreQueries - 1);
+    for (size_t first = 0; first < n_positions; first += kScoreVectors * kLanes) {
       score_tile<kScoreQueries, kScoreVectors, Element>(page, query, first, scores);
     }
   }
@@ -109,10 +121,18 @@ void attend_page(const AttentionPage& page) noexcept {
 
   for (query = 0; query < page.n_queries; ++query) softmax_step(page, query, scores[query]);
 
+  // The positions that all queries of a tile see, then those that only its later ones do.
+  constexpr size_t kAlone = 8;  // vectors of one query, which hide the latency
   for (query = 0; query + kValueQueries <= page.n_queries; query += kValueQueries) {
-    add_values<kValueQueries, kValueVectors, Element>(page, query, scores);
+    const size_t common = positions_of(page, query);
+    add_values<kValueQueries, kValueVectors, Element>(page, query, {0, common}, scores);
+    for (size_t i = 1; i < kValueQueries && page.more > 0; ++i) {
+      add_values<1, kAlone, Element>(page, query + i, {common, positions_of(page, query + i)}, scores);
+    }
   }
-  for (; query < page.n_queries; ++query) add_values<1, 8, Element>(page, query, scores);  // 8 hide the latency
+  for (; query < page.n_queries; ++query) {
+    add_values<1, kAlone, Element>(page, query, {0, positions_of(page, query)}, scores);
+  }
 }
 
 }  // namespace

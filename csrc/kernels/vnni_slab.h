@@ -47,8 +47,8 @@ void pack_slabs(const WidePack& args) noexcept {
       for (size_t i = 0; i < kSlabTokens; ++i) {
         const size_t token = tile * kSlabTokens + i;
         int8_t values[kSlabColumns] = {};
-        const float* x = args.x + token * args.k + slab * kSlabColumns;
-        scales[i] = token < args.n_tokens ? quantize_slab(x, n, values) : 0.0f;
+        const size_t first = token * args.k + slab * kSlabColumns;
+        scales[i] = token < args.n_tokens ? quantize_slab(args.x + first, n, values) : 0.0f;
         for (size_t at = 0; at < n; at += kGroupColumns) {
           uint32_t group;
           memcpy(&group, values + at, sizeof group);
@@ -95,7 +95,7 @@ class SlabChunk : public SlabWeights<Format, 1> {
       }
       BELLE_UNROLL
       for (size_t v = 0; v < kTileVectors; ++v) {
-        store_sums(block_.scratch->starts[0] + (first + v) * kLanes, negative(excess[v]));
+        store_sums(block_.scratch->starts + (first + v) * kLanes, negative(excess[v]));
       }
     }
   }
@@ -137,7 +137,7 @@ class SlabChunk : public SlabWeights<Format, 1> {
     BELLE_UNROLL
     for (size_t i = 0; i < kSlabTokens; ++i) {
       BELLE_UNROLL
-      for (size_t v = 0; v < vectors; ++v) dots[i][v] = load_sums(scratch.starts[0] + first_row + v * kLanes);
+      for (size_t v = 0; v < vectors; ++v) dots[i][v] = load_sums(scratch.starts + first_row + v * kLanes);
     }
     for (size_t group = 0; group < n_groups; ++group) {
       Bytes rows[vectors];
@@ -153,7 +153,7 @@ class SlabChunk : public SlabWeights<Format, 1> {
       activations += kGroupColumns * kSlabTokens;
     }
     const float* token_scales = tiles_.scales(block_.args->packed, first_slab_) + token_tile * kSlabTokens;
-    const float* weight_scales = scratch.weight_scales[0][0] + first_row;
+    const float* weight_scales = scratch.weight_scales[0] + first_row;
     const bool first = first_slab_ == 0;
     const float* before = (first ? kNothing : scratch.sums[tile * kSlabTokens]) + first_row;
     const size_t stride = first ? 0 : kBlockRows;

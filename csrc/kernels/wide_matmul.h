@@ -17,10 +17,10 @@ constexpr size_t kChunkBytes = 32 * 1024;  // expanded weights: two slabs of int
 
 struct alignas(64) Scratch {
   float sums[kGroupTokens][kBlockRows];
-  uint8_t weights[kChunkBytes];                      // [slab][panel], int8, or [panel], bf16
-  float weight_scales[2][kBlockPanels][kPanelRows];  // [slab][panel][row], int8
-  int32_t starts[kBlockPanels][kPanelRows];          // [panel][row], where sums of unsigned activations start
-  int32_t spilled[2][4][256];  // AMX: two blocks of int8 sums: one is scaled while the other is computed
+  uint8_t weights[kChunkBytes];        // [slab][panel], int8, or [panel], bf16
+  float weight_scales[2][kBlockRows];  // [slab], int8
+  int32_t starts[kBlockRows];          // where the sums of unsigned activations start
+  int32_t spilled[2][4][256];          // AMX: two blocks of int8 sums: one is scaled while the other is computed
 };
 
 /// A group of tokens and a block of panels within one call.
@@ -80,7 +80,7 @@ class SlabWeights {
       const size_t n_units = smaller(kSlabColumns / kBlockSize, block_.args->k / kBlockSize - first_unit);
       for (size_t p = 0; p < block_.n_panels; ++p) {
         const uint8_t* units = block_.panels + p * block_.panel_bytes + first_unit * Format::kUnitBytes;
-        expand_int8<Format>(units, n_units, weights_of(s, p), block_.scratch->weight_scales[s][p]);
+        expand_int8<Format>(units, n_units, weights_of(s, p), block_.scratch->weight_scales[s] + p * kPanelRows);
       }
     }
   }

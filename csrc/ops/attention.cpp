@@ -9,7 +9,7 @@ namespace belle {
 namespace {
 
 constexpr size_t kFewRows = 16;        // as many as the narrow kernels take
-constexpr size_t kItemsPerThread = 4;  // so that no thread waits long for the last one
+constexpr size_t kItemsPerThread = 2;  // with fewer, some threads would wait long for the others
 
 // Rows [begin, end): consecutive positions of one sequence.
 struct RowBlock {
@@ -50,8 +50,7 @@ struct LayerAttention {
 
 size_t n_splits(size_t position) noexcept { return position / kSplitPositions + 1; }
 
-// One head of a block of queries over the pages of one split. Queries that see the whole page meet it together; those
-// whose own position lies in it, each alone. Returns the first query that sees any of the split's positions.
+// One head of a block of queries over the pages of one split. Returns the first query that sees any of its positions.
 size_t attend_split(const LayerAttention& all, size_t head, RowBlock block, size_t split, Partial partial) noexcept {
   const KvShape& kv = all.kv;
   const auto attend_page = kv.type == KvType::kF32 ? all.kernels.attend_page_f32 : all.kernels.attend_page_f16;
@@ -68,19 +67,21 @@ size_t attend_split(const LayerAttention& all, size_t head, RowBlock block, size
   for (size_t first = split_begin; first < split_end && first <= last_position; first += kPageTokens) {
     const uint8_t* page = all.rows[block.begin].pages[first / kPageTokens];
     // Query i sits at first_position + i and sees that many positions and its own.
-    const auto visit = [&](size_t begin, size_t end, size_t n_positions) {
+    const auto visit = [&](size_t begin, size_t end, size_t n_positions, size_t more) {
+      if (begin == end) return;
       const float distance = static_cast<float>(first) - static_cast<float>(first_position + begin);
       const Partial seen = partial.from(begin);
       const float* q = all.queries.base + (block.begin + begin) * all.queries.row_stride + head * kv.head_dim;
       attend_page({q, all.queries.row_stride, end - begin, page + kv.keys_offset(all.layer, kv_head),
-                   page + kv.values_offset(all.layer, kv_head), n_positions, kv.head_dim, all.shape.scale, slope,
+                   page + kv.values_offset(all.layer, kv_head), n_positions, more, kv.head_dim, all.shape.scale, slope,
                    distance, seen.out, seen.stride, seen.running_max, seen.denominators});
     };
-    size_t see_all = 0;  // queries from here on see the whole page
-    for (; see_all < n_queries && first_position + see_all + 1 < first + kPageTokens; ++see_all) {
-      if (first_position + see_all >= first) visit(see_all, see_all + 1, first_position + see_all + 1 - first);
-    }
-    if (see_all < n_queries) visit(see_all, n_queries, kPageTokens);
+    const auto query_at = [&](size_t position) {  // the first query at this position or behind it
+      return std::min(n_queries, position > first_position ? position - first_position : 0);
+    };
+    const size_t inside = query_at(first), behind = query_at(first + kPageTokens);
+    visit(inside, behind, first_position + inside + 1 - first, 1);
+    visit(behind, n_queries, kPageTokens, 0);
   }
   return first_query;
 }

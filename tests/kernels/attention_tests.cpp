@@ -43,11 +43,12 @@ std::vector<typename Cache::Element> random_cache(size_t n, Random& random) {
 
 struct Case {
   size_t n_queries;
-  size_t n_positions;  // of the last page; the ones before are full
+  size_t n_positions;  // of the last page, seen by the first query; the ones before are full
   size_t n_pages;
   size_t head_dim;
   size_t padding;  // between the rows of q and of out
   float slope;
+  size_t more = 0;  // positions of the last page that each query sees beyond the one before it
 };
 
 // Everything that a kernel call touches, each buffer right before an unreadable page.
@@ -62,7 +63,10 @@ struct Attention {
         values(random_cache<Cache>(shape.n_pages * kPageTokens * shape.head_dim, random)),
         first_position(shape.n_pages * kPageTokens + 3) {}
 
-  size_t positions_of(size_t page) const { return page + 1 < shape.n_pages ? kPageTokens : shape.n_positions; }
+  bool last(size_t page) const { return page + 1 == shape.n_pages; }
+  size_t positions_of(size_t page, size_t query) const {
+    return last(page) ? shape.n_positions + query * shape.more : kPageTokens;
+  }
   float distance(size_t page, size_t query) const {
     return static_cast<float>(page * kPageTokens) - static_cast<float>(first_position + query);
   }
@@ -73,7 +77,7 @@ struct Attention {
     Guarded<float> running_max(std::vector<float>(n, -std::numeric_limits<float>::infinity()));
     Guarded<float> denominators(std::vector<float>(n, 0.0f));
     for (size_t page = 0; page < shape.n_pages; ++page) {
-      const size_t n_positions = positions_of(page), at = page * kPageTokens * shape.head_dim;
+      const size_t n_positions = positions_of(page, end - 1), at = page * kPageTokens * shape.head_dim;
       const auto first = keys.begin() + static_cast<std::ptrdiff_t>(at);
       const auto first_value = values.begin() + static_cast<std::ptrdiff_t>(at);
       const auto n_keys = static_cast<std::ptrdiff_t>(kPageTokens * shape.head_dim);
@@ -83,9 +87,10 @@ struct Attention {
         if (i % kPageTokens >= n_positions) page_keys[i] = Cache::store(std::numeric_limits<float>::quiet_NaN());
       }
       const Guarded<typename Cache::Element> page_values({first_value, first_value + n_values});
-      Cache::attend(table, {q.data() + begin * stride, stride, n, page_keys.data(), page_values.data(), n_positions,
-                            shape.head_dim, scale, shape.slope, distance(page, begin), out.data() + begin * stride,
-                            stride, running_max.data(), denominators.data()});
+      Cache::attend(
+          table, {q.data() + begin * stride, stride, n, page_keys.data(), page_values.data(), positions_of(page, begin),
+                  last(page) ? shape.more : 0, shape.head_dim, scale, shape.slope, distance(page, begin),
+                  out.data() + begin * stride, stride, running_max.data(), denominators.data()});
     }
     for (size_t i = 0; i < n; ++i) sums[begin + i] = denominators[i];
   }
@@ -94,7 +99,7 @@ struct Attention {
   void expect(size_t query, std::vector<double>& out, double& largest_score) const {
     std::vector<double> scores, positions;
     for (size_t page = 0; page < shape.n_pages; ++page) {
-      for (size_t i = 0; i < positions_of(page); ++i) {
+      for (size_t i = 0; i < positions_of(page, query); ++i) {
         const size_t position = page * kPageTokens + i;
         double score = 0.0;
         for (size_t d = 0; d < shape.head_dim; ++d) {
@@ -152,8 +157,8 @@ void check_case(const KernelTable& table, const Case& shape, Random& random, Che
     }
     attention.run(table, i, i + 1, alone, sums_alone);
   }
-  checks.that(all_near, "attend_page_%s queries=%zu positions=%zu pages=%zu head_dim=%zu", Cache::kName,
-              shape.n_queries, shape.n_positions, shape.n_pages, shape.head_dim);
+  checks.that(all_near, "attend_page_%s queries=%zu positions=%zu+%zu pages=%zu head_dim=%zu", Cache::kName,
+              shape.n_queries, shape.n_positions, shape.more, shape.n_pages, shape.head_dim);
   checks.that(untouched, "attend_page_%s head_dim=%zu: wrote between the rows", Cache::kName, shape.head_dim);
   checks.that(same_bits(out.data(), alone.data(), n_out) && sums == sums_alone,
               "attend_page_%s queries=%zu positions=%zu head_dim=%zu: bits depend on the other queries", Cache::kName,
@@ -182,6 +187,10 @@ void check_cache(const KernelTable& table, Checks& checks) {
       check_case<Cache>(table, {n_queries, n_positions, 1, head_dim, padding, 0.0f}, random, checks);
     }
     check_case<Cache>(table, {3, 11, 3, head_dim, 2, 0.25f}, random, checks);
+    for (size_t n_queries : {2, 3, 4, 5, 8, 13, 32}) {  // a page in which the queries' own positions lie
+      const size_t n_positions = 1 + random.below(kPageTokens - n_queries + 1);
+      check_case<Cache>(table, {n_queries, n_positions, 2, head_dim, 1, 0.25f, 1}, random, checks);
+    }
   }
   for (size_t n_queries : {1, 2, 3, 4, 5, 8, 15, 31, 32}) {
     check_case<Cache>(table, {n_queries, kPageTokens, 2, 128, 5, 0.5f}, random, checks);
