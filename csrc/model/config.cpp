@@ -106,7 +106,8 @@ ModelConfig read_config(const GgufFile& gguf) {
   }
   config.head_dim = keys.size("attention.key_length", config.hidden_size / config.n_heads);
   if (config.head_dim > kMaxHeadDim) {
-    keys.unsupported("attention.key_length", "heads of more than " + std::to_string(kMaxHeadDim) + " elements");
+    keys.fail("attention.key_length", "gives heads of " + std::to_string(config.head_dim) + ", expected at most " +
+                                          std::to_string(kMaxHeadDim));
   }
   if (keys.size("attention.value_length", config.head_dim) != config.head_dim) {
     keys.unsupported("attention.value_length", "a value size that differs from the key size");
