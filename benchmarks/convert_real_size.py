@@ -2,7 +2,7 @@
 
 Writes a synthetic checkpoint in the true shapes and files of a published model (random weights, written once, deleted
 at the end), converts it to q4_0 and prints the time, the source bytes per second and the peak of anonymous memory
-(RssAnon of Linux, sampled every 5 ms); before each run, for comparison, how fast the same files are read and nothing
+(RssAnon of Linux, sampled every 2 ms); before each run, for comparison, how fast the same files are read and nothing
 else. Both start with the files dropped from the page cache.
 
     python benchmarks/convert_real_size.py belle-7b                  # one fp32 pytorch_model.bin, 28 GB

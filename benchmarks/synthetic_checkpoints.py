@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,28 +20,15 @@ _TEXT = [
 
 # Runs in a fresh process, so that its peak is its own.
 MEASURED_CONVERSION = """
-import json, sys, threading, time
+import json, sys, time
+from anonymous_memory import AnonymousPeak
 from belle_edge.convert import convert
 
-def anonymous_bytes():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-peak, done = 0, threading.Event()
-
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, anonymous_bytes())
-
-watcher = threading.Thread(target=watch)
-watcher.start()
 start = time.monotonic()
-report = convert(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
+with AnonymousPeak() as memory:
+    report = convert(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
 seconds = time.monotonic() - start
-done.set()
-watcher.join()
-print(json.dumps({"seconds": seconds, "peak": peak, "source": report.source_bytes, "out": report.output_bytes,
+print(json.dumps({"seconds": seconds, "peak": memory.peak, "source": report.source_bytes, "out": report.output_bytes,
                   "predicted": report.conversion_memory_bytes}))
 """
 
@@ -55,7 +43,10 @@ def measured_conversion(source: Path, out: Path, **options: Any) -> dict[str, An
         str(out),
         json.dumps({**options, "force": True}),
     ]
-    result: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 

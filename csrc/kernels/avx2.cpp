@@ -57,13 +57,10 @@ struct Q8_0Format {
 };
 
 // For the peak: a product of bytes as the 4-bit formats use it, with its addition in 16 bits.
-struct Multiply {
-  using Register = Sums16;
+struct Multiply : Register256<Sums16> {
   static constexpr size_t kProducts = 32;
-  static Register fill(int32_t value) noexcept { return (Register)_mm256_set1_epi32(value); }
-  static int32_t first(Register v) noexcept { return _mm_cvtsi128_si32(_mm256_castsi256_si128((__m256i)v)); }
-  static Register step(Register sum, Register other) noexcept {
-    return (Register)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16((__m256i)sum, (__m256i)other));
+  static Sums16 step(Sums16 sum, Sums16 other) noexcept {
+    return (Sums16)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16((__m256i)sum, (__m256i)other));
   }
 };
 

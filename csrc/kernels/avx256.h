@@ -22,8 +22,6 @@ namespace {
 
 constexpr size_t kMaxTokens = 4;             // tokens per tile of the quantized types, straight from the panels
 constexpr size_t kMaxFloatTokens = 3;        // two halves, even and odd columns: 12 of the 16 registers
-constexpr size_t kSlabTokens = 6;            // of a tile of slabs, with
-constexpr size_t kTileVectors = 2;           // the vectors of one panel: 12 sums, 2 vectors of weights, activations
 constexpr size_t kHalves = 2;                // vectors that make a panel's 16 rows
 constexpr size_t kHalfBytes = 32;            // of a group's 64 bytes
 constexpr size_t kGroups = 8;                // groups of 4 neighbouring columns in a block of 32
@@ -46,6 +44,14 @@ using Sums16 = __m256i;
 #endif
 
 using Bytes = __m256i;
+
+// For the peak: registers of a tier's sums.
+template <class Sums>
+struct Register256 {
+  using Register = Sums;
+  static Sums fill(int32_t value) noexcept { return (Sums)_mm256_set1_epi32(value); }
+  static int32_t first(Sums v) noexcept { return _mm_cvtsi128_si32(_mm256_castsi256_si128((__m256i)v)); }
+};
 
 inline __m256i load_bytes(const uint8_t* from) noexcept {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));

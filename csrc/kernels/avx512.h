@@ -21,8 +21,6 @@ namespace belle {
 namespace {
 
 constexpr size_t kMaxTokens = 8;             // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
-constexpr size_t kSlabTokens = 4;            // of a tile of slabs, with
-constexpr size_t kTileVectors = 4;           // panels: 16 sums, 4 vectors of weights, activations
 constexpr size_t kGroups = 8;                // groups of 4 neighbouring columns in a block of 32
 constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
 

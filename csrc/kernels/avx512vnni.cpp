@@ -9,6 +9,15 @@
 #include "kernels/wide_matmul.h"
 
 #include "kernels/vector_table.h"
+namespace belle {
+namespace {
+
+constexpr size_t kSlabTokens = 4;   // of a tile of slabs, with
+constexpr size_t kTileVectors = 4;  // panels: 16 sums, 4 vectors of weights, activations
+
+}  // namespace
+}  // namespace belle
+
 #include "kernels/vnni_slab.h"
 
 namespace belle {

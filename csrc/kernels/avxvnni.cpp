@@ -6,6 +6,9 @@
 namespace belle {
 namespace {
 
+constexpr size_t kSlabTokens = 6;   // of a tile of slabs, with
+constexpr size_t kTileVectors = 2;  // the vectors of one panel: 12 sums, 2 vectors of weights, activations
+
 inline Sums32 load_sums(const int32_t* from) noexcept {
   return (Sums32)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
@@ -80,14 +83,9 @@ struct Q8_0Format : UnsignedCodes {
 };
 
 // For the peak
-struct Multiply {
-  using Register = Sums32;
+struct Multiply : Register256<Sums32> {
   static constexpr size_t kProducts = 32;
-  static Register fill(int32_t value) noexcept { return (Register)_mm256_set1_epi32(value); }
-  static int32_t first(Register v) noexcept { return _mm_cvtsi128_si32(_mm256_castsi256_si128((__m256i)v)); }
-  static Register step(Register sum, Register other) noexcept {
-    return add_products(sum, (__m256i)other, (__m256i)other);
-  }
+  static Sums32 step(Sums32 sum, Sums32 other) noexcept { return add_products(sum, (__m256i)other, (__m256i)other); }
 };
 
 constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avxvnni", &kSlab256Kernels);

@@ -5,10 +5,11 @@
 #include <cstring>
 #include <limits>
 
+#include "ops/linear_input.h"
+
 namespace belle {
 namespace {
 
-constexpr size_t kFewRows = 16;        // as many as the narrow kernels take
 constexpr size_t kItemsPerThread = 2;  // with fewer, some threads would wait long for the others
 
 // Rows [begin, end): consecutive positions of one sequence.
@@ -243,7 +244,7 @@ void attention(const OpsContext& context, const KvShape& kv, const AttentionShap
   const size_t n_items = shape.n_heads * ((rows.size() + kMaxQueries - 1) / kMaxQueries);
   const bool long_enough =
       std::any_of(rows.begin(), rows.end(), [](const KvRow& row) { return row.position >= kSplitPositions; });
-  if (n_items < kItemsPerThread * context.pool.size() && rows.size() <= kFewRows && long_enough) {
+  if (n_items < kItemsPerThread * context.pool.size() && rows.size() <= kNarrowTokens && long_enough) {
     attend_by_splits(context, all, out);
   } else {
     attend_by_heads(context, all, out);

@@ -197,3 +197,23 @@ def check_merged(tmp_path: Path) -> Callable[..., ConversionReport]:
         return report
 
     return check
+
+
+@pytest.fixture
+def untied_stories(test_data: Path, tmp_path: Path, edit_json: Callable[..., None]) -> Callable[..., Path]:
+    """untied_stories(head_factor=..., key=value, ...) -> the trained stories260K (grouped queries) whose head is a
+    tensor of its own, the embedding times the factor, and whose configuration has these keys."""
+    safetensors_torch = pytest.importorskip("safetensors.torch")
+
+    def make(*, head_factor: float = 1.0, **config: Any) -> Path:
+        folder = tmp_path / "stories"
+        source = test_data / "models" / "stories260K" / "hf"
+        shutil.copytree(source, folder, copy_function=shutil.copyfile)
+        folder.chmod(0o755)
+        state = safetensors_torch.load_file(folder / "model.safetensors")
+        state["lm_head.weight"] = state["model.embed_tokens.weight"] * head_factor
+        safetensors_torch.save_file(state, folder / "model.safetensors")
+        edit_json(folder / "config.json", tie_word_embeddings=False, **config)
+        return folder
+
+    return make

@@ -32,18 +32,9 @@ LLAMA_1 = {"rms_norm_eps": 1e-6, "max_position_embeddings": 2048}  # what these 
 
 
 @pytest.fixture
-def stories(test_data: Path, tmp_path: Path, edit_json: Callable[..., None]) -> Path:
-    """The trained stories260K as an older LLaMA: a head of its own, LLaMA 1's epsilon and context."""
-    from safetensors.torch import load_file, save_file
-
-    folder = tmp_path / "stories"
-    shutil.copytree(test_data / "models" / "stories260K" / "hf", folder, copy_function=shutil.copyfile)
-    folder.chmod(0o755)
-    state = load_file(folder / "model.safetensors")
-    state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()
-    save_file(state, folder / "model.safetensors")
-    edit_json(folder / "config.json", tie_word_embeddings=False, **LLAMA_1)
-    return folder
+def stories(untied_stories: Callable[..., Path]) -> Path:
+    """An older LLaMA: a head of its own, LLaMA 1's epsilon and context."""
+    return untied_stories(**LLAMA_1)
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,8 @@ import pytest
 from belle_edge._core import GgufFile
 from belle_edge.convert.architectures.bloom import qkv_row_order
 from belle_edge.verification import ContentReport, verify_contents
+
+from ..watched import run_watched
 
 Changed = Callable[..., Path]
 SourceOf = Callable[[str], Path]
@@ -168,32 +167,17 @@ def test_progress_reaches_the_end(source: SourceOf, converted: Any) -> None:
         assert last[1] == last[2] > 0
 
 
-# Verifies while a thread watches the process's anonymous memory; prints its highest growth in bytes.
-WATCHED = """
-import sys, threading
+VERIFICATION = """
+import json, sys
 from pathlib import Path
+from anonymous_memory import AnonymousPeak
 from belle_edge.verification import verify_contents
 import belle_edge.convert.reading, belle_edge.tokenizer, sentencepiece
 
-def anonymous_bytes():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-start = peak = anonymous_bytes()
-done = threading.Event()
-
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, anonymous_bytes())
-
-watcher = threading.Thread(target=watch)
-watcher.start()
-report = verify_contents(Path(sys.argv[2]), against=sys.argv[1], threads=2)
-done.set()
-watcher.join()
+with AnonymousPeak() as memory:
+    report = verify_contents(Path(sys.argv[2]), against=sys.argv[1], threads=2)
 assert report.ok, report.problems
-print(peak - start)
+print(json.dumps({"growth": memory.growth}))
 """
 
 
@@ -223,15 +207,9 @@ def test_memory_is_bounded(tmp_path: Path, source: SourceOf) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     write_zeros(folder / "model.safetensors", shapes)
     convert(folder, tmp_path / "out.gguf", type="q4_0", family="none")
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED, str(folder), str(tmp_path / "out.gguf")],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
-    )
+    result = run_watched(VERIFICATION, str(folder), str(tmp_path / "out.gguf"))
     (tmp_path / "out.gguf").unlink()  # pytest keeps its folders for a while
-    assert int(done.stdout) < 250e6
+    assert result["growth"] < 250e6
 
 
 def write_zeros(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
