@@ -92,24 +92,22 @@ template <class Format, size_t tokens>
 inline void add_block(const uint8_t* unit, size_t half, const PanelMatmul& m, size_t first_token, size_t block,
                       Vector (*sums)[kHalves]) noexcept {
   const size_t n_blocks = m.k / kBlockSize;
-  const size_t at = first_token * n_blocks + block;
+  const ActivationBlock* activations = m.blocks + first_token * n_blocks + block;
   const uint16_t* d_halves = reinterpret_cast<const uint16_t*>(unit + Format::kCodeBytes) + half * kLanes;  // then m
   __m256i codes[kGroups];
   Format::expand(unit + half * kHalfBytes, codes);
   const Vector d = load(d_halves, AllLanes{});
-  for (size_t t = 0; t < tokens; ++t) {
-    const float scale = m.q.scales[at + t * n_blocks];
-    const int32_t value_sum = m.q.sums[at + t * n_blocks];
-    const int8_t* values = m.q.values + at * kBlockSize + t * m.k;
-    __m256i even = Format::first_dots(value_sum), odd = _mm256_setzero_si256();  // two chains halve the latency
+  for (size_t t = 0; t < tokens; ++t, activations += n_blocks) {
+    const int8_t* values = activations->values;
+    __m256i even = Format::first_dots(activations->sum), odd = _mm256_setzero_si256();  // two chains halve the latency
     for (size_t g = 0; g < kGroups; g += 2) {
       even = Format::add_dots(even, codes[g], broadcast_group(values + 4 * g));
       odd = Format::add_dots(odd, codes[g + 1], broadcast_group(values + 4 * g + 4));
     }
     const Vector exact = _mm256_cvtepi32_ps(Format::exact_dots(Format::join(even, odd)));
-    sums[t][half] = multiply_add(exact, multiply(d, broadcast(scale)), sums[t][half]);
+    sums[t][half] = multiply_add(exact, multiply(d, broadcast(activations->scale)), sums[t][half]);
     if constexpr (Format::kHasMinimum) {
-      const Vector weighted = broadcast(scale * static_cast<float>(value_sum));
+      const Vector weighted = broadcast(activations->scale * static_cast<float>(activations->sum));
       sums[t][half] = multiply_add(load(d_halves + kPanelRows, AllLanes{}), weighted, sums[t][half]);
     }
   }

@@ -20,7 +20,8 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 8;             // tokens per tile: 8 sums, 8 vectors of codes, some temporaries
+constexpr size_t kMaxTokens = 16;            // tokens per tile: 16 sums, 8 vectors of codes, some temporaries
+constexpr size_t kMaxFloatTokens = 8;        // the same for float weights: sums of even and of odd columns
 constexpr size_t kGroups = 8;                // groups of 4 neighbouring columns in a block of 32
 constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
 
@@ -59,13 +60,13 @@ inline Sums32 add_products(Sums32 sums, __m512i unsigned_bytes, __m512i signed_b
 }
 
 // [16 rows] exact dots of a block with one token's 32 activations; two chains halve the latency.
-inline __m512i block_dots(const __m512i* codes, const int8_t* values, int32_t start) noexcept {
-  __m512i even = _mm512_set1_epi32(start), odd = _mm512_setzero_si512();
-  for (size_t g = 0; g < kGroups; g += 2) {
-    even = _mm512_dpbusd_epi32(even, codes[g], broadcast_group(values + 4 * g));
-    odd = _mm512_dpbusd_epi32(odd, codes[g + 1], broadcast_group(values + 4 * g + 4));
+inline Vector block_dots(const __m512i* codes, const int8_t* values, int32_t start) noexcept {
+  Sums32 even = (Sums32)_mm512_set1_epi32(start), odd = (Sums32)_mm512_setzero_si512();
+  BELLE_UNROLL for (size_t g = 0; g < kGroups; g += 2) {
+    even = add_products(even, codes[g], broadcast_group(values + 4 * g));
+    odd = add_products(odd, codes[g + 1], broadcast_group(values + 4 * g + 4));
   }
-  return _mm512_add_epi32(even, odd);
+  return _mm512_cvtepi32_ps(_mm512_add_epi32((__m512i)even, (__m512i)odd));
 }
 
 template <size_t tokens>
@@ -80,10 +81,8 @@ struct Quantized {
   template <size_t tokens>
   struct Tile {
     static void run(const TileArgs& args) noexcept {
-      const size_t k = args.matmul->k, n_blocks = k / kBlockSize;
-      const int8_t* values = args.matmul->q.values + args.first_token * k;            // [tokens, k]
-      const float* scales = args.matmul->q.scales + args.first_token * n_blocks;      // [tokens, n_blocks]
-      const int32_t* value_sums = args.matmul->q.sums + args.first_token * n_blocks;  // [tokens, n_blocks]
+      const size_t n_blocks = args.matmul->k / kBlockSize;
+      const ActivationBlock* activations = args.matmul->blocks + args.first_token * n_blocks;  // [tokens, n_blocks]
       Vector sums[tokens];
       for (size_t t = 0; t < tokens; ++t) sums[t] = zeros();
       for (size_t block = 0; block < n_blocks; ++block) {
@@ -93,13 +92,12 @@ struct Quantized {
         Format::expand(unit, codes);
         const uint16_t* halves = reinterpret_cast<const uint16_t*>(unit + Format::kCodeBytes);  // d, then m
         const Vector d = load(halves, AllLanes{});
-        for (size_t t = 0; t < tokens; ++t) {
-          const float scale = scales[t * n_blocks + block];
-          const int32_t value_sum = value_sums[t * n_blocks + block];
-          const __m512i dots = block_dots(codes, values + t * k + block * kBlockSize, -Format::kZeroCode * value_sum);
-          sums[t] = multiply_add(_mm512_cvtepi32_ps(dots), multiply(d, broadcast(scale)), sums[t]);
+        BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
+          const ActivationBlock& token = activations[t * n_blocks + block];
+          const Vector dots = block_dots(codes, token.values, -Format::kZeroCode * token.sum);
+          sums[t] = multiply_add(dots, multiply(d, broadcast(token.scale)), sums[t]);
           if constexpr (Format::kHasMinimum) {
-            const Vector weighted = broadcast(scale * static_cast<float>(value_sum));
+            const Vector weighted = broadcast(token.scale * static_cast<float>(token.sum));
             sums[t] = multiply_add(load(halves + kPanelRows, AllLanes{}), weighted, sums[t]);
           }
         }
@@ -169,7 +167,7 @@ struct Float {
 template <class Element>
 void float_matmul(const PanelMatmul& args) noexcept {
   const size_t panel_stride_bytes = args.k * kPanelRows * Element::kBytes;
-  run_matmul<Float<Element>::template Tile, kMaxTokens>(args, panel_stride_bytes, args.k * sizeof(float));
+  run_matmul<Float<Element>::template Tile, kMaxFloatTokens>(args, panel_stride_bytes, args.k * sizeof(float));
 }
 
 // ---- Activations

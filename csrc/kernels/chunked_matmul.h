@@ -62,10 +62,8 @@ inline Vector load_rows(const float* y, size_t n_rows, size_t half) noexcept {
 template <class Format, size_t tokens>
 inline void run_chunk(const ChunkPlace& place, const Chunk& chunk, size_t first_token) noexcept {
   const PanelMatmul& m = *place.matmul;
-  const size_t k = m.k, k_blocks = k / kBlockSize, at = first_token * k_blocks + place.first_block;
-  const int8_t* values = m.q.values + at * kBlockSize;  // [tokens, k]
-  const float* scales = m.q.scales + at;                // [tokens, k_blocks]
-  const int32_t* value_sums = m.q.sums + at;            // [tokens, k_blocks]
+  const size_t k_blocks = m.k / kBlockSize;
+  const ActivationBlock* activations = m.blocks + first_token * k_blocks + place.first_block;  // [tokens, k_blocks]
   float* y = m.y + first_token * m.y_stride + place.first_row;
   Vector sums[tokens][kHalves];
   for (size_t t = 0; t < tokens; ++t) {
@@ -76,11 +74,11 @@ inline void run_chunk(const ChunkPlace& place, const Chunk& chunk, size_t first_
   for (size_t b = 0; b < place.n_blocks; ++b) {
     __m256i dots[tokens][kHalves];
     for (size_t t = 0; t < tokens; ++t) {
-      dots[t][0] = dots[t][1] = Format::first_dots(value_sums[t * k_blocks + b]);
+      dots[t][0] = dots[t][1] = Format::first_dots(activations[t * k_blocks + b].sum);
     }
     for (size_t g = 0; g < kGroups; ++g) {
       for (size_t t = 0; t < tokens; ++t) {
-        const __m256i columns = broadcast_group(values + t * k + b * kBlockSize + 4 * g);
+        const __m256i columns = broadcast_group(activations[t * k_blocks + b].values + 4 * g);
         for (size_t half = 0; half < kHalves; ++half) {
           dots[t][half] = Format::add_dots(dots[t][half], chunk.codes[b][g][half], columns);
           settle(dots[t][half]);
@@ -88,12 +86,12 @@ inline void run_chunk(const ChunkPlace& place, const Chunk& chunk, size_t first_
       }
     }
     for (size_t t = 0; t < tokens; ++t) {
-      const float scale = scales[t * k_blocks + b];
+      const ActivationBlock& block = activations[t * k_blocks + b];
       for (size_t half = 0; half < kHalves; ++half) {
         const Vector exact = _mm256_cvtepi32_ps(Format::exact_dots(dots[t][half]));
-        sums[t][half] = multiply_add(exact, multiply(chunk.d[b][half], broadcast(scale)), sums[t][half]);
+        sums[t][half] = multiply_add(exact, multiply(chunk.d[b][half], broadcast(block.scale)), sums[t][half]);
         if constexpr (Format::kHasMinimum) {
-          const Vector weighted = broadcast(scale * static_cast<float>(value_sums[t * k_blocks + b]));
+          const Vector weighted = broadcast(block.scale * static_cast<float>(block.sum));
           sums[t][half] = multiply_add(chunk.m[b][half], weighted, sums[t][half]);
         }
       }

@@ -25,11 +25,11 @@ struct Quantizer {
   }
 };
 
-void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize, values += kBlockSize) {
+void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize) {
     const Quantizer quantizer(x, kBlockSize);
-    scales[b] = quantizer.scale;
-    sums[b] = quantize_block(x, broadcast(quantizer.inverse), quantizer.usable, values);
+    blocks[b].scale = quantizer.scale;
+    blocks[b].sum = quantize_block(x, broadcast(quantizer.inverse), quantizer.usable, blocks[b].values);
   }
 }
 

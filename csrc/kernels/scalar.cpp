@@ -128,16 +128,17 @@ void integer_dots(const uint8_t* unit, const int8_t* values, int32_t* dots) noex
 
 // acc[16] += the block's integer dots, scaled
 template <class Format>
-void add_block(const uint8_t* unit, const int8_t* values, float scale, int32_t sum, float* acc) noexcept {
-  const int32_t start = -Format::kZeroCode * sum;
+void add_block(const uint8_t* unit, const ActivationBlock& activations, float* acc) noexcept {
+  const float scale = activations.scale;
+  const int32_t start = -Format::kZeroCode * activations.sum;
   int32_t dots[kPanelRows];
   for (size_t r = 0; r < kPanelRows; ++r) dots[r] = start;
-  integer_dots<Format>(unit, values, dots);
+  integer_dots<Format>(unit, activations.values, dots);
   const uint8_t* d = unit + Format::kCodeBytes;
   for (size_t r = 0; r < kPanelRows; ++r) {
     acc[r] = multiply_add(static_cast<float>(dots[r]), load_half(d, r) * scale, acc[r]);
     if (Format::kHasMinimum) {
-      acc[r] = multiply_add(load_half(d + kPanelRows * 2, r), scale * static_cast<float>(sum), acc[r]);
+      acc[r] = multiply_add(load_half(d + kPanelRows * 2, r), scale * static_cast<float>(activations.sum), acc[r]);
     }
   }
 }
@@ -150,9 +151,7 @@ void quantized_matmul(const PanelMatmul& args) noexcept {
     for (size_t t = 0; t < args.n_tokens; ++t) {
       float acc[kPanelRows] = {};
       for (size_t block = 0; block < n_blocks; ++block) {
-        const size_t at = t * n_blocks + block;
-        add_block<Format>(panel + block * Format::kUnitBytes, args.q.values + at * kBlockSize, args.q.scales[at],
-                          args.q.sums[at], acc);
+        add_block<Format>(panel + block * Format::kUnitBytes, args.blocks[t * n_blocks + block], acc);
       }
       memcpy(args.y + t * args.y_stride + row, acc, smaller(kPanelRows, args.n_rows - row) * sizeof(float));
     }
@@ -170,32 +169,30 @@ inline int32_t round_to_even(float x) noexcept {
 }
 
 // A block with a value that is not finite gets the scale NaN, so that it shows in every product.
-void quantize_block(const float* x, int8_t* values, float* scale, int32_t* sum) noexcept {
+void quantize_block(const float* x, ActivationBlock& block) noexcept {
   uint32_t largest = 0;  // bits of non-negative floats order like the floats, NaN last
   for (size_t i = 0; i < kBlockSize; ++i) {
     const uint32_t magnitude = float_to_bits(x[i]) & 0x7fffffffu;
     if (magnitude > largest) largest = magnitude;
   }
   const float absmax = bits_to_float(largest);
-  *sum = 0;
+  block.sum = 0;
   if (largest >= kInfinityBits || absmax < kTinyAbsmax) {
-    *scale = largest >= kInfinityBits ? NAN : 0.0f;
-    memset(values, 0, kBlockSize);
+    block.scale = largest >= kInfinityBits ? NAN : 0.0f;
+    memset(block.values, 0, kBlockSize);
     return;
   }
-  *scale = absmax / 127.0f;
+  block.scale = absmax / 127.0f;
   const float inverse = 127.0f / absmax;
   for (size_t i = 0; i < kBlockSize; ++i) {
     const int32_t value = round_to_even(x[i] * inverse);  // at most 127: two roundings cannot reach 127.5
-    values[i] = static_cast<int8_t>(value);
-    *sum += value;
+    block.values[i] = static_cast<int8_t>(value);
+    block.sum += value;
   }
 }
 
-void quantize_activations(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b) {
-    quantize_block(x + b * kBlockSize, values + b * kBlockSize, scales + b, sums + b);
-  }
+void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b) quantize_block(x + b * kBlockSize, blocks[b]);
 }
 
 // ---- Attention --------------------------------------------------------------------------------------------------

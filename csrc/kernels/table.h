@@ -14,20 +14,21 @@
 
 namespace belle {
 
-/// Activations for the quantized weight types: int8 with one scale per block of 32 columns.
-struct QuantizedRows {
-  const int8_t* values;  // [n_tokens, k], |value| <= 127
-  const float* scales;   // [n_tokens, k / 32]
-  const int32_t* sums;   // [n_tokens, k / 32], sum of the block's values
+/// 32 neighbouring columns of one token's activations for the quantized weight types. All that a product needs of them
+/// lies together, so that a kernel for many tokens gets along with one pointer for each.
+struct ActivationBlock {
+  int8_t values[kBlockSize];  // |value| <= 127
+  float scale;
+  int32_t sum;  // of the values
 };
 
 /// y[t, r] = sum over k of x[t, k] * weight[r, k] for the rows of some consecutive panels.
 struct PanelMatmul {
-  const uint8_t* panels;  // layout in quant/panels.h; at least 32-byte aligned
-  size_t n_rows;          // rows to write; the last panel may hold fewer than 16 real ones
-  size_t k;               // columns; a multiple of 32 for the quantized types, any number for the float types
-  const float* x;         // [n_tokens, k], float types only
-  QuantizedRows q;        // quantized types only
+  const uint8_t* panels;          // layout in quant/panels.h; at least 32-byte aligned
+  size_t n_rows;                  // rows to write; the last panel may hold fewer than 16 real ones
+  size_t k;                       // columns; a multiple of 32 for the quantized types, any number for the float types
+  const float* x;                 // [n_tokens, k], float types only
+  const ActivationBlock* blocks;  // [n_tokens, k / 32], quantized types only
   size_t n_tokens;
   float* y;  // [n_tokens, y_stride]; y[0] belongs to row 0 of the first panel
   size_t y_stride;
@@ -60,8 +61,8 @@ struct AttentionPage {
 
 using PanelMatmulFn = void (*)(const PanelMatmul& args) noexcept;
 
-/// How activations meet quantized weights. kBlock32 is QuantizedRows, which every tier has; the others are for the many
-/// rows of prefill, on tiers whose instructions want coarser scales.
+/// How activations meet quantized weights. kBlock32 is ActivationBlock, which every tier has; the others are for the
+/// many rows of prefill, on tiers whose instructions want coarser scales.
 enum class ActivationForm : uint8_t {
   kBlock32,  // int8, a scale per token and block of 32 columns
   kSlab256,  // int8, a scale per token and slab of 256 columns; the weights requantized to a scale per row and slab
@@ -110,7 +111,7 @@ struct KernelTable {
   PanelMatmulFn matmul[kWeightTypeCount];  // indexed by WeightType
 
   /// n_blocks blocks of 32: scale = absmax / 127, value = round-to-nearest-even(x / scale) (0 for an all-zero block).
-  void (*quantize_activations)(const float* x, size_t n_blocks, int8_t* values, float* scales, int32_t* sums) noexcept;
+  void (*quantize_activations)(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept;
 
   /// Attention over one page of an f32 or f16 cache.
   void (*attend_page_f32)(const AttentionPage& page) noexcept;

@@ -75,11 +75,11 @@ void multiply_exactly(const OpsContext& context, const LinearInput& input, const
   context.kernels.matmul[static_cast<size_t>(WeightType::kF32)](args);
 }
 
-void multiply_in_blocks(const OpsContext& context, const QuantizedRows& q, const LinearInput& input,
+void multiply_in_blocks(const OpsContext& context, const ActivationBlock* blocks, const LinearInput& input,
                         const Matrix& weight, Sample& sample) {
   PanelMatmul args = narrow_arguments(sample, weight, input.n_tokens(), sample.outputs[0].data());
   args.panels = weight.panels + sample.first_panel * panel_bytes(weight.type, weight.n_cols);
-  args.q = q;
+  args.blocks = blocks;
   context.kernels.matmul[static_cast<size_t>(weight.type)](args);
 }
 
@@ -143,12 +143,12 @@ FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Ma
   static_assert(static_cast<size_t>(ActivationForm::kBlock32) == 0, "outputs[0] is block32's");
   const size_t n_tokens = input.n_tokens();
   std::vector<Sample> samples = choose_samples(weight, n_tokens);
-  const QuantizedRows q = input.quantized();
+  const ActivationBlock* blocks = input.blocks();
   context.pool.parallel_for(samples.size(), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       dequantize(weight, samples[i]);
       multiply_exactly(context, input, weight, samples[i]);
-      multiply_in_blocks(context, q, input, weight, samples[i]);
+      multiply_in_blocks(context, blocks, input, weight, samples[i]);
     }
   });
 

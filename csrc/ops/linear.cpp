@@ -49,7 +49,7 @@ void share_out(const OpsContext& context, Span<const LinearOutput> outputs, size
 void narrow_linear(const OpsContext& context, LinearInput& input, Span<const LinearOutput> outputs) {
   bool any_quantized = false;
   for (const LinearOutput& output : outputs) any_quantized = any_quantized || output.weight.quantized();
-  const QuantizedRows quantized = any_quantized ? input.quantized() : QuantizedRows{};
+  const ActivationBlock* blocks = any_quantized ? input.blocks() : nullptr;
   share_out(context, outputs, 1, [&](const LinearOutput& output, size_t first_panel, size_t end_panel) {
     const Matrix& weight = output.weight;
     const size_t first_row = first_panel * kPanelRows, end_row = std::min(end_panel * kPanelRows, weight.n_rows);
@@ -58,7 +58,7 @@ void narrow_linear(const OpsContext& context, LinearInput& input, Span<const Lin
     share.n_rows = end_row - first_row;
     share.k = weight.n_cols;
     share.x = input.floats();
-    share.q = quantized;
+    share.blocks = blocks;
     share.n_tokens = input.n_tokens();
     share.y = output.y + first_row;
     share.y_stride = weight.n_rows;

@@ -24,25 +24,18 @@ void ScratchPool::give_back(uint8_t* piece) noexcept {
   free_.push_back(piece);  // within the capacity that fit() made
 }
 
-QuantizedRows LinearInput::quantized() {
-  const size_t n_values = n_tokens_ * n_cols_;
-  const size_t n_blocks = n_values / kBlockSize;
+const ActivationBlock* LinearInput::blocks() {
+  const size_t n_blocks = n_tokens_ * n_cols_ / kBlockSize;
   bool& done = done_[static_cast<size_t>(ActivationForm::kBlock32)];
   if (!done) {
     const OperationTimer timer(context_.profile, Operation::kQuantize);
-    if (storage_.values.size() < n_values) {
-      storage_.values.resize(n_values);
-      storage_.scales.resize(n_blocks);
-      storage_.sums.resize(n_blocks);
-    }
+    if (storage_.blocks.size() < n_blocks) storage_.blocks.resize(n_blocks);
     context_.pool.parallel_for(n_blocks, [&](size_t begin, size_t end) {
-      context_.kernels.quantize_activations(x_ + begin * kBlockSize, end - begin,
-                                            storage_.values.data() + begin * kBlockSize, storage_.scales.data() + begin,
-                                            storage_.sums.data() + begin);
+      context_.kernels.quantize_activations(x_ + begin * kBlockSize, end - begin, storage_.blocks.data() + begin);
     });
     done = true;
   }
-  return {storage_.values.data(), storage_.scales.data(), storage_.sums.data()};
+  return storage_.blocks.data();
 }
 
 const uint8_t* LinearInput::packed(ActivationForm form) {

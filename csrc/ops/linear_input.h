@@ -10,7 +10,7 @@
 
 namespace belle {
 
-/// Up to this many tokens the kernels of QuantizedRows run, whose bits do not depend on the batch: decoding, small
+/// Up to this many tokens the kernels of ActivationBlock run, whose bits do not depend on the batch: decoding, small
 /// batches. More tokens may take a wide form.
 constexpr size_t kNarrowTokens = 16;
 
@@ -31,9 +31,7 @@ class ScratchPool {
 
 /// Room for the forms of activations; grows to the largest input and is then reused.
 struct QuantizedStorage {
-  std::vector<int8_t> values;
-  std::vector<float> scales;
-  std::vector<int32_t> sums;
+  std::vector<ActivationBlock> blocks;
   Buffer packed[kActivationFormCount];  // the wide forms
   ScratchPool scratch;
 };
@@ -48,7 +46,7 @@ class LinearInput {
   const float* floats() const noexcept { return x_; }
   size_t n_tokens() const noexcept { return n_tokens_; }
   size_t n_cols() const noexcept { return n_cols_; }
-  QuantizedRows quantized();
+  const ActivationBlock* blocks();  // [n_tokens, n_cols / 32]
   /// A form that context.kernels.wide has. n_cols must be a multiple of 32.
   const uint8_t* packed(ActivationForm form);
   /// Pieces for every thread, large enough for the kernels of this form.

@@ -9,17 +9,12 @@
 namespace belle_test {
 namespace {
 
+using belle::ActivationBlock;
 using belle::KernelTable;
 
-struct Block {
-  int8_t values[32];
-  float scale;
-  int32_t sum;
-};
-
 // The contract step by step in float; the vector tiers must give these bits.
-Block reference_block(const float* x) {
-  Block block{};
+ActivationBlock reference_block(const float* x) {
+  ActivationBlock block{};
   float absmax = 0.0f;
   bool finite = true;
   for (size_t i = 0; i < 32; ++i) {
@@ -41,21 +36,19 @@ Block reference_block(const float* x) {
 void check_blocks(const KernelTable& table, const std::vector<float>& input, const char* what, Checks& checks) {
   const size_t n_blocks = input.size() / 32;
   const Guarded<float> x(input);
-  Guarded<int8_t> values(input.size());
-  Guarded<float> scales(n_blocks);
-  Guarded<int32_t> sums(n_blocks);
-  table.quantize_activations(x.data(), n_blocks, values.data(), scales.data(), sums.data());
+  Guarded<ActivationBlock> blocks(n_blocks);
+  table.quantize_activations(x.data(), n_blocks, blocks.data());
   for (size_t b = 0; b < n_blocks; ++b) {
-    const Block expected = reference_block(x.data() + b * 32);
-    const bool same_scale = std::isnan(expected.scale) ? std::isnan(scales[b]) : scales[b] == expected.scale;
+    const ActivationBlock expected = reference_block(x.data() + b * 32), &block = blocks[b];
+    const bool same_scale = std::isnan(expected.scale) ? std::isnan(block.scale) : block.scale == expected.scale;
     checks.that(same_scale, "quantize_activations %s block %zu: scale %g, expected %g", what, b,
-                static_cast<double>(scales[b]), static_cast<double>(expected.scale));
-    checks.that(std::memcmp(values.data() + b * 32, expected.values, 32) == 0 && sums[b] == expected.sum,
+                static_cast<double>(block.scale), static_cast<double>(expected.scale));
+    checks.that(std::memcmp(block.values, expected.values, 32) == 0 && block.sum == expected.sum,
                 "quantize_activations %s block %zu: values or sum", what, b);
     bool close = true;
-    for (size_t i = 0; i < 32 && scales[b] > 0.0f; ++i) {
-      const double step = scales[b];
-      close = close && near(values[b * 32 + i] * step, x[b * 32 + i], 0.50001 * step) && values[b * 32 + i] >= -127;
+    for (size_t i = 0; i < 32 && block.scale > 0.0f; ++i) {
+      const double step = block.scale;
+      close = close && near(block.values[i] * step, x[b * 32 + i], 0.50001 * step) && block.values[i] >= -127;
     }
     checks.that(close, "quantize_activations %s block %zu: further than half a step", what, b);
   }

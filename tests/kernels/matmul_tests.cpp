@@ -7,6 +7,7 @@
 namespace belle_test {
 namespace {
 
+using belle::ActivationBlock;
 using belle::KernelTable;
 using belle::kPanelRows;
 using belle::PanelMatmul;
@@ -16,47 +17,34 @@ constexpr float kUntouched = -12345.0f;
 
 /// The activations of both kinds of weights; quantized ones are made here, not by the kernel under test.
 struct Activations {
-  Guarded<float> x;        // [n_tokens, k]
-  Guarded<int8_t> values;  // [n_tokens, k]
-  Guarded<float> scales;   // [n_tokens, k / 32]
-  Guarded<int32_t> sums;   // [n_tokens, k / 32]
+  Guarded<float> x;                 // [n_tokens, k]
+  Guarded<ActivationBlock> blocks;  // [n_tokens, k / 32]
 
   Activations(size_t n_tokens, size_t k, Random& random)
-      : x(random.floats(n_tokens * k, -3.0f, 3.0f)),
-        values(n_tokens * k),
-        scales(n_tokens * (k / 32)),
-        sums(n_tokens * (k / 32)) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      const int extreme = random.below(2) != 0 ? 127 : -127;
-      values[i] = static_cast<int8_t>(random.below(4) == 0 ? extreme : static_cast<int>(random.below(255)) - 127);
-    }
+      : x(random.floats(n_tokens * k, -3.0f, 3.0f)), blocks(n_tokens * (k / 32)) {
     constexpr float kRare[] = {0.0f, 1e-30f, 1e20f};
-    for (size_t i = 0; i < scales.size(); ++i) {
-      scales[i] = random.below(12) == 0 ? kRare[random.below(3)] : random.uniform(0.0f, 0.1f);
+    for (size_t b = 0; b < blocks.size(); ++b) {
+      for (int8_t& value : blocks[b].values) {
+        const int extreme = random.below(2) != 0 ? 127 : -127;
+        value = static_cast<int8_t>(random.below(4) == 0 ? extreme : static_cast<int>(random.below(255)) - 127);
+      }
+      blocks[b].scale = random.below(12) == 0 ? kRare[random.below(3)] : random.uniform(0.0f, 0.1f);
     }
     set_sums();
   }
 
   void set_sums() {
-    for (size_t b = 0; b < sums.size(); ++b) {
-      sums[b] = 0;
-      for (size_t i = 0; i < 32; ++i) sums[b] += values[b * 32 + i];
+    for (size_t b = 0; b < blocks.size(); ++b) {
+      blocks[b].sum = 0;
+      for (const int8_t value : blocks[b].values) blocks[b].sum += value;
     }
   }
 };
 
 PanelMatmul arguments(const uint8_t* panels, size_t n_rows, size_t k, const Activations& a, size_t first_token,
                       size_t n_tokens, float* y, size_t y_stride) {
-  const size_t n_blocks = k / 32;
-  return {panels,
-          n_rows,
-          k,
-          a.x.data() + first_token * k,
-          {a.values.data() + first_token * k, a.scales.data() + first_token * n_blocks,
-           a.sums.data() + first_token * n_blocks},
-          n_tokens,
-          y,
-          y_stride};
+  return {panels,   n_rows, k,       a.x.data() + first_token * k, a.blocks.data() + first_token * (k / 32),
+          n_tokens, y,      y_stride};
 }
 
 struct Expected {
@@ -68,12 +56,13 @@ Expected quantized_dot(const GgufMatrix& matrix, size_t row, const Activations& 
   const size_t n_blocks = matrix.k / 32;
   Expected expected;
   for (size_t block = 0; block < n_blocks; ++block) {
-    const size_t at = row * n_blocks + block, a_at = token * n_blocks + block;
+    const size_t at = row * n_blocks + block;
+    const ActivationBlock& activations = a.blocks[token * n_blocks + block];
     long long dot = 0;
-    for (size_t i = 0; i < 32; ++i) dot += static_cast<long long>(matrix.codes[at * 32 + i]) * a.values[a_at * 32 + i];
-    const double scale = a.scales[a_at];
+    for (size_t i = 0; i < 32; ++i) dot += static_cast<long long>(matrix.codes[at * 32 + i]) * activations.values[i];
+    const double scale = activations.scale;
     const double product = static_cast<double>(dot) * matrix.d[at] * scale;
-    const double minimum = matrix.m[at] * scale * a.sums[a_at];
+    const double minimum = matrix.m[at] * scale * activations.sum;
     expected.value += product + minimum;
     expected.size += std::fabs(product) + std::fabs(minimum);
   }
@@ -154,10 +143,10 @@ void every_code(const KernelTable& table, WeightType type, int code, Checks& che
   Random random(1);
   Activations a(kTokens, 32, random);
   for (size_t t = 0; t < kTokens; ++t) {
-    a.scales[t] = 1.0f;
+    a.blocks[t].scale = 1.0f;
     for (size_t i = 0; i < 32; ++i) {
       const int extremes[] = {127, -127, i % 2 == 0 ? 127 : -127, i < 16 ? 127 : -127};
-      a.values[t * 32 + i] = static_cast<int8_t>(t < 32 ? (i == t ? (t % 2 == 0 ? 127 : -1) : 0) : extremes[t - 32]);
+      a.blocks[t].values[i] = static_cast<int8_t>(t < 32 ? (i == t ? (t % 2 == 0 ? 127 : -1) : 0) : extremes[t - 32]);
     }
   }
   a.set_sums();
@@ -181,7 +170,7 @@ void not_a_number(const KernelTable& table, WeightType type, Checks& checks) {
   const Guarded<uint8_t> image(packed(matrix));
   Activations a(n_tokens, k, random);
   a.x[bad * k + 3] = std::nanf("");
-  a.scales[bad * (k / 32)] = std::nanf("");
+  a.blocks[bad * (k / 32)].scale = std::nanf("");
   Guarded<float> y(n_tokens * n_rows);
   table.matmul[static_cast<size_t>(type)](arguments(image.data(), n_rows, k, a, 0, n_tokens, y.data(), n_rows));
   bool right = true;
