@@ -80,6 +80,9 @@ inline Vector keep_or(Vector v, FirstLanes lanes, float rest) noexcept {
 }
 /// b where a is NaN
 inline Vector larger(Vector a, Vector b) noexcept { return _mm256_max_ps(a, b); }
+inline bool any_above(Vector v, float limit) noexcept {
+  return _mm256_movemask_ps(_mm256_cmp_ps(v, broadcast(limit), _CMP_GT_OQ)) != 0;
+}
 inline float largest_lane(Vector v) noexcept {
   __m128 largest = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   largest = _mm_max_ps(largest, _mm_movehl_ps(largest, largest));

@@ -75,6 +75,9 @@ inline Vector keep_or(Vector v, FirstLanes lanes, float rest) noexcept {
 }
 /// b where a is NaN
 inline Vector larger(Vector a, Vector b) noexcept { return _mm512_max_ps(a, b); }
+inline bool any_above(Vector v, float limit) noexcept {
+  return _mm512_cmp_ps_mask(v, broadcast(limit), _CMP_GT_OQ) != 0;
+}
 inline float largest_lane(Vector v) noexcept { return _mm512_reduce_max_ps(v); }
 
 /// x limited to [low, high]; NaN stays, because min and max return their second operand for it.

@@ -44,10 +44,11 @@ constexpr size_t kMaxQueries = 32;  // per call of attend_page
 struct AttentionPage {
   const float* q;  // [n_queries, head_dim], rows q_stride apart
   size_t q_stride;
-  size_t n_queries;    // 1 .. kMaxQueries
-  const void* keys;    // [head_dim, kPageTokens], the positions side by side; all readable
-  const void* values;  // [n_positions, head_dim]
-  size_t n_positions;  // that the first query sees: 1 .. kPageTokens
+  size_t n_queries;       // 1 .. kMaxQueries
+  const void* keys;       // [head_dim, kPageTokens], the positions side by side; all readable
+  const void* values;     // [n_positions, head_dim]
+  const void* next_keys;  // of the page that comes next, which are asked for meanwhile; null if none does
+  size_t n_positions;     // that the first query sees: 1 .. kPageTokens
   size_t more;  // that each query sees beyond the one before it: 1 where their own positions lie in the page, or 0
   size_t head_dim;
   float scale;

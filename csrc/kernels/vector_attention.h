@@ -5,6 +5,7 @@
 // A query's result is the same, bit for bit, in every tile: its sums run over the same elements in the same order.
 #pragma once
 
+#include "kernels/compiler.h"
 #include "kernels/table.h"
 #include "kernels/vector_rows.h"
 
@@ -14,11 +15,20 @@ namespace {
 constexpr size_t kScoreVectors = 2;  // of positions, in a tile of several queries
 constexpr size_t kPageVectors = kPageTokens / kLanes;
 
+// Asks for some bytes of what is needed next. Pages lie far apart, so no processor does that by itself.
+template <size_t bytes>
+inline void prefetch_bytes(uintptr_t from) noexcept {  // no pointer: may pass the buffer's end
+  for (size_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T0);
+}
+
 // Scores of some queries and vectors * kLanes positions: q . key, element by element. Slots past the page's last
 // position may hold anything: their scores are never read.
 template <size_t queries, size_t vectors, class Element>
 inline void score_tile(const AttentionPage& page, size_t first_query, size_t first,
                        float (*scores)[kPageTokens]) noexcept {
+  constexpr size_t kRowBytes = kPageTokens * sizeof(Element);
+  const uintptr_t values = reinterpret_cast<uintptr_t>(page.values);
+  const bool ahead = first_query == 0 && first == 0;
   const float* q = page.q + first_query * page.q_stride;
   const Element* keys = static_cast<const Element*>(page.keys) + first;
   Vector sums[queries][vectors];
@@ -26,6 +36,7 @@ inline void score_tile(const AttentionPage& page, size_t first_query, size_t fir
     for (size_t v = 0; v < vectors; ++v) sums[i][v] = zeros();
   }
   for (size_t d = 0; d < page.head_dim; ++d, keys += kPageTokens) {
+    if (ahead) prefetch_bytes<kRowBytes>(values + d * kRowBytes);
     Vector key[vectors];
     for (size_t v = 0; v < vectors; ++v) key[v] = load(keys + v * kLanes, AllLanes{});
     for (size_t i = 0; i < queries; ++i) {
@@ -42,20 +53,28 @@ inline size_t positions_of(const AttentionPage& page, size_t query) noexcept {
   return page.n_positions + query * page.more;
 }
 
-// Scale and bias, then the step of the online softmax: the scores become exp(score - running maximum).
+// v for the positions of its lanes below n, `rest` for the others.
+inline Vector below(size_t n, Vector v, size_t first, float rest) noexcept {
+  if (n >= first + kLanes) return v;
+  return n > first ? keep_or(v, FirstLanes{n - first}, rest) : broadcast(rest);
+}
+
+// Scale and bias, then the step of the online softmax: the scores become exp(score - running maximum), 0 for positions
+// that the query does not see. A page's scores stay in registers from the first load to the last store.
 inline void softmax_step(const AttentionPage& page, size_t query, float* scores) noexcept {
   const size_t n_positions = positions_of(page, query);
   const Vector scale = broadcast(page.scale), slope = broadcast(page.slope);
   const Vector distance = add(broadcast(page.first_distance - static_cast<float>(query)), lane_numbers());
-  Vector highest = broadcast(-INFINITY);
-  for_each_vector(n_positions, [&](size_t i, auto lanes) noexcept {
-    const Vector away = add(distance, broadcast(static_cast<float>(i)));
-    const Vector biased = add(multiply(load(scores + i, lanes), scale), multiply(slope, away));
-    store(scores + i, biased, lanes);
-    highest = larger(keep_or(biased, lanes, -INFINITY), highest);
-  });
-  const float page_max = largest_lane(highest);
-  if (page_max > page.running_max[query]) {
+  Vector biased[kPageVectors], highest = broadcast(-INFINITY);
+  BELLE_UNROLL for (size_t v = 0; v < kPageVectors; ++v) {
+    const Vector away = add(distance, broadcast(static_cast<float>(v * kLanes)));
+    const Vector scaled = multiply(load(scores + v * kLanes, AllLanes{}), scale);
+    biased[v] = multiply_add(slope, away, scaled);
+    if (n_positions < kPageTokens) biased[v] = below(n_positions, biased[v], v * kLanes, -INFINITY);
+    highest = larger(biased[v], highest);
+  }
+  if (any_above(highest, page.running_max[query])) {
+    const float page_max = largest_lane(highest);
     const float correction = expf(page.running_max[query] - page_max);  // exp(-inf) = 0 on the first page
     page.denominators[query] *= correction;
     float* out = page.out + query * page.out_stride;
@@ -64,7 +83,15 @@ inline void softmax_step(const AttentionPage& page, size_t query, float* scores)
     });
     page.running_max[query] = page_max;
   }
-  page.denominators[query] += exp_and_sum(scores, n_positions, page.running_max[query]);
+  const Vector maximum = broadcast(page.running_max[query]);
+  BELLE_UNROLL for (size_t v = 0; v < kPageVectors; ++v) {
+    biased[v] = exponential(subtract(biased[v], maximum));
+    store(scores + v * kLanes, biased[v], AllLanes{});
+  }
+  for (size_t n = kPageVectors; n > 1; n /= 2) {
+    for (size_t v = 0; v < n / 2; ++v) biased[v] = add(biased[v], biased[v + n / 2]);
+  }
+  page.denominators[query] += sum_lanes(biased[0]);
 }
 
 // Positions [begin, end) of a page.
@@ -81,8 +108,13 @@ inline void value_tile(const AttentionPage& page, size_t first_query, Positions 
   for (size_t i = 0; i < queries; ++i) {
     for (size_t v = 0; v < vectors; ++v) sums[i][v] = load(out + i * page.out_stride + v * kLanes, lanes);
   }
-  const Element* values = static_cast<const Element*>(page.values) + positions.begin * page.head_dim + d;
+  const size_t first = positions.begin * page.head_dim + d;
+  const Element* values = static_cast<const Element*>(page.values) + first;
+  uintptr_t next = reinterpret_cast<uintptr_t>(page.next_keys) + first * sizeof(Element);
+  const bool ahead = first_query == 0 && page.next_keys != nullptr;
   for (size_t p = positions.begin; p < positions.end; ++p, values += page.head_dim) {
+    if (ahead) prefetch_bytes<vectors * kLanes * sizeof(Element)>(next);
+    next += page.head_dim * sizeof(Element);
     Vector value[vectors];
     for (size_t v = 0; v < vectors; ++v) value[v] = load(values + v * kLanes, lanes);
     for (size_t i = 0; i < queries; ++i) {

@@ -66,7 +66,10 @@ size_t attend_split(const LayerAttention& all, size_t head, RowBlock block, size
     std::fill_n(partial.out + i * partial.stride, kv.head_dim, 0.0f);
   }
   for (size_t first = split_begin; first < split_end && first <= last_position; first += kPageTokens) {
-    const uint8_t* page = all.rows[block.begin].pages[first / kPageTokens];
+    uint8_t* const* pages = all.rows[block.begin].pages + first / kPageTokens;
+    const uint8_t* page = pages[0];
+    const uint8_t* next_keys =
+        first + kPageTokens > last_position ? nullptr : pages[1] + kv.keys_offset(all.layer, kv_head);
     // Query i sits at first_position + i and sees that many positions and its own.
     const auto visit = [&](size_t begin, size_t end, size_t n_positions, size_t more) {
       if (begin == end) return;
@@ -74,8 +77,8 @@ size_t attend_split(const LayerAttention& all, size_t head, RowBlock block, size
       const Partial seen = partial.from(begin);
       const float* q = all.queries.base + (block.begin + begin) * all.queries.row_stride + head * kv.head_dim;
       attend_page({q, all.queries.row_stride, end - begin, page + kv.keys_offset(all.layer, kv_head),
-                   page + kv.values_offset(all.layer, kv_head), n_positions, more, kv.head_dim, all.shape.scale, slope,
-                   distance, seen.out, seen.stride, seen.running_max, seen.denominators});
+                   page + kv.values_offset(all.layer, kv_head), next_keys, n_positions, more, kv.head_dim,
+                   all.shape.scale, slope, distance, seen.out, seen.stride, seen.running_max, seen.denominators});
     };
     const auto query_at = [&](size_t position) {  // the first query at this position or behind it
       return std::min(n_queries, position > first_position ? position - first_position : 0);

@@ -87,10 +87,11 @@ struct Attention {
         if (i % kPageTokens >= n_positions) page_keys[i] = Cache::store(std::numeric_limits<float>::quiet_NaN());
       }
       const Guarded<typename Cache::Element> page_values({first_value, first_value + n_values});
+      const void* next_keys = last(page) ? nullptr : page_keys.data();  // to be asked for, never to be read
       Cache::attend(
-          table, {q.data() + begin * stride, stride, n, page_keys.data(), page_values.data(), positions_of(page, begin),
-                  last(page) ? shape.more : 0, shape.head_dim, scale, shape.slope, distance(page, begin),
-                  out.data() + begin * stride, stride, running_max.data(), denominators.data()});
+          table, {q.data() + begin * stride, stride, n, page_keys.data(), page_values.data(), next_keys,
+                  positions_of(page, begin), last(page) ? shape.more : 0, shape.head_dim, scale, shape.slope,
+                  distance(page, begin), out.data() + begin * stride, stride, running_max.data(), denominators.data()});
     }
     for (size_t i = 0; i < n; ++i) sums[begin + i] = denominators[i];
   }
