@@ -1,5 +1,5 @@
-// All that the AMX tier is made of, for amx.cpp and its emulated twin: the wide kernels on tiles, and for everything
-// else the AVX-512 VNNI code.
+// All that the AMX tier is made of, for amx.cpp and its emulated twin: the wide kernels and attention of prompts on
+// tiles, and for everything else the AVX-512 VNNI code.
 #pragma once
 
 #include "kernels/avx512.h"
@@ -12,6 +12,8 @@
 #include "kernels/amx_pack.h"
 
 #include "kernels/amx_expand.h"
+
+#include "kernels/amx_attention.h"
 
 #include "kernels/wide_matmul.h"
 
@@ -37,6 +39,7 @@ uint64_t tile_peak(size_t n_rounds, int32_t* sink) noexcept {
 constexpr KernelTable amx_table(const char* name) noexcept {
   KernelTable table = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>(name, &kSlab256Kernels, &kBf16Kernels);
   table.integer_peak = tile_peak;
+  table.wide_attention = &kWideAttention;
   return table;
 }
 

@@ -1,5 +1,6 @@
 // The AMX tile registers as the wide kernels use them: four tiles of sums, two of activations, two of weights, each 16
-// rows of 64 bytes. A file that defines BELLE_EMULATED_TILES gets software in place of the instructions.
+// rows of 64 bytes. In attention queries and probabilities are the activations, keys and values the weights. A file
+// that defines BELLE_EMULATED_TILES gets software in place of the instructions.
 //
 // Everything stays inside the including file's anonymous namespace.
 #pragma once
@@ -113,6 +114,22 @@ inline void multiply_step(const uint8_t* activations, size_t activation_stride, 
     Dot::template run<1, 0>();
     if constexpr (row_tiles == 2) Dot::template run<1, 1>();
   }
+}
+
+/// One tile, or two that lie `stride` bytes apart, into the registers from `first` on.
+template <int first, int tiles>
+inline void load_tiles(const uint8_t* from, size_t stride) noexcept {
+  tile_load<first>(from, kTileRowBytes);
+  if constexpr (tiles == 2) tile_load<first + 1>(from + stride, kTileRowBytes);
+}
+
+/// Adds the products of the tiles that are loaded.
+template <class Dot, int token_tiles, int row_tiles>
+inline void multiply_loaded() noexcept {
+  Dot::template run<0, 0>();
+  if constexpr (row_tiles == 2) Dot::template run<0, 1>();
+  if constexpr (token_tiles == 2) Dot::template run<1, 0>();
+  if constexpr (token_tiles == 2 && row_tiles == 2) Dot::template run<1, 1>();
 }
 
 }  // namespace

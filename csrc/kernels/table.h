@@ -3,7 +3,7 @@
 // Kernels are noexcept, check nothing and allocate nothing; ops/ checks shapes and splits work over threads.
 // Invariance contract: the result for one activation row depends on that row and the weights alone, bit for bit,
 // whatever n_tokens, n_panels or the other rows are. It holds for each matmul and each wide matmul by itself; the two
-// differ by the rounding of their activations.
+// differ by the rounding of their activations. Likewise for attention by pages and wide attention.
 #pragma once
 
 #include <cstddef>
@@ -106,6 +106,33 @@ struct WideKernels {
   size_t scratch_bytes;
 };
 
+constexpr size_t kMaxWideQueries = 128;  // per call of WideAttentionKernel::attend
+
+/// Some queries of one head and sequence, at consecutive positions, over all positions of a float16 cache that they
+/// see: query i sits at first_position + i and sees the positions up to its own. As AttentionPage, page by page, but
+/// the output is already divided. What lies in slots that no query sees may be anything. A value that is not finite
+/// gives NaN in the queries that see it. A query's bits do not depend on the other queries of the call.
+struct WideAttention {
+  const float* q;  // [n_queries, head_dim], rows q_stride apart
+  size_t q_stride;
+  size_t n_queries;  // 1 .. kMaxWideQueries
+  size_t first_position;
+  const uint8_t* const* pages;        // of the sequence; kPageTokens positions each
+  size_t keys_offset, values_offset;  // bytes: in a page, keys [head_dim, kPageTokens], values [kPageTokens, head_dim]
+  size_t head_dim;                    // 1 .. WideAttentionKernel::max_head_dim
+  float scale;
+  float slope;  // ALiBi's; 0 without
+  float* out;   // [n_queries, head_dim], rows out_stride apart
+  size_t out_stride;
+  uint8_t* scratch;  // scratch_bytes(head_dim) of this thread's own; 64-byte aligned
+};
+
+struct WideAttentionKernel {
+  size_t max_head_dim;
+  size_t (*scratch_bytes)(size_t head_dim) noexcept;
+  void (*attend)(const WideAttention& args) noexcept;
+};
+
 struct KernelTable {
   const char* name;
 
@@ -147,6 +174,8 @@ struct KernelTable {
 
   /// By ActivationForm, the fastest first; null where the tier has none, as for kBlock32.
   const WideKernels* wide[kActivationFormCount] = {};
+  /// Attention of prompts over a float16 cache; null where attend_page_f16 does it.
+  const WideAttentionKernel* wide_attention = nullptr;
 };
 
 }  // namespace belle

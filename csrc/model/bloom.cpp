@@ -131,7 +131,7 @@ class Bloom final : public Decoder {
     const HeadRows values{buffers_.qkv.data() + 2 * hidden, 3 * hidden};
     const AttentionShape shape{config_.n_heads, 1.0f / std::sqrt(static_cast<float>(config_.head_dim)), slopes_.data()};
     store_kv(context_, kv, layer_index, rows, keys, values);
-    attention(context_, kv, shape, layer_index, rows, queries, buffers_.attended.data());
+    attention(context_, kv, shape, layer_index, rows, queries, buffers_.quantized.scratch, buffers_.attended.data());
     add_projection(layer.attention_output, buffers_.attended.data(), n_rows);
   }
 

@@ -6,26 +6,10 @@
 #include <limits>
 
 #include "ops/linear_input.h"
+#include "ops/wide_attention.h"
 
 namespace belle {
 namespace {
-
-constexpr size_t kItemsPerThread = 2;  // with fewer, some threads would wait long for the others
-
-// Rows [begin, end): consecutive positions of one sequence.
-struct RowBlock {
-  size_t begin;
-  size_t end;
-};
-
-RowBlock block_at(Span<const KvRow> rows, size_t begin, size_t end) noexcept {
-  RowBlock block{begin, begin + 1};
-  while (block.end < end && rows[block.end].pages == rows[begin].pages &&
-         rows[block.end].position == rows[begin].position + (block.end - begin)) {
-    ++block.end;
-  }
-  return block;
-}
 
 // What the online softmax knows of some queries: sums over the positions seen so far.
 struct Partial {
@@ -39,24 +23,13 @@ struct Partial {
   }
 };
 
-// What all of one layer's attention shares.
-struct LayerAttention {
-  const KernelTable& kernels;
-  const KvShape& kv;
-  const AttentionShape& shape;
-  size_t layer;
-  Span<const KvRow> rows;
-  HeadRows queries;
-};
-
 size_t n_splits(size_t position) noexcept { return position / kSplitPositions + 1; }
 
 // One head of a block of queries over the pages of one split. Returns the first query that sees any of its positions.
 size_t attend_split(const LayerAttention& all, size_t head, RowBlock block, size_t split, Partial partial) noexcept {
   const KvShape& kv = all.kv;
   const auto attend_page = kv.type == KvType::kF32 ? all.kernels.attend_page_f32 : all.kernels.attend_page_f16;
-  const size_t kv_head = head / (all.shape.n_heads / kv.n_kv_heads), n_queries = block.end - block.begin;
-  const float slope = all.shape.slopes == nullptr ? 0.0f : all.shape.slopes[head];
+  const size_t kv_head = all.kv_head(head), n_queries = block.end - block.begin;
   const size_t first_position = all.rows[block.begin].position, last_position = all.rows[block.end - 1].position;
   const size_t split_begin = split * kSplitPositions, split_end = split_begin + kSplitPositions;
   const size_t first_query = split_begin > first_position ? split_begin - first_position : 0;
@@ -75,10 +48,10 @@ size_t attend_split(const LayerAttention& all, size_t head, RowBlock block, size
       if (begin == end) return;
       const float distance = static_cast<float>(first) - static_cast<float>(first_position + begin);
       const Partial seen = partial.from(begin);
-      const float* q = all.queries.base + (block.begin + begin) * all.queries.row_stride + head * kv.head_dim;
-      attend_page({q, all.queries.row_stride, end - begin, page + kv.keys_offset(all.layer, kv_head),
-                   page + kv.values_offset(all.layer, kv_head), next_keys, n_positions, more, kv.head_dim,
-                   all.shape.scale, slope, distance, seen.out, seen.stride, seen.running_max, seen.denominators});
+      attend_page({all.q(block.begin + begin, head), all.queries.row_stride, end - begin,
+                   page + kv.keys_offset(all.layer, kv_head), page + kv.values_offset(all.layer, kv_head), next_keys,
+                   n_positions, more, kv.head_dim, all.shape.scale, all.slope(head), distance, seen.out, seen.stride,
+                   seen.running_max, seen.denominators});
     };
     const auto query_at = [&](size_t position) {  // the first query at this position or behind it
       return std::min(n_queries, position > first_position ? position - first_position : 0);
@@ -241,9 +214,10 @@ void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* 
 }
 
 void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,
-               Span<const KvRow> rows, HeadRows queries, float* out) {
+               Span<const KvRow> rows, HeadRows queries, ScratchPool& scratch, float* out) {
   const OperationTimer timer(context.profile, Operation::kAttention);
   const LayerAttention all{context.kernels, kv, shape, layer, rows, queries};
+  if (takes_wide_attention(context, kv, rows.size())) return wide_attention(context, all, scratch, out);
   const size_t n_items = shape.n_heads * ((rows.size() + kMaxQueries - 1) / kMaxQueries);
   const bool long_enough =
       std::any_of(rows.begin(), rows.end(), [](const KvRow& row) { return row.position >= kSplitPositions; });

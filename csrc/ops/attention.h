@@ -7,6 +7,7 @@
 
 #include "core/span.h"
 #include "ops/context.h"
+#include "ops/scratch_pool.h"
 
 namespace belle {
 
@@ -67,8 +68,9 @@ void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* 
 
 /// out [n_rows, n_heads, head_dim]: each row attends to positions 0..its own of its sequence.
 /// With ALiBi, slope * (key position - query position) is added to each score (Press et al. 2022, section 3).
+/// scratch: for prompts on tiers that have a kernel of their own for them (ops/wide_attention.h).
 void attention(const OpsContext& context, const KvShape& kv, const AttentionShape& shape, size_t layer,
-               Span<const KvRow> rows, HeadRows queries, float* out);
+               Span<const KvRow> rows, HeadRows queries, ScratchPool& scratch, float* out);
 
 /// ALiBi slopes for any head count: the geometric sequence of the next lower power of two,
 /// then every other term of the next higher one (Press et al. 2022; BLOOM's reference code).

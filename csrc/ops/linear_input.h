@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
 #include "core/memory.h"
 #include "ops/context.h"
+#include "ops/scratch_pool.h"
 
 namespace belle {
 
@@ -14,26 +14,11 @@ namespace belle {
 /// batches. More tokens may take a wide form.
 constexpr size_t kNarrowTokens = 16;
 
-/// One piece of memory per thread for the wide kernels, lent for the time of one call.
-class ScratchPool {
- public:
-  /// Makes n_threads pieces of at least n_bytes, once. Throws SystemError (ENOMEM).
-  void fit(size_t n_threads, size_t n_bytes);
-  uint8_t* take() noexcept;
-  void give_back(uint8_t* piece) noexcept;
-
- private:
-  std::mutex mutex_;
-  Buffer memory_;
-  size_t piece_bytes_ = 0;
-  std::vector<uint8_t*> free_;
-};
-
 /// Room for the forms of activations; grows to the largest input and is then reused.
 struct QuantizedStorage {
   std::vector<ActivationBlock> blocks;
   Buffer packed[kActivationFormCount];  // the wide forms
-  ScratchPool scratch;
+  ScratchPool scratch;                  // attention of prompts borrows it
 };
 
 /// Activations x [n_tokens, n_cols] as the input of one or more linear layers; each form is made at most once, on

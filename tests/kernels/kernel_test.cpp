@@ -41,6 +41,7 @@ bool run_tier(const belle::KernelTable& table) {
     test_wide_matmul(table, checks);
     test_quantize_activations(table, checks);
     test_attention(table, checks);
+    test_wide_attention(table, checks);
     test_rows(table, checks);
     test_quantize(table, checks);
     test_integer_peak(table, checks);

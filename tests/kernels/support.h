@@ -121,6 +121,7 @@ void test_matmul_float(const belle::KernelTable& table, Checks& checks);
 void test_wide_matmul(const belle::KernelTable& table, Checks& checks);
 void test_quantize_activations(const belle::KernelTable& table, Checks& checks);
 void test_attention(const belle::KernelTable& table, Checks& checks);
+void test_wide_attention(const belle::KernelTable& table, Checks& checks);
 void test_rows(const belle::KernelTable& table, Checks& checks);
 void test_quantize(const belle::KernelTable& table, Checks& checks);
 void test_integer_peak(const belle::KernelTable& table, Checks& checks);

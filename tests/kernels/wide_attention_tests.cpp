@@ -1,0 +1,250 @@
+// Attention of prompts: against the softmax in doubles, the same bits however the queries are cut into calls, and
+// nothing that lies in free slots or outside the buffers matters.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include "core/half.h"
+#include "support.h"
+
+namespace belle_test {
+namespace {
+
+using belle::kMaxWideQueries;
+using belle::kPageTokens;
+using belle::WideAttentionKernel;
+
+constexpr float kUntouched = -12345.0f;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+struct Case {
+  size_t n_queries;
+  size_t first_position;
+  size_t head_dim;
+  size_t padding = 0;  // between the rows of q and of out
+  float slope = 0.0f;
+  float query_size = 2.0f;
+  bool keys_last = false;  // of a page: before its guard
+};
+
+/// The cache of one sequence and its queries. A page ends at its last key, or at the last value that any query sees.
+class Prompt {
+ public:
+  Prompt(const Case& shape, Random& random)
+      : shape(shape),
+        stride(shape.head_dim + shape.padding),
+        scale(1.0f / std::sqrt(static_cast<float>(shape.head_dim))),
+        n_positions(shape.first_position + shape.n_queries),
+        q(random.floats((shape.n_queries - 1) * stride + shape.head_dim, -shape.query_size, shape.query_size)) {
+    const size_t n_elements = kPageTokens * shape.head_dim, gap = 6;
+    keys_offset_ = shape.keys_last ? gap + n_elements * 2 : gap;
+    values_offset_ = shape.keys_last ? gap : gap + n_elements * 2;
+    for (size_t first = 0; first < n_positions; first += kPageTokens) {
+      const size_t seen = std::min(kPageTokens, n_positions - first), n_values = seen * shape.head_dim;
+      pages_.push_back(
+          std::make_unique<Guarded<uint8_t>>(gap + 2 * (n_elements + (shape.keys_last ? n_elements : n_values))));
+      table_.push_back(pages_.back()->data());
+      std::memset(table_.back(), 0x7e, pages_.back()->size());  // as float16: NaN, also in the free slots
+      for (size_t position = first; position < first + seen; ++position) {
+        for (size_t d = 0; d < shape.head_dim; ++d) {
+          set_key(position, d, random.uniform(-2.0f, 2.0f) * (random.below(10) == 0 ? 1e-6f : 1.0f));
+          set_value(position, d, random.uniform(-2.0f, 2.0f) * (random.below(10) == 0 ? 1e-6f : 1.0f));
+        }
+      }
+    }
+  }
+
+  size_t n_out() const { return (shape.n_queries - 1) * stride + shape.head_dim; }
+  void set_key(size_t position, size_t d, float x) { write(position, key_at(position, d), x); }
+  void set_value(size_t position, size_t d, float x) { write(position, value_at(position, d), x); }
+
+  /// Queries [begin, end) in one call, with scratch of its own that holds garbage.
+  void run(const WideAttentionKernel& kernel, size_t begin, size_t end, float* out) const {
+    Guarded<uint8_t> scratch(kernel.scratch_bytes(shape.head_dim));
+    std::memset(scratch.data(), 0xff, scratch.size());  // as floats: NaN
+    belle::WideAttention args{};
+    args.q = q.data() + begin * stride;
+    args.q_stride = stride;
+    args.n_queries = end - begin;
+    args.first_position = shape.first_position + begin;
+    args.pages = table_.data();
+    args.keys_offset = keys_offset_;
+    args.values_offset = values_offset_;
+    args.head_dim = shape.head_dim;
+    args.scale = scale;
+    args.slope = shape.slope;
+    args.out = out + begin * stride;
+    args.out_stride = stride;
+    args.scratch = scratch.data();
+    kernel.attend(args);
+  }
+
+  std::vector<float> attended(const WideAttentionKernel& kernel) const {
+    Guarded<float> out(std::vector<float>(n_out(), kUntouched));
+    run(kernel, 0, shape.n_queries, out.data());
+    return {out.data(), out.data() + out.size()};
+  }
+
+  /// The softmax in doubles.
+  std::vector<double> exact(size_t query, double& largest_score) const {
+    const size_t n_seen = shape.first_position + query + 1;
+    std::vector<double> scores(n_seen), out(shape.head_dim, 0.0);
+    for (size_t position = 0; position < n_seen; ++position) {
+      double score = 0.0;
+      for (size_t d = 0; d < shape.head_dim; ++d) {
+        score += static_cast<double>(q[query * stride + d]) * read(position, key_at(position, d));
+      }
+      const double away = static_cast<double>(position) - static_cast<double>(n_seen - 1);
+      scores[position] = score * scale + shape.slope * away;
+    }
+    largest_score = *std::max_element(scores.begin(), scores.end());
+    double denominator = 0.0;
+    for (size_t position = 0; position < n_seen; ++position) {
+      const double weight = std::exp(scores[position] - largest_score);
+      denominator += weight;
+      for (size_t d = 0; d < shape.head_dim; ++d) out[d] += weight * read(position, value_at(position, d));
+    }
+    for (double& value : out) value /= denominator;
+    return out;
+  }
+
+  const Case shape;
+  const size_t stride;
+  const float scale;
+  const size_t n_positions;
+  Guarded<float> q;
+
+ private:
+  size_t key_at(size_t position, size_t d) const {
+    return keys_offset_ + 2 * (d * kPageTokens + position % kPageTokens);
+  }
+  size_t value_at(size_t position, size_t d) const {
+    return values_offset_ + 2 * (position % kPageTokens * shape.head_dim + d);
+  }
+  void write(size_t position, size_t at, float x) {
+    const uint16_t half = belle::float_to_half(x);
+    std::memcpy(table_[position / kPageTokens] + at, &half, sizeof half);
+  }
+  double read(size_t position, size_t at) const {
+    uint16_t half;
+    std::memcpy(&half, table_[position / kPageTokens] + at, sizeof half);
+    return belle::half_to_float(half);
+  }
+
+  size_t keys_offset_ = 0, values_offset_ = 0;
+  std::vector<std::unique_ptr<Guarded<uint8_t>>> pages_;
+  std::vector<uint8_t*> table_;
+};
+
+void check_cut(const WideAttentionKernel& kernel, const Prompt& prompt, const std::vector<float>& whole,
+               const std::vector<size_t>& sizes, Checks& checks) {
+  const size_t n_queries = prompt.shape.n_queries;
+  Guarded<float> out(std::vector<float>(prompt.n_out(), kUntouched));
+  for (size_t begin = 0, turn = 0; begin < n_queries; ++turn) {
+    const size_t end = std::min(n_queries, begin + sizes[turn % sizes.size()]);
+    prompt.run(kernel, begin, end, out.data());
+    begin = end;
+  }
+  checks.that(same_bits(out.data(), whole.data(), whole.size()),
+              "wide attention queries=%zu first=%zu head_dim=%zu: bits depend on the cut", n_queries,
+              prompt.shape.first_position, prompt.shape.head_dim);
+}
+
+void check_case(const WideAttentionKernel& kernel, const Case& shape, Random& random, Checks& checks) {
+  const Prompt prompt(shape, random);
+  const std::vector<float> out = prompt.attended(kernel);
+  double worst = 0.0;
+  bool untouched = true;
+  for (size_t i = 0; i < shape.n_queries; ++i) {
+    double largest_score = 0.0;
+    const std::vector<double> exact = prompt.exact(i, largest_score);
+    for (size_t d = 0; d < shape.head_dim; ++d) {
+      const double error = std::fabs(out[i * prompt.stride + d] - exact[d]) / (1.0 + std::fabs(largest_score));
+      worst = error <= worst ? worst : error;  // NaN wins
+    }
+    if (i + 1 == shape.n_queries) continue;
+    for (size_t d = shape.head_dim; d < prompt.stride; ++d) {
+      untouched = untouched && out[i * prompt.stride + d] == kUntouched;
+    }
+  }
+  checks.that(worst < 2e-5, "wide attention queries=%zu first=%zu head_dim=%zu slope=%g: error %.2g", shape.n_queries,
+              shape.first_position, shape.head_dim, static_cast<double>(shape.slope), worst);
+  checks.that(untouched, "wide attention head_dim=%zu: wrote between the rows", shape.head_dim);
+  const size_t some = 1 + random.below(40), more = 1 + random.below(40);
+  check_cut(kernel, prompt, out, {some, more}, checks);
+}
+
+// What is not finite shows in the queries that see it, and changes no bit of the others.
+void check_not_finite(const WideAttentionKernel& kernel, float bad, bool in_key, Checks& checks) {
+  Random random(17);
+  const size_t n_queries = 70, first_position = 21, head_dim = 72, position = 50, column = 37;
+  Prompt prompt({n_queries, first_position, head_dim, 3, 0.125f}, random);
+  const std::vector<float> before = prompt.attended(kernel);
+  if (in_key) prompt.set_key(position, column, bad);
+  else prompt.set_value(position, column, bad);
+  const std::vector<float> after = prompt.attended(kernel);
+  bool visible = true, contained = true;
+  for (size_t i = 0; i < n_queries; ++i) {
+    for (size_t d = 0; d < head_dim; ++d) {
+      const float* was = &before[i * prompt.stride + d];
+      const float* is = &after[i * prompt.stride + d];
+      if (first_position + i >= position && (in_key || d == column)) visible = visible && std::isnan(*is);
+      else contained = contained && same_bits(was, is, 1);
+    }
+  }
+  checks.that(visible, "wide attention: %g in a %s vanished", static_cast<double>(bad), in_key ? "key" : "value");
+  checks.that(contained, "wide attention: %g in a %s reached queries that do not see it", static_cast<double>(bad),
+              in_key ? "key" : "value");
+  check_cut(kernel, prompt, after, {29, 1, 13}, checks);
+}
+
+// Products below the smallest float become zeros of either sign: slots that only other queries see must not choose it.
+// The first page counts for nothing beside position 32, whose value is zero. The others have probabilities between
+// 2^-117 and 2^-116, and their products with such small values vanish.
+void check_zeros(const WideAttentionKernel& kernel, Random& random, Checks& checks) {
+  for (float key = -10.1328125f; key < -10.0546875f; key += 0.0078125f) {
+    Prompt prompt({64, 0, 1, 0, 0.0f, 0.0f}, random);
+    for (size_t i = 0; i < prompt.q.size(); ++i) prompt.q[i] = 8.0f;
+    for (size_t position = 0; position < prompt.n_positions; ++position) {
+      prompt.set_key(position, 0, position < 32 ? -20.0f : position == 32 ? 0.0f : key);
+      prompt.set_value(position, 0, position == 32 ? 0.0f : -0.00097751617431640625f);
+    }
+    const std::vector<float> out = prompt.attended(kernel);
+    checks.that(out[63] == 0.0f, "wide attention: %g is not zero", static_cast<double>(out[63]));
+    check_cut(kernel, prompt, out, {1}, checks);
+  }
+}
+
+}  // namespace
+
+void test_wide_attention(const belle::KernelTable& table, Checks& checks) {
+  if (table.wide_attention == nullptr) return;
+  const WideAttentionKernel& kernel = *table.wide_attention;
+  checks.that(kernel.max_head_dim >= 256, "wide attention: heads of up to %zu", kernel.max_head_dim);
+  Random random(16);
+  for (size_t head_dim : {1, 2, 3, 7, 16, 17, 31, 32, 33, 64, 80, 96, 100, 128, 160, 200, 256}) {
+    check_case(kernel, {1, 0, head_dim}, random, checks);
+    check_case(kernel, {33, 31, head_dim, 5, 0.25f, 2.0f, true}, random, checks);
+    check_case(kernel, {1 + random.below(60), random.below(100), head_dim, random.below(3)}, random, checks);
+  }
+  for (size_t n_queries = 1; n_queries <= kMaxWideQueries; n_queries += n_queries < 36 || n_queries > 120 ? 1 : 7) {
+    const bool alibi = n_queries % 2 == 0;
+    check_case(kernel, {n_queries, random.below(70), 40, 1, alibi ? 0.5f : 0.0f, 2.0f, alibi}, random, checks);
+  }
+  for (size_t first_position : {0, 1, 15, 16, 30, 31, 32, 33, 63, 64, 65, 95, 300, 1000}) {
+    check_case(kernel, {20, first_position, 48, 0, 0.03125f}, random, checks);
+  }
+  for (float query_size : {1e-3f, 20.0f, 200.0f}) {  // flat and sharp softmaxes
+    check_case(kernel, {50, 40, 128, 0, 0.0f, query_size}, random, checks);
+  }
+  check_case(kernel, {kMaxWideQueries, 100, 128, 0, 0.0625f}, random, checks);
+  for (float bad : {kNan, kInfinity, -kInfinity}) {
+    check_not_finite(kernel, bad, true, checks);
+    check_not_finite(kernel, bad, false, checks);
+  }
+  check_zeros(kernel, random, checks);
+}
+
+}  // namespace belle_test
