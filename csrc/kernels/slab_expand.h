@@ -102,15 +102,22 @@ struct WideQ8_0 {
   static Vector offset(const uint8_t*) noexcept { return zeros(); }
 };
 
+/// The scales of one part of a panel's slab of n_units blocks of 32 columns; returns the factor of requantize.
+template <class Format>
+inline Vector slab_scales(const uint8_t* units, size_t n_units, size_t part, float* scales) noexcept {
+  Vector bound = zeros();  // zero for a row of zeros, which has no scale
+  for (size_t u = 0; u < n_units; ++u) bound = larger(Format::bound(units + u * Format::kUnitBytes, part), bound);
+  store(scales, divide(bound, broadcast(127.0f)), AllLanes{});
+  return quotient_or_zero(broadcast(127.0f), bound);
+}
+
+constexpr size_t kUnitWeights = kBlockSize * kPanelRows;
+
 /// One panel's slab of n_units blocks of 32 columns -> int8 [groups of 4 columns][16 rows][4], scales [16].
 template <class Format>
 inline void expand_int8(const uint8_t* units, size_t n_units, uint8_t* groups, float* scales) noexcept {
-  constexpr size_t kUnitWeights = kBlockSize * kPanelRows;
   for (size_t part = 0; part < kPanelVectors; ++part, scales += kLanes) {
-    Vector bound = zeros();  // zero for a row of zeros, which has no scale
-    for (size_t u = 0; u < n_units; ++u) bound = larger(Format::bound(units + u * Format::kUnitBytes, part), bound);
-    const Vector inverse = quotient_or_zero(broadcast(127.0f), bound);
-    store(scales, divide(bound, broadcast(127.0f)), AllLanes{});
+    const Vector inverse = slab_scales<Format>(units, n_units, part, scales);
     for (size_t u = 0; u < n_units; ++u) {
       uint8_t* out = groups + u * kUnitWeights + part * sizeof(Bytes);
       Format::requantize(units + u * Format::kUnitBytes, part, inverse, out);

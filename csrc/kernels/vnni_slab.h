@@ -65,13 +65,15 @@ void pack_slabs(const WidePack& args) noexcept {
 constexpr float kNothing[kBlockRows] = {};  // the sums before the first slab
 
 template <class Format>
-class SlabChunk : public SlabWeights<Format, 1> {
+class SlabChunk {
  public:
   struct Session {};
-  static constexpr size_t kTileTokens = kSlabTokens;
+  static constexpr size_t kTileTokens = kSlabTokens, kColumns = kSlabColumns;
 
   SlabChunk(const Block& block, size_t slab, Prefetch& prefetch) noexcept
-      : SlabWeights<Format, 1>(block, slab), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
+      : block_(block), slab_(slab), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
+
+  static void run(const Block& block) noexcept { run_chunks<SlabChunk, Format>(block); }
 
   /// Writes what the tiles have left in scratch.
   static void finish(const Block& block) noexcept { write_tokens(block, whole_tiles(block) * kSlabTokens); }
@@ -80,16 +82,20 @@ class SlabChunk : public SlabWeights<Format, 1> {
   static size_t steps_of(const Block& block) noexcept { return block.n_token_tiles; }
 
   void expand() noexcept {
-    SlabWeights<Format, 1>::expand();
+    const SlabUnits<Format> units(block_, slab_);
+    for (size_t p = 0; p < block_.n_panels; ++p) {
+      expand_int8<Format>(units.of(p), units.n, block_.scratch->weights + p * kPanelSlabBytes,
+                          block_.scratch->weight_scales[0] + p * kPanelRows);
+    }
     for (size_t first = 0; first < kBlockVectors; first += kTileVectors) {
       Sums32 excess[kTileVectors];  // [rows] of 128 * weight
       BELLE_UNROLL
       for (size_t v = 0; v < kTileVectors; ++v) excess[v] = Sums32{};
       const Bytes one = words(static_cast<int16_t>(0x8080));
-      for (size_t group = 0; group < tiles_.groups_of(first_slab_); ++group) {
+      for (size_t group = 0; group < tiles_.groups_of(slab_); ++group) {
         BELLE_UNROLL
         for (size_t v = 0; v < kTileVectors; ++v) {  // of panels that the block lacks as well: nobody reads them
-          const uint8_t* weights = weights_of(0, 0) + offset_of(first + v) + group * kGroupCodes;
+          const uint8_t* weights = block_.scratch->weights + offset_of(first + v) + group * kGroupCodes;
           excess[v] = add_products(excess[v], one, load_bytes(weights));
         }
       }
@@ -113,10 +119,6 @@ class SlabChunk : public SlabWeights<Format, 1> {
   }
 
  private:
-  using SlabWeights<Format, 1>::block_;
-  using SlabWeights<Format, 1>::first_slab_;
-  using SlabWeights<Format, 1>::kPanelSlabBytes;
-  using SlabWeights<Format, 1>::weights_of;
   static constexpr size_t kBlockVectors = kBlockPanels * kPanelVectors;
 
   // Where a vector of the block's rows has its weights.
@@ -129,8 +131,8 @@ class SlabChunk : public SlabWeights<Format, 1> {
   template <size_t vectors>
   BELLE_ALONE void multiply_tile(size_t tile, size_t first_vector) const noexcept {
     const Scratch& scratch = *block_.scratch;
-    const size_t token_tile = block_.first_token_tile + tile, n_groups = tiles_.groups_of(first_slab_);
-    const uint8_t* activations = block_.args->packed + tiles_.offset_of(first_slab_, token_tile);
+    const size_t token_tile = block_.first_token_tile + tile, n_groups = tiles_.groups_of(slab_);
+    const uint8_t* activations = block_.args->packed + tiles_.offset_of(slab_, token_tile);
     const uint8_t* weights = scratch.weights + offset_of(first_vector);
     const size_t first_row = first_vector * kLanes;
     Sums32 dots[kSlabTokens][vectors];
@@ -152,9 +154,9 @@ class SlabChunk : public SlabWeights<Format, 1> {
       weights += kGroupCodes;
       activations += kGroupColumns * kSlabTokens;
     }
-    const float* token_scales = tiles_.scales(block_.args->packed, first_slab_) + token_tile * kSlabTokens;
+    const float* token_scales = tiles_.scales(block_.args->packed, slab_) + token_tile * kSlabTokens;
     const float* weight_scales = scratch.weight_scales[0] + first_row;
-    const bool first = first_slab_ == 0;
+    const bool first = slab_ == 0;
     const float* before = (first ? kNothing : scratch.sums[tile * kSlabTokens]) + first_row;
     const size_t stride = first ? 0 : kBlockRows;
     const Output out = output_of(tile);
@@ -177,7 +179,7 @@ class SlabChunk : public SlabWeights<Format, 1> {
     size_t stride;
   };
   Output output_of(size_t tile) const noexcept {
-    const bool last = first_slab_ + 1 == tiles_.n_slabs();
+    const bool last = slab_ + 1 == tiles_.n_slabs();
     if (!last || tile >= whole_tiles(block_)) return {block_.scratch->sums[tile * kSlabTokens], kBlockRows};
     const WideMatmul& args = *block_.args;
     const size_t token = (block_.first_token_tile + tile) * kSlabTokens;
@@ -188,6 +190,8 @@ class SlabChunk : public SlabWeights<Format, 1> {
     return block.n_rows == block.n_panels * kPanelRows ? block.n_tokens / kSlabTokens : 0;
   }
 
+  const Block& block_;
+  const size_t slab_;
   Prefetch& prefetch_;
   const SlabTiles tiles_;
 };

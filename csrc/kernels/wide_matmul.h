@@ -13,12 +13,13 @@ namespace {
 constexpr size_t kGroupTokens = 528;  // whole tiles of 4, 6 and 16 tokens
 constexpr size_t kBlockPanels = 4;
 constexpr size_t kBlockRows = kBlockPanels * kPanelRows;
-constexpr size_t kChunkBytes = 32 * 1024;  // expanded weights: two slabs of int8, or one of bf16
+constexpr size_t kChunkBytes = 32 * 1024;                      // expanded weights: two slabs of int8, or one of bf16
+constexpr size_t kPanelSlabBytes = kSlabColumns * kPanelRows;  // of int8
 
 struct alignas(64) Scratch {
   float sums[kGroupTokens][kBlockRows];
   uint8_t weights[kChunkBytes];        // [slab][panel], int8, or [panel], bf16
-  float weight_scales[2][kBlockRows];  // [slab], int8
+  float weight_scales[3][kBlockRows];  // [slab], int8
   int32_t starts[kBlockRows];          // where the sums of unsigned activations start
   int32_t spilled[2][4][256];          // AMX: two blocks of int8 sums: one is scaled while the other is computed
 };
@@ -62,38 +63,19 @@ class Prefetch {
   size_t panel_stride_, lines_per_panel_, lines_left_, lines_per_call_, panel_left_;
 };
 
-/// What the Chunks of int8 slabs share: some slabs of the block's weights in scratch.
-template <class Format, size_t slabs>
-class SlabWeights {
- public:
-  static constexpr size_t kSlabs = slabs;
-  static constexpr size_t kColumns = kSlabs * kSlabColumns;
+/// The units of one slab of a block's panels.
+template <class Format>
+struct SlabUnits {
+  static constexpr size_t kUnits = kSlabColumns / kBlockSize;
+  const Block& block;
+  size_t first, n;  // of a panel's units
 
-  SlabWeights(const Block& block, size_t chunk) noexcept
-      : block_(block),
-        first_slab_(chunk * kSlabs),
-        n_slabs_(smaller(kSlabs, quotient_up(block.args->k, kSlabColumns) - first_slab_)) {}
+  SlabUnits(const Block& block_of, size_t slab) noexcept
+      : block(block_of), first(slab * kUnits), n(smaller(kUnits, block.args->k / kBlockSize - first)) {}
 
-  void expand() noexcept {
-    for (size_t s = 0; s < n_slabs_; ++s) {
-      const size_t first_unit = (first_slab_ + s) * kSlabColumns / kBlockSize;
-      const size_t n_units = smaller(kSlabColumns / kBlockSize, block_.args->k / kBlockSize - first_unit);
-      for (size_t p = 0; p < block_.n_panels; ++p) {
-        const uint8_t* units = block_.panels + p * block_.panel_bytes + first_unit * Format::kUnitBytes;
-        expand_int8<Format>(units, n_units, weights_of(s, p), block_.scratch->weight_scales[s] + p * kPanelRows);
-      }
-    }
+  const uint8_t* of(size_t panel) const noexcept {
+    return block.panels + panel * block.panel_bytes + first * Format::kUnitBytes;
   }
-
- protected:
-  static constexpr size_t kPanelSlabBytes = kSlabColumns * kPanelRows;
-
-  uint8_t* weights_of(size_t slab, size_t panel) const noexcept {
-    return block_.scratch->weights + (slab * kBlockPanels + panel) * kPanelSlabBytes;
-  }
-
-  const Block& block_;
-  const size_t first_slab_, n_slabs_;
 };
 
 // The block's sums of its tokens from `first` on, to y. Tokens lie a row of y apart, each on a page of its own: asked
@@ -113,8 +95,9 @@ inline void write_tokens(const Block& block, size_t first) noexcept {
   }
 }
 
+// Chunk by chunk: expand, then multiply.
 template <class Chunk, class Format>
-inline void run_block(const Block& block) noexcept {
+inline void run_chunks(const Block& block) noexcept {
   const size_t n_chunks = quotient_up(block.args->k, Chunk::kColumns);
   constexpr size_t kChunkUnitBytes = Chunk::kColumns / kBlockSize * Format::kUnitBytes;
   for (size_t chunk = 0; chunk < n_chunks; ++chunk) {
@@ -154,7 +137,7 @@ void wide_matmul(const WideMatmul& args) noexcept {
       block.n_panels = smaller(kBlockPanels, n_panels - panel);
       block.panel_bytes = panel_bytes;
       block.next_panels = panel + kBlockPanels < n_panels ? block.panels + kBlockPanels * panel_bytes : nullptr;
-      run_block<Chunk<Format>, Format>(block);
+      Chunk<Format>::run(block);
       Chunk<Format>::finish(block);
     }
   }
