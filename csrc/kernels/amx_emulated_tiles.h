@@ -54,13 +54,13 @@ inline void tile_configure(const void* config) noexcept {
 inline void tile_release() noexcept { memset(&emulated_tiles, 0, sizeof emulated_tiles); }
 
 template <int number>
-inline void tile_zero() noexcept {
+BELLE_ALONE void tile_zero() noexcept {
   EmulatedTile& tile = emulated_tile(number);
   memset(tile.bytes, 0, sizeof tile.bytes);
 }
 
 template <int number>
-inline void tile_load(const void* from, size_t stride_bytes) noexcept {
+BELLE_ALONE void tile_load(const void* from, size_t stride_bytes) noexcept {
   EmulatedTile& tile = emulated_tile(number);
   const uint8_t* row = static_cast<const uint8_t*>(from);
   memset(tile.bytes, 0, sizeof tile.bytes);
@@ -68,7 +68,7 @@ inline void tile_load(const void* from, size_t stride_bytes) noexcept {
 }
 
 template <int number>
-inline void tile_store(void* to, size_t stride_bytes) noexcept {
+BELLE_ALONE void tile_store(void* to, size_t stride_bytes) noexcept {
   const EmulatedTile& tile = emulated_tile(number);
   uint8_t* row = static_cast<uint8_t*>(to);
   for (size_t i = 0; i < tile.rows; ++i) memcpy(row + i * stride_bytes, tile.bytes[i], tile.row_bytes);
@@ -82,7 +82,7 @@ inline void check_product(const EmulatedTile& c, const EmulatedTile& a, const Em
 }
 
 template <int sums, int left, int right>
-inline void tile_dot_int8() noexcept {
+BELLE_ALONE void tile_dot_int8() noexcept {
   EmulatedTile& c = emulated_tile(sums);
   const EmulatedTile &a = emulated_tile(left), &b = emulated_tile(right);
   check_product(c, a, b);
@@ -114,7 +114,7 @@ inline float bf16_operand(const uint8_t* bytes) noexcept {
 
 // even, odd = chains of fused multiply-adds over the pairs' first and second elements; C = C + (even + odd)
 template <int sums, int left, int right>
-inline void tile_dot_bf16() noexcept {
+BELLE_ALONE void tile_dot_bf16() noexcept {
   EmulatedTile& c = emulated_tile(sums);
   const EmulatedTile &a = emulated_tile(left), &b = emulated_tile(right);
   check_product(c, a, b);

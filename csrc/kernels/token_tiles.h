@@ -21,12 +21,21 @@ struct TileArgs {
   size_t n_rows;  // 1 .. 16
 };
 
+// Above eight tokens only every fourth size of tile is compiled: the others would be most of a tier's code.
+constexpr bool is_tile_size(size_t tokens) noexcept { return tokens <= 8 || tokens % 4 == 0; }
+
 // Tile is a class template on the number of tokens with a static run(const TileArgs&).
 template <template <size_t> class Tile, size_t tokens>
-inline void run_rest(const TileArgs& args, size_t rest) noexcept {
+inline void run_rest(TileArgs args, size_t rest) noexcept {
   if constexpr (tokens > 0) {
-    if (rest == tokens) return Tile<tokens>::run(args);
-    run_rest<Tile, tokens - 1>(args, rest);
+    if constexpr (is_tile_size(tokens)) {
+      if (rest >= tokens) {
+        Tile<tokens>::run(args);
+        args.first_token += tokens;
+        rest -= tokens;
+      }
+    }
+    if (rest > 0) run_rest<Tile, tokens - 1>(args, rest);
   }
 }
 

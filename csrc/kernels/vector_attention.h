@@ -22,7 +22,7 @@ inline void prefetch_bytes(uintptr_t from) noexcept {  // no pointer: may pass t
 }
 
 // Scores of some queries and vectors * kLanes positions: q . key, element by element. Slots past the page's last
-// position may hold anything: their scores are never read.
+// position may hold anything: their scores count for nothing.
 template <size_t queries, size_t vectors, class Element>
 inline void score_tile(const AttentionPage& page, size_t first_query, size_t first,
                        float (*scores)[kPageTokens]) noexcept {
