@@ -39,10 +39,12 @@ class Journal:
         """The journal of `target`, whose partial file is `data`.
 
         conversion: a hash of everything that decides the output. Without `resume`, or without a usable journal, both
-        files start anew. ConversionError when the journal is of another conversion.
+        files start anew. So they do when the partial file is empty: a run that was killed between giving its file the
+        target's name and removing the journal leaves a journal of data that is elsewhere by now. ConversionError when
+        the journal is of another conversion.
         """
         path = journal_path(target)
-        lines = _read_lines(path) if resume else []
+        lines = _read_lines(path) if resume and os.fstat(data.fileno()).st_size > 0 else []
         if lines:
             if lines[0] != {"version": _VERSION, "conversion": conversion}:
                 raise ConversionError(

@@ -158,3 +158,17 @@ def test_ctrl_c_keeps_what_is_done(make_llama: Any, tmp_path: Path) -> None:
     assert events[0].done_bytes > events[0].total_bytes // 20
     convert(folder, tmp_path / "other.gguf")
     assert out.read_bytes() == (tmp_path / "other.gguf").read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_journal_without_its_data_is_not_believed(make_llama: Any, tmp_path: Path) -> None:
+    """A run that is killed after it gave its file the target's name leaves a journal whose data is elsewhere by then."""
+    folder, out = make_llama(), tmp_path / "out.gguf"
+    process = start_slow(folder, out)
+    process.kill()
+    process.communicate(timeout=180)
+    out.with_name("out.gguf.part").unlink()
+    convert(folder, out, resume=True)
+    convert(folder, tmp_path / "other.gguf")
+    assert out.read_bytes() == (tmp_path / "other.gguf").read_bytes()
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.gguf"]
