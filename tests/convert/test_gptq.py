@@ -27,6 +27,8 @@ from .gptq_files import (
 )
 from .logits import native_logits, transformers_logits
 
+CLOSE_CALL = 0.01  # logits (their deviation is 2.5); the engines' rounding differs by CPU
+
 REPACKED = [
     (Recipe(), "q4_1"),
     (Recipe(plain_zeros=True), "q4_1"),
@@ -228,14 +230,14 @@ def test_logits(
     ],
     ids=str,
 )
-def test_llama_cpp_writes_the_same_text(
+def test_llama_cpp_writes_the_same_text_but_for_close_calls(
     llama_cpp: Any, test_data: Path, tmp_path: Path, recipe: Recipe
 ) -> None:
     source = test_data / "models" / "belle-tiny-zh"
     packed = pack_checkpoint(read_checkpoint(source), recipe)
     path = write_checkpoint(tmp_path / "BELLE-7B-gptq", packed.stored, "bloom7b-2m-4bit-128g.pt")
     convert(path, tmp_path / "out.gguf", tokenizer=source, family="belle")
-    text = "Human: 请写一首诗。\n\nAssistant:"  # no token of the answer is a close call
+    text = "Human: 请写一首诗。\n\nAssistant:"
     other = llama_cpp.Llama(str(tmp_path / "out.gguf"), n_ctx=256, n_threads=2, verbose=False, seed=0)
     ids = other.tokenize(text.encode(), special=True)
     expected = []
@@ -243,10 +245,7 @@ def test_llama_cpp_writes_the_same_text(
         expected.append(token)
         if len(expected) == 32:
             break
-    model = _core.Model(str(tmp_path / "out.gguf"))
-    sequence, sampler, found = model.new_sequence(), _core.Sampler(temperature=0.0), []
-    for _ in range(32):
-        (token,) = model.forward_sample([(sequence, ids, sampler)])
-        found.append(token)
-        ids = [token]
-    assert found == expected
+    logits = native_logits(tmp_path / "out.gguf", [*ids, *expected[:-1]])[len(ids) - 1 :]
+    lost = logits.max(axis=1) - logits[np.arange(32), expected]  # by taking llama.cpp's token instead of our own
+    assert lost.max() < CLOSE_CALL
+    assert np.count_nonzero(lost) <= 1

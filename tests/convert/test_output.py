@@ -162,7 +162,7 @@ def test_ctrl_c_keeps_what_is_done(make_llama: Any, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_journal_without_its_data_is_not_believed(make_llama: Any, tmp_path: Path) -> None:
-    """A run that is killed after it gave its file the target's name leaves a journal whose data is elsewhere by then."""
+    """A run that is killed right after its file got the target's name leaves the journal of that data."""
     folder, out = make_llama(), tmp_path / "out.gguf"
     process = start_slow(folder, out)
     process.kill()
