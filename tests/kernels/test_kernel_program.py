@@ -1,4 +1,5 @@
-"""Builds the C++ kernel tests with plain compiler calls; runs them natively, sanitized, emulated on ARM."""
+"""Builds the C++ kernel tests with plain compiler calls; runs them natively, sanitized, emulated on ARM, and with the
+instructions that this CPU lacks computed in software."""
 
 from __future__ import annotations
 
@@ -27,10 +28,24 @@ X86_FILES = {
     "kernels/amx.cpp": [*AVX512BF16_FLAGS, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
     "kernels/amx_emulated.cpp": AVX512BF16_FLAGS,  # the same kernels on software tiles, for CPUs without AMX
 }
-X86_TIERS = [Path(name).stem.replace("_", "-") for name in X86_FILES]
+
+
+def tier_of(file_name: str) -> str:
+    return Path(file_name).stem.replace("_", "-")
+
+
+X86_TIERS = [tier_of(name) for name in X86_FILES]
+NATIVE_FILES = X86_FILES if X86 else {}
 X86_DEFINITIONS = {  # for the registry
     "kernels/amx.cpp": "-DBELLE_HAS_AMX",
     "kernels/amx_emulated.cpp": "-DBELLE_EMULATE_AMX",
+}
+# What the CPU lacks beyond AVX2, by SIMDe (software/immintrin.h); its 512-bit types are not those of the ABI.
+SOFTWARE_FLAGS = [*AVX2_FLAGS, f"-I{TESTS / 'software'}", "-Wno-psabi", "-Wno-ignored-attributes"]
+SOFTWARE_FILES = {
+    name: AVX2_FLAGS if name == "kernels/avx2.cpp" else SOFTWARE_FLAGS
+    for name in X86_FILES
+    if name != "kernels/amx.cpp"
 }
 PORTABLE_FILES = [
     "cpu/features.cpp",
@@ -59,10 +74,10 @@ def native_compiler() -> str:
     return compiler
 
 
-def knows(compiler: str, flags: list[str]) -> bool:
+def knows(compiler: str, flags: list[str], source: bytes = b"") -> bool:
     """Compilers older than an instruction set leave its tier out, as CMakeLists.txt does."""
     command = [compiler, *flags, "-x", "c++", "-E", "-", "-o", os.devnull]
-    return subprocess.run(command, input=b"", capture_output=True).returncode == 0
+    return subprocess.run(command, input=source, capture_output=True).returncode == 0
 
 
 def checked(command: list[str], env: dict[str, str] | None = None) -> str:
@@ -72,12 +87,17 @@ def checked(command: list[str], env: dict[str, str] | None = None) -> str:
 
 
 def build_program(
-    compiler: str, folder: Path, flags: list[str], *, x86: bool, link_flags: tuple[str, ...] = ()
+    compiler: str,
+    folder: Path,
+    flags: list[str],
+    *,
+    isa_files: dict[str, list[str]],
+    link_flags: tuple[str, ...] = (),
 ) -> Path:
-    x86_names = [name for name, isa in X86_FILES.items() if x86 and knows(compiler, isa)]
-    definitions = [X86_DEFINITIONS[name] for name in x86_names if name in X86_DEFINITIONS]
-    names = [*x86_names, *PORTABLE_FILES]
-    isa_flags = {SOURCES / name: X86_FILES.get(name, []) for name in names}
+    known = {name: isa for name, isa in isa_files.items() if knows(compiler, isa)}
+    definitions = [X86_DEFINITIONS[name] for name in known if name in X86_DEFINITIONS]
+    names = [*known, *PORTABLE_FILES]
+    isa_flags = {SOURCES / name: known.get(name, []) for name in names}
 
     def compile_one(path: Path) -> str:
         object_file = str(folder / f"{path.stem}.o")
@@ -99,7 +119,9 @@ def environment(**changes: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_program(native_compiler(), tmp_path_factory.mktemp("native"), ["-O1", "-g"], x86=X86)
+    return build_program(
+        native_compiler(), tmp_path_factory.mktemp("native"), ["-O1", "-g"], isa_files=NATIVE_FILES
+    )
 
 
 def assert_all_passed(output: str) -> None:
@@ -147,8 +169,28 @@ def test_sanitized(tmp_path: Path) -> None:
     command = [compiler, *sanitize, str(probe), "-o", str(tmp_path / "probe")]
     if subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("the compiler has no address sanitizer")
-    program = build_program(compiler, tmp_path, ["-O1", "-g1", *sanitize], x86=X86)
+    program = build_program(compiler, tmp_path, ["-O1", "-g1", *sanitize], isa_files=NATIVE_FILES)
     assert_all_passed(checked([str(program)], env=environment()))
+
+
+@pytest.mark.skipif(not X86, reason="x86 tiers")
+def test_every_tier_in_software(program: Path, tmp_path: Path) -> None:
+    """The tiers of CPUs other than this one too, whatever it has beyond AVX2."""
+    compiler = native_compiler()
+    listing = checked([str(program), "--list"], env=environment())
+    supported = [name for name in SOFTWARE_FILES if f"tier {tier_of(name)}: supported" in listing]
+    if len(supported) == len(SOFTWARE_FILES):
+        pytest.skip("the CPU runs all of these tiers itself")
+    if "kernels/avx2.cpp" not in supported:
+        pytest.skip("the CPU has no AVX2")
+    if not knows(compiler, [], b"#include <simde/x86/avx512.h>\n"):
+        pytest.skip("needs the headers of SIMDe (libsimde-dev)")
+    program = build_program(compiler, tmp_path, ["-O1"], isa_files=SOFTWARE_FILES)
+    output = checked([str(program), "--compiled"], env=environment())
+    assert_all_passed(output)
+    for name in SOFTWARE_FILES:
+        assert f"tier {tier_of(name)}: skipped" not in output
+        assert f"tier {tier_of(name)}: " in output
 
 
 def test_aarch64_under_emulation(tmp_path: Path) -> None:
@@ -156,7 +198,7 @@ def test_aarch64_under_emulation(tmp_path: Path) -> None:
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if not compiler or not emulator:
         pytest.skip("needs aarch64-linux-gnu-g++ and qemu-aarch64 (g++-aarch64-linux-gnu, qemu-user)")
-    program = build_program(compiler, tmp_path, ["-O1"], x86=False, link_flags=("-static",))
+    program = build_program(compiler, tmp_path, ["-O1"], isa_files={}, link_flags=("-static",))
     output = checked([emulator, str(program)], env=environment())
     assert_all_passed(output)
     assert "tier avx2: skipped (not in this build)" in output
