@@ -232,8 +232,10 @@ class Bf16Chunk {
   const size_t slab_;
 };
 
-constexpr WideKernels kSlab256Kernels = wide_kernels<Int8Chunk>(int8_packed_bytes, pack_int8);
-constexpr WideKernels kBf16Kernels = wide_kernels<Bf16Chunk>(bf16_packed_bytes, pack_bf16);
+constexpr WideKernels kSlab256Kernels =
+    wide_kernels<Int8Chunk, WideQ4_0, WideQ4_1, WideQ8_0>(int8_packed_bytes, pack_int8);
+constexpr WideKernels kBf16Kernels =
+    wide_kernels<Bf16Chunk, WideQ4_0, WideQ4_1, WideQ8_0>(bf16_packed_bytes, pack_bf16);
 
 }  // namespace
 }  // namespace belle

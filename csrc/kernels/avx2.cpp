@@ -1,5 +1,11 @@
 // The AVX2 tier: bytes are multiplied in pairs (maddubs) and summed in 16 bits as far as a block allows.
 #include "kernels/avx256.h"
+
+#include "kernels/byte_blocks.h"
+
+#include "kernels/wide_matmul.h"
+
+#include "kernels/byte_chunks.h"
 #include "kernels/vector_table.h"
 
 namespace belle {
@@ -64,7 +70,13 @@ struct Multiply : Register256<Sums16> {
   }
 };
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avx2");
+constexpr KernelTable avx2_table() noexcept {
+  KernelTable table = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avx2", &kSlab256Kernels);
+  table.wide[static_cast<size_t>(ActivationForm::kBlock32)] = &kBlock32Kernels;
+  return table;
+}
+
+constexpr KernelTable kTable = avx2_table();
 
 }  // namespace
 

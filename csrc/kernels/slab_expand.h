@@ -4,18 +4,14 @@
 // Include after avx512_words.h or avx256_words.h; everything stays inside the including file's anonymous namespace.
 #pragma once
 
+#include "kernels/wide_shape.h"
+
 namespace belle {
 namespace {
 
 // Bytes of a vector are codes of four neighbouring columns of kLanes rows: of a whole panel with 512 bits, of half a
 // panel, its `part`, with 256. Arithmetic is in lanes of 16 bits: the even bytes and the odd bytes of a vector apart,
 // then joined.
-constexpr size_t kSlabColumns = 256;
-constexpr size_t kPanelVectors = kPanelRows / kLanes;
-constexpr size_t kGroupCodes = 4 * kPanelRows;  // of a group of 4 columns
-
-inline size_t smaller(size_t a, size_t b) noexcept { return a < b ? a : b; }
-inline size_t quotient_up(size_t a, size_t b) noexcept { return (a + b - 1) / b; }
 
 // A unit's codes of one group, and its half-precision numbers at `offset`.
 inline Bytes codes_of(const uint8_t* unit, size_t group, size_t part) noexcept {

@@ -62,12 +62,13 @@ struct AttentionPage {
 
 using PanelMatmulFn = void (*)(const PanelMatmul& args) noexcept;
 
-/// How activations meet quantized weights. kBlock32 is ActivationBlock, which every tier has; the others are for the
-/// many rows of prefill, on tiers whose instructions want coarser scales.
+/// How activations meet quantized weights. Every tier has kBlock32; the others are for the many rows of prefill, on
+/// tiers whose instructions want coarser scales.
 enum class ActivationForm : uint8_t {
   kBlock32,  // int8, a scale per token and block of 32 columns
-  kSlab256,  // int8, a scale per token and slab of 256 columns; the weights requantized to a scale per row and slab
-  kBf16,     // bfloat16, the weights dequantized to bfloat16
+  kSlab256,  // int8, a scale per token and slab of 256 columns; the weights with one scale per row and slab:
+             // requantized to int8, or (AVX2) their codes as they are with scales rounded to 12 or 13 bits
+  kBf16,  // bfloat16, the weights dequantized to bfloat16
 };
 constexpr size_t kActivationFormCount = 3;
 
@@ -102,7 +103,7 @@ struct WideKernels {
   size_t tile_tokens;  // activations are packed in tiles of this many tokens
   size_t (*packed_bytes)(size_t n_tokens, size_t k) noexcept;
   void (*pack)(const WidePack& args) noexcept;
-  WideMatmulFn matmul[kWeightTypeCount];  // null for the float types
+  WideMatmulFn matmul[kWeightTypeCount];  // null for the float types and for those that the tier leaves to block32
   size_t scratch_bytes;
 };
 
@@ -172,7 +173,8 @@ struct KernelTable {
   /// Returns how many multiplications and additions that were; *sink takes a result that no compiler may leave out.
   uint64_t (*integer_peak)(size_t n_rounds, int32_t* sink) noexcept;
 
-  /// By ActivationForm, the fastest first; null where the tier has none, as for kBlock32.
+  /// By ActivationForm; null where the tier has none. Those of kBlock32 give the bits of `matmul`, faster for many
+  /// tokens.
   const WideKernels* wide[kActivationFormCount] = {};
   /// Attention of prompts over a float16 cache; null where attend_page_f16 does it.
   const WideAttentionKernel* wide_attention = nullptr;

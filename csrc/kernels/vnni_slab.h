@@ -10,8 +10,6 @@
 namespace belle {
 namespace {
 
-constexpr size_t kGroupColumns = 4;  // of a token, which meet the rows of a vector at once
-
 // ---- activations, plus 128: [slab][token tile][group of 4 columns][kSlabTokens][4], then float scales
 // [slab][kSlabTokens * token tiles]
 
@@ -62,8 +60,6 @@ void pack_slabs(const WidePack& args) noexcept {
 
 // ---- products
 
-constexpr float kNothing[kBlockRows] = {};  // the sums before the first slab
-
 template <class Format>
 class SlabChunk {
  public:
@@ -75,8 +71,7 @@ class SlabChunk {
 
   static void run(const Block& block) noexcept { run_chunks<SlabChunk, Format>(block); }
 
-  /// Writes what the tiles have left in scratch.
-  static void finish(const Block& block) noexcept { write_tokens(block, whole_tiles(block) * kSlabTokens); }
+  static void finish(const Block& block) noexcept { TileSums<kSlabTokens>::finish(block); }
 
   /// Calls of prefetch_.advance() per chunk.
   static size_t steps_of(const Block& block) noexcept { return block.n_token_tiles; }
@@ -159,7 +154,7 @@ class SlabChunk {
     const bool first = slab_ == 0;
     const float* before = (first ? kNothing : scratch.sums[tile * kSlabTokens]) + first_row;
     const size_t stride = first ? 0 : kBlockRows;
-    const Output out = output_of(tile);
+    const auto out = TileSums<kSlabTokens>::of(block_, tile, slab_ + 1 == tiles_.n_slabs());
     BELLE_UNROLL
     for (size_t i = 0; i < kSlabTokens; ++i) {
       const Vector token_scale = broadcast(token_scales[i]);
@@ -173,30 +168,14 @@ class SlabChunk {
     }
   }
 
-  // Where a tile's sums go: behind the last slab straight to y, unless the tile or the block is not whole.
-  struct Output {
-    float* rows;
-    size_t stride;
-  };
-  Output output_of(size_t tile) const noexcept {
-    const bool last = slab_ + 1 == tiles_.n_slabs();
-    if (!last || tile >= whole_tiles(block_)) return {block_.scratch->sums[tile * kSlabTokens], kBlockRows};
-    const WideMatmul& args = *block_.args;
-    const size_t token = (block_.first_token_tile + tile) * kSlabTokens;
-    return {args.y + token * args.y_stride + block_.first_row, args.y_stride};
-  }
-
-  static size_t whole_tiles(const Block& block) noexcept {
-    return block.n_rows == block.n_panels * kPanelRows ? block.n_tokens / kSlabTokens : 0;
-  }
-
   const Block& block_;
   const size_t slab_;
   Prefetch& prefetch_;
   const SlabTiles tiles_;
 };
 
-constexpr WideKernels kSlab256Kernels = wide_kernels<SlabChunk>(slab_packed_bytes, pack_slabs);
+constexpr WideKernels kSlab256Kernels =
+    wide_kernels<SlabChunk, WideQ4_0, WideQ4_1, WideQ8_0>(slab_packed_bytes, pack_slabs);
 
 }  // namespace
 }  // namespace belle

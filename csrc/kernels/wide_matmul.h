@@ -3,16 +3,16 @@
 // tiles of a few tokens each, and the sums of the block wait in scratch until the last chunk. An output's sum has one
 // order, whatever the tokens, the rows and the threads: columns ascending.
 //
-// A Chunk (amx_chunks.h, vnni_slab.h) expands and multiplies. Include after slab_expand.h; everything stays inside
-// the including file's anonymous namespace.
+// A Chunk (amx_chunks.h, vnni_slab.h, byte_blocks.h) expands and multiplies. Everything stays inside the including
+// file's anonymous namespace.
 #pragma once
+
+#include "kernels/wide_shape.h"
 
 namespace belle {
 namespace {
 
-constexpr size_t kGroupTokens = 528;  // whole tiles of 4, 6 and 16 tokens
-constexpr size_t kBlockPanels = 4;
-constexpr size_t kBlockRows = kBlockPanels * kPanelRows;
+constexpr size_t kGroupTokens = 528;                           // whole tiles of 3, 4, 6 and 16 tokens
 constexpr size_t kChunkBytes = 32 * 1024;                      // expanded weights: two slabs of int8, or one of bf16
 constexpr size_t kPanelSlabBytes = kSlabColumns * kPanelRows;  // of int8
 
@@ -95,6 +95,30 @@ inline void write_tokens(const Block& block, size_t first) noexcept {
   }
 }
 
+// Where the sums of tiles of a few tokens go that registers hold: behind the last chunk straight to y, unless the tile
+// or the block is not whole, else to scratch.
+template <size_t tile_tokens>
+struct TileSums {
+  float* rows;    // [tile_tokens][rows of the block]
+  size_t stride;  // from token to token
+
+  static size_t whole_tiles(const Block& block) noexcept {
+    return block.n_rows == block.n_panels * kPanelRows ? block.n_tokens / tile_tokens : 0;
+  }
+
+  static TileSums of(const Block& block, size_t tile, bool last_chunk) noexcept {
+    if (!last_chunk || tile >= whole_tiles(block)) return {block.scratch->sums[tile * tile_tokens], kBlockRows};
+    const WideMatmul& args = *block.args;
+    const size_t token = (block.first_token_tile + tile) * tile_tokens;
+    return {args.y + token * args.y_stride + block.first_row, args.y_stride};
+  }
+
+  /// Writes what the tiles have left in scratch.
+  static void finish(const Block& block) noexcept { write_tokens(block, whole_tiles(block) * tile_tokens); }
+};
+
+constexpr float kNothing[kBlockRows] = {};  // the sums before the first chunk
+
 // Chunk by chunk: expand, then multiply.
 template <class Chunk, class Format>
 inline void run_chunks(const Block& block) noexcept {
@@ -143,14 +167,14 @@ void wide_matmul(const WideMatmul& args) noexcept {
   }
 }
 
-template <template <class> class Chunk>
+// Of the formats of q4_0, q4_1 and q8_0, or of the first of these.
+template <template <class> class Chunk, class Q4_0, class... Others>
 constexpr WideKernels wide_kernels(size_t (*packed_bytes)(size_t, size_t) noexcept,
                                    void (*pack)(const WidePack&) noexcept) noexcept {
-  return {Chunk<WideQ4_0>::kTileTokens,
+  return {Chunk<Q4_0>::kTileTokens,
           packed_bytes,
           pack,
-          {nullptr, nullptr, nullptr, wide_matmul<Chunk, WideQ4_0>, wide_matmul<Chunk, WideQ4_1>,
-           wide_matmul<Chunk, WideQ8_0>},
+          {nullptr, nullptr, nullptr, wide_matmul<Chunk, Q4_0>, wide_matmul<Chunk, Others>...},
           sizeof(Scratch)};
 }
 

@@ -37,6 +37,11 @@ std::vector<ActivationForm> forms_of(const KernelTable& kernels) {
   return forms;
 }
 
+bool has_wide(const KernelTable& kernels, ActivationForm form, WeightType type) noexcept {
+  const WideKernels* wide = kernels.wide[static_cast<size_t>(form)];
+  return wide != nullptr && wide->matmul[static_cast<size_t>(type)] != nullptr;
+}
+
 ActivationForm form_named(const std::string& name, const KernelTable& kernels) {
   std::string choices;
   for (const ActivationForm form : forms_of(kernels)) {

@@ -14,6 +14,8 @@ namespace belle {
 const char* name_of(ActivationForm form) noexcept;
 /// The forms that a tier can compute, block32 first.
 std::vector<ActivationForm> forms_of(const KernelTable& kernels);
+/// Whether a tier has wide kernels of a form for weights of a type.
+bool has_wide(const KernelTable& kernels, ActivationForm form, WeightType type) noexcept;
 /// Throws std::invalid_argument that lists the choices when the name is unknown, or not among the tier's.
 ActivationForm form_named(const std::string& name, const KernelTable& kernels);
 

@@ -160,7 +160,7 @@ FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Ma
   result.weights = relative(sizes, [&](size_t token) { return weight_error(samples, input, token); });
   result.forms[0] = relative(sizes, [&](size_t token) { return form_error(samples, 0, token); });
   for (const ActivationForm form : forms_of(context.kernels)) {
-    if (form == ActivationForm::kBlock32) continue;
+    if (form == ActivationForm::kBlock32 || !has_wide(context.kernels, form, weight.type)) continue;
     const uint8_t* packed = input.packed(form);
     ScratchPool& scratch = input.scratch(form);
     const size_t index = static_cast<size_t>(form);

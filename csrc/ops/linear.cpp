@@ -80,10 +80,24 @@ void wide_linear(const OpsContext& context, ActivationForm form, LinearInput& in
   });
 }
 
-ActivationForm form_for(const OpsContext& context, LinearInput& input, const Matrix& weight) {
-  if (context.policy == nullptr || !weight.quantized()) return ActivationForm::kBlock32;
-  if (context.policy->measuring()) context.policy->measure(context, input, weight);
-  return context.policy->wide_for(input.n_tokens()) ? context.policy->form_of(weight) : ActivationForm::kBlock32;
+// Which kernels a product takes.
+struct Route {
+  ActivationForm form;
+  bool wide;
+
+  bool operator==(const Route& other) const noexcept { return form == other.form && wide == other.wide; }
+};
+
+Route route_for(const OpsContext& context, LinearInput& input, const Matrix& weight) {
+  constexpr ActivationForm kBlock32 = ActivationForm::kBlock32;
+  if (!weight.quantized()) return {kBlock32, false};
+  if (context.policy != nullptr) {
+    if (context.policy->measuring()) context.policy->measure(context, input, weight);
+    const ActivationForm form = context.policy->form_of(weight);
+    const bool wide = context.policy->wide_for(input.n_tokens()) && form != kBlock32;
+    if (wide && has_wide(context.kernels, form, weight.type)) return {form, true};
+  }
+  return {kBlock32, input.n_tokens() > kNarrowTokens && has_wide(context.kernels, kBlock32, weight.type)};
 }
 
 }  // namespace
@@ -106,13 +120,13 @@ void wide_share(const OpsContext& context, ActivationForm form, const Matrix& we
 void linear(const OpsContext& context, LinearInput& input, Span<const LinearOutput> outputs) {
   const OperationTimer timer(context.profile, outputs[0].weight.operation);
   for (const LinearOutput& output : outputs) require_columns(input, output.weight);
-  for (size_t first = 0; first < outputs.size();) {  // neighbours of one form go together
-    const ActivationForm form = form_for(context, input, outputs[first].weight);
+  for (size_t first = 0; first < outputs.size();) {  // neighbours of one route go together
+    const Route route = route_for(context, input, outputs[first].weight);
     size_t end = first + 1;
-    while (end < outputs.size() && form_for(context, input, outputs[end].weight) == form) ++end;
+    while (end < outputs.size() && route_for(context, input, outputs[end].weight) == route) ++end;
     const Span<const LinearOutput> group(outputs.data() + first, end - first);
-    if (form == ActivationForm::kBlock32) narrow_linear(context, input, group);
-    else wide_linear(context, form, input, group);
+    if (route.wide) wide_linear(context, route.form, input, group);
+    else narrow_linear(context, input, group);
     first = end;
   }
 }

@@ -4,21 +4,20 @@ namespace belle {
 
 const ActivationBlock* LinearInput::blocks() {
   const size_t n_blocks = n_tokens_ * n_cols_ / kBlockSize;
-  bool& done = done_[static_cast<size_t>(ActivationForm::kBlock32)];
-  if (!done) {
+  if (!blocks_done_) {
     const OperationTimer timer(context_.profile, Operation::kQuantize);
     if (storage_.blocks.size() < n_blocks) storage_.blocks.resize(n_blocks);
     context_.pool.parallel_for(n_blocks, [&](size_t begin, size_t end) {
       context_.kernels.quantize_activations(x_ + begin * kBlockSize, end - begin, storage_.blocks.data() + begin);
     });
-    done = true;
+    blocks_done_ = true;
   }
   return storage_.blocks.data();
 }
 
 const uint8_t* LinearInput::packed(ActivationForm form) {
   Buffer& buffer = storage_.packed[static_cast<size_t>(form)];
-  bool& done = done_[static_cast<size_t>(form)];
+  bool& done = packed_done_[static_cast<size_t>(form)];
   if (!done) {
     const OperationTimer timer(context_.profile, Operation::kQuantize);
     const size_t n_bytes = wide(form).packed_bytes(n_tokens_, n_cols_);

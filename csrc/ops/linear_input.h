@@ -45,7 +45,8 @@ class LinearInput {
   const float* x_;
   size_t n_tokens_;
   size_t n_cols_;
-  bool done_[kActivationFormCount] = {};
+  bool blocks_done_ = false;
+  bool packed_done_[kActivationFormCount] = {};
 };
 
 }  // namespace belle

@@ -1,5 +1,6 @@
 // The wide kernels of prefill: against products in double of the dequantized weights, within a bound for each form;
-// the same bits however tokens and rows are cut into calls; and nothing touched outside the buffers.
+// the same bits however tokens and rows are cut into calls; nothing touched outside the buffers; and those of block32
+// give the bits of the kernels for few tokens.
 #include <cmath>
 #include <limits>
 #include <string>
@@ -23,8 +24,11 @@ struct Form {
   // sqrt(mean((y - exact)^2 / sum_k (w x)^2)) stays below this for random weights and activations
   double rms_bound;
   double outlier_bound;  // the same with outlier channels among the activations
+  size_t int8_columns;   // that share a scale of int8 activations; 0 where there is none
   // A single output may be this many times the RMS bound off: the errors of thousands are nearly normal.
   static constexpr double kWorst = 8.0;
+
+  bool has(WeightType type) const { return kernels->matmul[static_cast<size_t>(type)] != nullptr; }
 };
 
 size_t token_tiles(const Form& form, size_t n_tokens) {
@@ -167,7 +171,7 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
   Guarded<float> y(k * n_rows);
   multiply(form, type, image.data(), n_rows, k, activations, k, y.data(), n_rows);
 
-  const bool int8 = std::string(form.name) == "slab256";
+  const bool requantized = form.int8_columns > 32;
   size_t wrong = 0;
   for (size_t row = 0; row < n_rows; ++row) {
     for (size_t col = 0; col < k; ++col) {
@@ -180,7 +184,7 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
         largest = std::fmax(largest, std::fmax(std::fabs(low * scale + minimum), std::fabs(high * scale + minimum)));
       }
       const double exact = matrix.weights[row * k + col];
-      const double tolerance = int8 ? 0.53 * largest / 127.0 : std::fabs(exact) / 256.0;
+      const double tolerance = requantized ? 0.53 * largest / 127.0 : std::fabs(exact) / 256.0;
       wrong += !near(y[col * n_rows + row], exact, tolerance + 1e-30);
     }
   }
@@ -190,10 +194,13 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
 // Weights that are zero but for one column of each row bring out every activation.
 void every_activation(const Form& form, Checks& checks) {
   const size_t k = 256 + 64 + 32, n_rows = k, n_tokens = 37;
-  std::vector<int> codes(n_rows * k, 0);
-  for (size_t row = 0; row < n_rows; ++row) codes[row * k + row] = -128;
-  const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(1.0f / 128.0f)), m(d.size(), 0);
-  const GgufMatrix matrix = matrix_of_codes(WeightType::kQ8_0, n_rows, k, codes, d, m);
+  const WeightType type = form.has(WeightType::kQ8_0) ? WeightType::kQ8_0 : WeightType::kQ4_0;
+  const int zero = type == WeightType::kQ8_0 ? 0 : 8, lowest = type == WeightType::kQ8_0 ? -128 : 0;
+  std::vector<int> codes(n_rows * k, zero);
+  for (size_t row = 0; row < n_rows; ++row) codes[row * k + row] = lowest;
+  const float step = 1.0f / static_cast<float>(zero - lowest);  // so that the lowest code is the weight -1
+  const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(step)), m(d.size(), 0);
+  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
   const Guarded<uint8_t> image(packed(matrix));
   Random random(78);
   Guarded<float> x(random.floats(n_tokens * k, -5.0f, 5.0f));
@@ -201,16 +208,16 @@ void every_activation(const Form& form, Checks& checks) {
   for (size_t i = 0; i < k; ++i) x[6 * k + i] *= 1e-25f;
   const Packed activations(form, x.data(), n_tokens, k);
   Guarded<float> y(n_tokens * n_rows);
-  multiply(form, WeightType::kQ8_0, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
-  const bool int8 = std::string(form.name) == "slab256";
+  multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
   size_t wrong = 0;
   for (size_t t = 0; t < n_tokens; ++t) {
     for (size_t col = 0; col < k; ++col) {
-      const size_t slab = col / 256 * 256, end = slab + 256 < k ? slab + 256 : k;
+      const size_t width = form.int8_columns > 0 ? form.int8_columns : 1;
+      const size_t slab = col / width * width, end = slab + width < k ? slab + width : k;
       double largest = 0.0;
       for (size_t i = slab; i < end; ++i) largest = std::fmax(largest, std::fabs(x[t * k + i]));
       const double exact = -static_cast<double>(x[t * k + col]);
-      const double tolerance = int8 ? 0.501 * largest / 127.0 : std::fabs(exact) / 256.0;
+      const double tolerance = form.int8_columns > 0 ? 0.501 * largest / 127.0 : std::fabs(exact) / 256.0;
       wrong += !near(y[t * n_rows + col], exact, tolerance);
     }
   }
@@ -260,9 +267,41 @@ void outlier_channels(const Form& form, WeightType type, Checks& checks) {
   check_values(form, matrix, x, n_tokens, y, n_rows, form.outlier_bound, checks);
 }
 
+// The wide kernels of block32 against those for few tokens: the same bits, or NaN in both.
+void same_as_narrow(const belle::KernelTable& table, const Form& form, WeightType type, size_t n_rows, size_t k,
+                    size_t n_tokens, Checks& checks) {
+  Random random(n_rows * 104729 + k * 17 + n_tokens);
+  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
+  const Guarded<uint8_t> image(packed(matrix));
+  Guarded<float> x(random.floats(n_tokens * k, -3.0f, 3.0f));
+  x[x.size() - 1] = std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < k; ++i) x[i] *= 1e30f;
+  const Packed activations(form, x.data(), n_tokens, k);
+  Guarded<float> y(n_tokens * n_rows), expected(n_tokens * n_rows);
+  multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
+
+  std::vector<belle::ActivationBlock> blocks(n_tokens * k / 32);
+  table.quantize_activations(x.data(), blocks.size(), blocks.data());
+  belle::PanelMatmul narrow{};
+  narrow.panels = image.data();
+  narrow.n_rows = narrow.y_stride = n_rows;
+  narrow.k = k;
+  narrow.blocks = blocks.data();
+  narrow.n_tokens = n_tokens;
+  narrow.y = expected.data();
+  table.matmul[static_cast<size_t>(type)](narrow);
+  size_t wrong = 0;
+  for (size_t i = 0; i < y.size(); ++i) {
+    wrong += !same_bits(&y[i], &expected[i], 1) && !(std::isnan(y[i]) && std::isnan(expected[i]));
+  }
+  checks.that(wrong == 0, "wide block32 %s rows=%zu k=%zu tokens=%zu: %zu outputs are not those of few tokens",
+              belle::traits_of(type).name, n_rows, k, n_tokens, wrong);
+}
+
 void test_form(const Form& form, Checks& checks) {
   every_activation(form, checks);
   for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+    if (!form.has(type)) continue;
     every_weight(form, type, checks);
     not_a_number(form, type, checks);
     outlier_channels(form, type, checks);
@@ -278,11 +317,24 @@ void test_form(const Form& form, Checks& checks) {
 }  // namespace
 
 void test_wide_matmul(const belle::KernelTable& table, Checks& checks) {
-  constexpr size_t kSlab = static_cast<size_t>(ActivationForm::kSlab256);
-  constexpr size_t kBf16 = static_cast<size_t>(ActivationForm::kBf16);
-  checks.that(table.wide[static_cast<size_t>(ActivationForm::kBlock32)] == nullptr, "block 32 has no wide kernels");
-  if (table.wide[kSlab] != nullptr) test_form({"slab256", table.wide[kSlab], 0.015, 0.08}, checks);
-  if (table.wide[kBf16] != nullptr) test_form({"bf16", table.wide[kBf16], 0.0035, 0.0035}, checks);
+  const auto kernels_of = [&](ActivationForm form) { return table.wide[static_cast<size_t>(form)]; };
+  const Form forms[] = {
+      {"block32", kernels_of(ActivationForm::kBlock32), 0.008, 0.04, 32},
+      {"slab256", kernels_of(ActivationForm::kSlab256), 0.015, 0.08, 256},
+      {"bf16", kernels_of(ActivationForm::kBf16), 0.0035, 0.0035, 0},
+  };
+  for (const Form& form : forms) {
+    if (form.kernels == nullptr) continue;
+    checks.that(form.has(WeightType::kQ4_0), "wide %s without q4_0", form.name);
+    test_form(form, checks);
+  }
+  if (forms[0].kernels == nullptr) return;
+  for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+    if (!forms[0].has(type)) continue;
+    for (size_t n_rows : {1, 16, 49, 130}) same_as_narrow(table, forms[0], type, n_rows, 544, 37, checks);
+    for (size_t n_tokens : {1, 2, 3, 4, 530}) same_as_narrow(table, forms[0], type, 33, 288, n_tokens, checks);
+    for (size_t k : {32, 256, 288, 1120}) same_as_narrow(table, forms[0], type, 64, k, 20, checks);
+  }
 }
 
 }  // namespace belle_test

@@ -24,6 +24,7 @@ Ids = NDArray[np.int32]
 # gives 0.006 and 0.025.
 TOLERANCES = {"slab256": (0.015, 0.06), "bf16": (0.004, 0.015)}
 QUANTIZED_TYPES = ["q4_0", "q4_1", "q8_0"]
+LEFT_TO_BLOCK32 = {("avx2", "q8_0")}  # types for which a tier has no other form
 
 
 def wide_tiers() -> list[Any]:
@@ -85,7 +86,8 @@ def test_few_tokens_take_the_invariant_form(wide_tier: str, form: str, type: str
     for n_tokens in (1, 2, 15, 16):
         y = _core.linear(rows, type, x[:n_tokens], isa=wide_tier, activations=form)
         np.testing.assert_array_equal(y, block[:n_tokens])
-    assert not np.array_equal(_core.linear(rows, type, x, isa=wide_tier, activations=form), block)
+    same = np.array_equal(_core.linear(rows, type, x, isa=wide_tier, activations=form), block)
+    assert same == ((wide_tier, type) in LEFT_TO_BLOCK32)
 
 
 @pytest.mark.parametrize("type", ["f32", "f16", "bf16"])
