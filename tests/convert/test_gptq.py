@@ -246,6 +246,7 @@ def test_llama_cpp_writes_the_same_text_but_for_close_calls(
         if len(expected) == 32:
             break
     logits = native_logits(tmp_path / "out.gguf", [*ids, *expected[:-1]])[len(ids) - 1 :]
-    lost = logits.max(axis=1) - logits[np.arange(32), expected]  # by taking llama.cpp's token instead of our own
+    # By taking llama.cpp's token instead of our own:
+    lost = logits.max(axis=1) - logits[np.arange(32), expected]
     assert lost.max() < CLOSE_CALL
     assert np.count_nonzero(lost) <= 1
