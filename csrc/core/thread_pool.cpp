@@ -24,7 +24,23 @@ namespace belle {
 namespace {
 
 constexpr int kSpins = 4000;  // some tens of microseconds: the gap between two layers' operations
-constexpr size_t kChunksPerThread = 4;
+
+// A thread's work, in sixteenths: half of it at once, then ever smaller chunks. Few starts, and little to wait for at
+// the end.
+constexpr size_t kShares[] = {8, 4, 2, 1, 1};
+constexpr size_t kChunksPerThread = sizeof kShares / sizeof kShares[0], kWholeShare = 16;
+
+// The first item of a chunk. Chunks are claimed in order: one of the first share for each thread, one of the second,
+// ...
+size_t start_of(size_t chunk, size_t n_threads, size_t n_items) noexcept {
+  size_t sixteenths = 0;
+  for (const size_t share : kShares) {
+    const size_t n = chunk < n_threads ? chunk : n_threads;
+    sixteenths += n * share;
+    chunk -= n;
+  }
+  return n_items * sixteenths / (kWholeShare * n_threads);
+}
 
 long current_process_id() noexcept {
 #ifdef _WIN32
@@ -51,9 +67,9 @@ void spin_pause() noexcept {
 // A ticket is one 64-bit number: the job's epoch above, the next unclaimed chunk below. Whoever moves it from (e, i) to
 // (e, i + 1) owns chunk i of job e, and job e cannot end before that chunk is done, so its fields are safe to read.
 struct ThreadPool::Workers {
-  explicit Workers(size_t n) : n_chunks(n * kChunksPerThread) {}
+  explicit Workers(size_t n) : n_threads(n), n_chunks(n * kChunksPerThread) {}
 
-  const size_t n_chunks;
+  const size_t n_threads, n_chunks;
   std::vector<std::thread> threads;
   std::mutex mutex;
   std::condition_variable wake;
@@ -74,7 +90,7 @@ struct ThreadPool::Workers {
     while (chunk_of(current) < n_chunks) {
       if (!ticket.compare_exchange_weak(current, current + 1, std::memory_order_acq_rel)) continue;
       const size_t chunk = static_cast<size_t>(chunk_of(current));
-      const size_t begin = n_items * chunk / n_chunks, end = n_items * (chunk + 1) / n_chunks;
+      const size_t begin = start_of(chunk, n_threads, n_items), end = start_of(chunk + 1, n_threads, n_items);
       if (begin < end) job(context, begin, end);
       n_done.fetch_add(1, std::memory_order_release);
       current = ticket.load(std::memory_order_acquire);

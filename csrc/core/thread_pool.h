@@ -1,5 +1,5 @@
-// Fork-join workers. A job is cut into fixed chunks and threads claim them: which thread computes a chunk never changes
-// what is computed, and a worker that the system has put aside holds nobody up.
+// Fork-join workers. A job is cut into fixed chunks, smaller towards its end, and threads claim them: which thread
+// computes a chunk never changes what is computed, and a worker that the system has put aside holds nobody up.
 #pragma once
 
 #include <cstddef>
