@@ -115,7 +115,7 @@ struct RowSlab {
   RowMinima minima[kBlockPanels][kSlabBlocks];  // formats with a minimum only
 };
 
-// Minus: what a stored code has more than a signed one.
+// minus: by how much a stored code is larger than the signed one.
 template <int minus, bool has_minimum>
 struct Nibbles {
   static constexpr size_t kUnitBytes = has_minimum ? 320 : 288;

@@ -253,6 +253,30 @@ void not_a_number(const Form& form, WeightType type, Checks& checks) {
   }
 }
 
+// Every code and every activation at its largest: integer sums that would overflow show.
+void largest_sums(const Form& form, WeightType type, Checks& checks) {
+  const size_t k = 512 + 32, n_rows = 17, n_tokens = 5;
+  const int code = type == WeightType::kQ4_1 ? 15 : type == WeightType::kQ8_0 ? -128 : 0;
+  const std::vector<int> codes(n_rows * k, code);
+  const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(0.25f)), m(d.size(), 0);
+  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
+  const Guarded<uint8_t> image(packed(matrix));
+  for (float value : {2.0f, -2.0f}) {
+    Guarded<float> x(n_tokens * k);
+    for (size_t i = 0; i < x.size(); ++i) x[i] = value;
+    const Packed activations(form, x.data(), n_tokens, k);
+    Guarded<float> y(n_tokens * n_rows);
+    multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
+    size_t wrong = 0;
+    for (size_t i = 0; i < y.size(); ++i) {
+      const double exact = exact_dot(matrix, i % n_rows, x.data()).value;
+      wrong += !near(y[i], exact, 0.005 * std::fabs(exact));
+    }
+    checks.that(wrong == 0, "wide %s %s: %zu of %zu of the largest sums", form.name, belle::traits_of(type).name, wrong,
+                y.size());
+  }
+}
+
 // A few channels 32 times as large as the others: one scale for a slab is then coarse, bfloat16 is not.
 void outlier_channels(const Form& form, WeightType type, Checks& checks) {
   Random random(9);
@@ -305,6 +329,7 @@ void test_form(const Form& form, Checks& checks) {
     every_weight(form, type, checks);
     not_a_number(form, type, checks);
     outlier_channels(form, type, checks);
+    largest_sums(form, type, checks);
     for (size_t n_rows = 1; n_rows <= 81; n_rows += n_rows < 18 ? 1 : 5) run_shape(form, type, n_rows, 64, 19, checks);
     for (size_t n_tokens = 1; n_tokens <= 50; ++n_tokens) run_shape(form, type, 19, 96, n_tokens, checks);
     for (size_t k : {32, 64, 96, 224, 256, 288, 320, 512, 544, 1024, 1120}) run_shape(form, type, 33, k, 17, checks);
