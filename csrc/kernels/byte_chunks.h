@@ -33,7 +33,6 @@ inline void store_out(const TileProduct& tile, size_t t, size_t half, Vector sum
 
 template <bool has_minimum>
 struct BlockSums {
-  using Scales = ScalePerBlock;
   static constexpr bool kNeedsFactors = false;
   Vector sums[kTileTokens][kHalves];
 
@@ -65,7 +64,6 @@ struct BlockSums {
 
 template <bool has_minimum>
 struct SlabSums {
-  using Scales = ScalePerSlab;
   static constexpr bool kNeedsFactors = true;
   Sums32 sums[kTileTokens][kHalves];
 

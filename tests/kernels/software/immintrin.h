@@ -82,31 +82,29 @@ inline __m512i srai_epi32(__m512i a, unsigned bits) noexcept {
 }
 
 // Lanes outside the mask touch no memory.
-inline __m512 maskz_loadu_ps(uint32_t mask, const void* from) noexcept {
-  return same_bits<__m512>(each<Floats>([&](size_t i) {
-    float value = 0.0f;
+template <class Element>
+inline Lanes<Element, 16> masked_load(uint32_t mask, const void* from) noexcept {
+  return each<Lanes<Element, 16>>([&](size_t i) {
+    Element value{};
     if (chosen(mask, i)) memcpy(&value, static_cast<const char*>(from) + i * sizeof value, sizeof value);
     return value;
-  }));
+  });
 }
-inline void mask_storeu_ps(void* to, uint32_t mask, __m512 a) noexcept {
-  const Floats from = floats(a);
+template <class Element>
+inline void masked_store(void* to, uint32_t mask, const Lanes<Element, 16>& v) noexcept {
   for (size_t i = 0; i < 16; ++i) {
-    if (chosen(mask, i)) memcpy(static_cast<char*>(to) + i * sizeof(float), &from.at[i], sizeof(float));
+    if (chosen(mask, i)) memcpy(static_cast<char*>(to) + i * sizeof(Element), &v.at[i], sizeof(Element));
   }
 }
+inline __m512 maskz_loadu_ps(uint32_t mask, const void* from) noexcept {
+  return same_bits<__m512>(masked_load<float>(mask, from));
+}
+inline void mask_storeu_ps(void* to, uint32_t mask, __m512 a) noexcept { masked_store(to, mask, floats(a)); }
 inline __m256i maskz_loadu_epi16(uint32_t mask, const void* from) noexcept {
-  return same_bits<__m256i>(each<Words>([&](size_t i) {
-    uint16_t value = 0;
-    if (chosen(mask, i)) memcpy(&value, static_cast<const char*>(from) + i * sizeof value, sizeof value);
-    return value;
-  }));
+  return same_bits<__m256i>(masked_load<uint16_t>(mask, from));
 }
 inline void mask_storeu_epi16(void* to, uint32_t mask, __m256i a) noexcept {
-  const Words from = same_bits<Words>(a);
-  for (size_t i = 0; i < 16; ++i) {
-    if (chosen(mask, i)) memcpy(static_cast<char*>(to) + i * sizeof(uint16_t), &from.at[i], sizeof(uint16_t));
-  }
+  masked_store(to, mask, same_bits<Words>(a));
 }
 
 // Lane i with lane i + 8, then + 4, + 2, + 1: the order that compilers give the real ones.
