@@ -30,13 +30,15 @@ def activation_lines(path: Path) -> Iterator[str]:
         yield f"activations   not measured: {error}"
         return
     if not choices:
-        yield "activations   not measured: every matrix is a float one, or BELLE_ACTIVATIONS names the form"
+        yield f"activations   nothing to measure: tier {name} has one form for each of the file's types, or"
+        yield "              BELLE_ACTIVATIONS names the form"
         return
     yield f"activations   in prefill on tier {name}, with relative RMS errors of the outputs in %"
     for kind, members in _by_kind(choices).items():
         chosen = Counter(choice["form"] for choice in members)
         counts = ", ".join(f"{n} {form}" for form, n in chosen.most_common())
-        errors = [f"{form} {_range([choice['errors'][form] for choice in members])}" for form in forms]
+        measured = [form for form in forms if form in members[0]["errors"]]  # the tier's for this type
+        errors = [f"{form} {_range([choice['errors'][form] for choice in members])}" for form in measured]
         rounding = _range([choice["weight_error"] for choice in members])
         yield f"  {kind:<36}{counts:<24}weights {rounding}, {', '.join(errors)}"
 

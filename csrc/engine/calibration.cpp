@@ -25,7 +25,7 @@ void Engine::choose_activation_forms(const std::string& wanted) {
   const char* forced = std::getenv("BELLE_ACTIVATIONS");
   const std::string name = wanted == "auto" && forced != nullptr && *forced != '\0' ? forced : wanted;
   if (name != "auto") policy_ = ActivationPolicy(form_named(name, context_.kernels));
-  else if (!decoder_->all_float() && forms_of(context_.kernels).size() > 1) calibrate();
+  else if (any_choice(context_.kernels, decoder_->matrix_types())) calibrate();
 }
 
 // The output matrix stays in block 32: prefill needs one row of logits, and its errors go straight into them.
@@ -36,8 +36,7 @@ void Engine::calibrate() {
   std::vector<KvRow> rows;
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({kv.page_table(), static_cast<uint32_t>(i)});
   policy_.begin_measuring();
-  decoder_->forward(
-      kv_shape(), PassInput{tokens, rows, {}}, [] {}, nullptr);
+  decoder_->forward(kv_shape(), PassInput{tokens, rows, {}}, [] {}, nullptr);
   policy_.choose();
 }
 

@@ -136,18 +136,21 @@ class SlabChunk {
       BELLE_UNROLL
       for (size_t v = 0; v < vectors; ++v) dots[i][v] = load_sums(scratch.starts + first_row + v * kLanes);
     }
-    for (size_t group = 0; group < n_groups; ++group) {
-      Bytes rows[vectors];
+    for (size_t group = 0; group < n_groups; group += 2) {  // a slab is whole blocks of 8 groups
       BELLE_UNROLL
-      for (size_t v = 0; v < vectors; ++v) rows[v] = load_bytes(weights + offset_of(v));
-      BELLE_UNROLL
-      for (size_t i = 0; i < kSlabTokens; ++i) {
-        const Bytes columns = broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kGroupColumns));
+      for (size_t half = 0; half < 2; ++half) {
+        Bytes rows[vectors];
         BELLE_UNROLL
-        for (size_t v = 0; v < vectors; ++v) dots[i][v] = add_products(dots[i][v], columns, rows[v]);
+        for (size_t v = 0; v < vectors; ++v) rows[v] = load_bytes(weights + offset_of(v));
+        BELLE_UNROLL
+        for (size_t i = 0; i < kSlabTokens; ++i) {
+          const Bytes columns = broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kGroupColumns));
+          BELLE_UNROLL
+          for (size_t v = 0; v < vectors; ++v) dots[i][v] = add_products(dots[i][v], columns, rows[v]);
+        }
+        weights += kGroupCodes;
+        activations += kGroupColumns * kSlabTokens;
       }
-      weights += kGroupCodes;
-      activations += kGroupColumns * kSlabTokens;
     }
     const float* token_scales = tiles_.scales(block_.args->packed, slab_) + token_tile * kSlabTokens;
     const float* weight_scales = scratch.weight_scales[0] + first_row;

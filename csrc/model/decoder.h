@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "core/span.h"
 #include "gguf/reader.h"
 #include "model/config.h"
 #include "ops/attention.h"
 #include "ops/context.h"
+#include "quant/types.h"
 
 namespace belle {
 
@@ -27,10 +29,10 @@ class Decoder {
   virtual ~Decoder() = default;
 
   const ModelConfig& config() const noexcept { return config_; }
-  virtual size_t vocab_size() const noexcept = 0;      // rows of the output matrix
-  virtual size_t embedding_rows() const noexcept = 0;  // token ids below this are valid
-  virtual size_t weight_bytes() const noexcept = 0;    // resident weight image
-  virtual bool all_float() const noexcept = 0;         // no quantized matrix
+  virtual size_t vocab_size() const noexcept = 0;                            // rows of the output matrix
+  virtual size_t embedding_rows() const noexcept = 0;                        // token ids below this are valid
+  virtual size_t weight_bytes() const noexcept = 0;                          // resident weight image
+  virtual const std::vector<WeightType>& matrix_types() const noexcept = 0;  // each once
 
   /// Writes logits [logit_rows.size(), vocab_size()]. Reuses its buffers: one pass at a time.
   virtual void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) = 0;

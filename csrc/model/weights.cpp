@@ -78,11 +78,13 @@ void WeightLoader::layer_norm(const std::string& name, size_t n, Norm& target) {
   vector(name + ".bias", n, target.bias);
 }
 
-bool WeightLoader::all_float() const noexcept {
+std::vector<WeightType> WeightLoader::matrix_types() const {
+  std::vector<WeightType> types;
   for (const MatrixRequest& request : matrices_) {
-    if (request.target->quantized()) return false;
+    const WeightType type = request.target->type;
+    if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
   }
-  return true;
+  return types;
 }
 
 Buffer WeightLoader::load(ThreadPool& pool) {

@@ -40,8 +40,8 @@ class WeightLoader {
   /// `name`.weight and `name`.bias
   void layer_norm(const std::string& name, size_t n, Norm& target);
 
-  /// True when every requested matrix holds plain floats.
-  bool all_float() const noexcept;
+  /// The types of the requested matrices, each once.
+  std::vector<WeightType> matrix_types() const;
 
   /// Packs everything that was requested; the targets then point into the returned image.
   /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong

@@ -42,6 +42,14 @@ bool has_wide(const KernelTable& kernels, ActivationForm form, WeightType type) 
   return wide != nullptr && wide->matmul[static_cast<size_t>(type)] != nullptr;
 }
 
+bool any_choice(const KernelTable& kernels, const std::vector<WeightType>& types) {
+  for (const ActivationForm form : forms_of(kernels)) {
+    const auto wide = [&](WeightType type) { return has_wide(kernels, form, type); };
+    if (form != ActivationForm::kBlock32 && std::any_of(types.begin(), types.end(), wide)) return true;
+  }
+  return false;
+}
+
 ActivationForm form_named(const std::string& name, const KernelTable& kernels) {
   std::string choices;
   for (const ActivationForm form : forms_of(kernels)) {

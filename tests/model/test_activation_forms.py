@@ -6,14 +6,18 @@ docs/ADDING_A_KERNEL.md) bfloat16 too.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType
+from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from belle_edge import _core
+from belle_edge.cli.activations import activation_lines
 
 from .conftest import ModelFile
 from .gguf_models import RANDOM_MODELS, GgufModel, random_llama
@@ -224,7 +228,26 @@ def test_outlier_channels_ask_for_the_finer_form(wide_tier: str, tmp_path: Path)
 def test_eight_bit_weights_keep_what_they_have(wide_tier: str, model_file: ModelFile) -> None:
     """A slab's scale would cost more than the rounding of the weights did."""
     forms = {choice["form"] for choice in choices_of(model_file("bloom", "q8_0"), wide_tier)}
-    assert forms == {finer_form(wide_tier)}
+    if (wide_tier, "q8_0") in LEFT_TO_BLOCK32:
+        assert not forms, "there is nothing to choose, so nothing is measured"
+    else:
+        assert forms == {finer_form(wide_tier)}
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_each_type_of_a_file_is_described_by_its_own_forms(
+    wide_tier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_llama()
+    down = model.tensors.pop("blk.0.ffn_down.weight")
+    kind = GGMLQuantizationType.Q8_0
+    model.raw["blk.0.ffn_down.weight"] = (kind, quantize(down, kind))
+    monkeypatch.setenv("BELLE_ISA", wide_tier)
+    lines = list(activation_lines(model.write(tmp_path / "mixed.gguf", "q4_0")))
+    for type in ("q4_0", "q8_0"):
+        (line,) = (line for line in lines if f"ffn_down.weight {type}" in line)
+        expected = ["block32"] if (wide_tier, type) in LEFT_TO_BLOCK32 else forms_of(wide_tier)
+        assert re.findall(r"(block32|slab256|bf16) [0-9.]+", line.split("weights")[1]) == expected
 
 
 def test_a_given_form_is_not_measured(wide_tier: str, form: str, model_file: ModelFile) -> None:
