@@ -218,6 +218,9 @@ class ActivationChoice(TypedDict):
     tensor: str
     type: str
     form: str
+    outliers: list[
+        int
+    ]  # columns of the input that its slabs leave to products in float; none for other forms
     errors: dict[str, float]  # by form, of the kernels on the file's weights
     weight_error: float  # of the rounding that the file's weights already have
 

@@ -36,11 +36,11 @@ def activation_lines(path: Path) -> Iterator[str]:
     yield f"activations   in prefill on tier {name}, with relative RMS errors of the outputs in %"
     for kind, members in _by_kind(choices).items():
         chosen = Counter(choice["form"] for choice in members)
-        counts = ", ".join(f"{n} {form}" for form, n in chosen.most_common())
+        counts = ", ".join(f"{n} {form}" for form, n in chosen.most_common()) + _outliers(members)
         measured = [form for form in forms if form in members[0]["errors"]]  # the tier's for this type
         errors = [f"{form} {_range([choice['errors'][form] for choice in members])}" for form in measured]
         rounding = _range([choice["weight_error"] for choice in members])
-        yield f"  {kind:<36}{counts:<24}weights {rounding}, {', '.join(errors)}"
+        yield f"  {kind:<36}{counts:<26}weights {rounding}, {', '.join(errors)}"
 
 
 def _by_kind(choices: list[ActivationChoice]) -> dict[str, list[ActivationChoice]]:
@@ -50,6 +50,15 @@ def _by_kind(choices: list[ActivationChoice]) -> dict[str, list[ActivationChoice
         kind = f"{re.sub(r'^blk[.][0-9]+[.]', 'blk.*.', choice['tensor'])} {choice['type']}"
         kinds.setdefault(kind, []).append(choice)
     return kinds
+
+
+def _outliers(members: list[ActivationChoice]) -> str:
+    """How many columns are kept out of the slabs of each matrix."""
+    numbers = [len(choice["outliers"]) for choice in members]
+    if not any(numbers):
+        return ""
+    low, high = min(numbers), max(numbers)
+    return f" ({high if low == high else f'{low}-{high}'} outliers)"
 
 
 def _range(errors: list[float]) -> str:

@@ -113,6 +113,7 @@ py::list activation_forms_of(const Engine& engine) {
     entry["tensor"] = choice.tensor;
     entry["type"] = traits_of(choice.type).name;
     entry["form"] = name_of(choice.form);
+    entry["outliers"] = choice.outliers;
     entry["errors"] = errors;
     entry["weight_error"] = choice.errors.weights;
     result.append(entry);

@@ -29,7 +29,7 @@ struct Pending {
   const float* weight_scales;  // [16 * row_tiles]
   float* sums;                 // [16 * token_tiles][kBlockRows]
   size_t token_tiles, row_tiles;
-  bool first;  // the first slab: the sums hold nothing yet
+  bool first;  // the sums hold nothing yet
 };
 
 // Scales a quarter of what is pending, so that it can be spread over the steps of the next tiles. The quarter's tokens
@@ -152,7 +152,7 @@ class Int8Chunk {
                 block_.scratch->sums[t * kTileRows] + r * kTileRows,
                 token_tiles,
                 row_tiles,
-                slab_ == 0};
+                block_.starts_with(slab_)};
     next_spill_ = 1 - next_spill_;
   }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "kernels/amx_tiles.h"
+#include "kernels/outliers.h"
 
 namespace belle {
 namespace {
@@ -58,7 +59,11 @@ void pack_int8(const WidePack& args) noexcept {
         uint8_t* to = out + row * kTileRowBytes;
         alignas(64) int8_t values[kSlabColumns] = {};
         const size_t first = token * args.k + slab * kSlabColumns;
-        scales[row] = token < args.n_tokens ? quantize_slab(args.x + first, n, values) : 0.0f;
+        scales[row] = 0.0f;
+        if (token < args.n_tokens) {
+          float room[kSlabColumns];
+          scales[row] = quantize_slab(without_outliers(args.outliers, args.x + first, slab, n, room), n, values);
+        }
         for (size_t step = 0; step < tiles.steps_of(slab); ++step) {
           memcpy(to + step * kTileBytes, values + step * kTileRowBytes, kTileRowBytes);
         }

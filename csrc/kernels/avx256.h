@@ -63,6 +63,17 @@ inline __m256i broadcast_group(const int8_t* values) noexcept {
   return _mm256_set1_epi32(four_values);
 }
 
+/// In each lane of 32 bits the bits of `mask` from `first_bit` on, as an unsigned number.
+inline Vector bits_as_floats(Bytes lanes, size_t first_bit, int32_t mask) noexcept {
+  const __m256i shifted = _mm256_srl_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(first_bit)));
+  return _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(mask)));
+}
+/// In each lane of 32 bits one byte, as a signed number.
+inline Vector byte_as_floats(Bytes lanes, size_t byte) noexcept {
+  const __m256i highest = _mm256_sll_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(24 - 8 * byte)));
+  return _mm256_cvtepi32_ps(_mm256_srai_epi32(highest, 24));
+}
+
 // sums: [2 halves of 8 rows]
 inline void store_rows(float* y, size_t n_rows, const Vector* sums) noexcept {
   for (size_t half = 0; half < kHalves; ++half) {

@@ -54,6 +54,17 @@ inline void store_sums(int32_t* to, Sums32 sums) noexcept { _mm512_storeu_si512(
 inline Sums32 negative(Sums32 sums) noexcept { return (Sums32)_mm512_sub_epi32(_mm512_setzero_si512(), (__m512i)sums); }
 inline Vector to_floats(Sums32 sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
 
+/// In each lane of 32 bits the bits of `mask` from `first_bit` on, as an unsigned number.
+inline Vector bits_as_floats(Bytes lanes, size_t first_bit, int32_t mask) noexcept {
+  const __m512i shifted = _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(first_bit)));
+  return _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(mask)));
+}
+/// In each lane of 32 bits one byte, as a signed number.
+inline Vector byte_as_floats(Bytes lanes, size_t byte) noexcept {
+  const __m512i highest = _mm512_sll_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(24 - 8 * byte)));
+  return _mm512_cvtepi32_ps(_mm512_srai_epi32(highest, 24));
+}
+
 // sums + the products of four unsigned and four signed bytes in each lane
 inline Sums32 add_products(Sums32 sums, __m512i unsigned_bytes, __m512i signed_bytes) noexcept {
   return (Sums32)_mm512_dpbusd_epi32((__m512i)sums, unsigned_bytes, signed_bytes);

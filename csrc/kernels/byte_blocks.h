@@ -6,7 +6,7 @@
 // the including file's anonymous namespace.
 #pragma once
 
-#include "kernels/wide_shape.h"
+#include "kernels/outliers.h"
 
 namespace belle {
 namespace {
@@ -81,7 +81,9 @@ void pack_token_blocks(const WidePack& args) noexcept {
         const size_t token = tile * kTileTokens + place;
         ActivationBlock quantized[kSlabBlocks] = {};  // zeros where the token is missing
         if (token < args.n_tokens) {
-          Scales::quantize(args.x + token * args.k + slab * kSlabColumns, n_blocks, quantized);
+          float room[kSlabColumns];
+          const float* x = args.x + token * args.k + slab * kSlabColumns;
+          Scales::quantize(without_outliers(args.outliers, x, slab, n_blocks * kBlockSize, room), n_blocks, quantized);
         }
         for (size_t b = 0; b < n_blocks; ++b) {
           pack_block(quantized[b].values, quantized[b].sum, quantized[b].scale, place, packed[b]);
@@ -120,6 +122,7 @@ template <int minus, bool has_minimum>
 struct Nibbles {
   static constexpr size_t kUnitBytes = has_minimum ? 320 : 288;
   static constexpr bool kHasMinimum = has_minimum;
+  static constexpr WeightType kType = has_minimum ? WeightType::kQ4_1 : WeightType::kQ4_0;
   /// Of a RowBlock: 8 blocks * 32 columns * 127 * the largest code * this stays below 2^31.
   static constexpr int kLargestFactor = has_minimum ? 4095 : 8191;
 

@@ -164,7 +164,7 @@ class ByteChunk {
   }
 
   void multiply_block() noexcept {
-    const bool first = slab_ == 0, last = slab_ + 1 == tokens_.n_slabs();
+    const bool first = block_.starts_with(slab_), last = slab_ + 1 == tokens_.n_slabs();
     TileProduct product{};
     product.n_blocks = n_blocks_;
     product.tokens =

@@ -22,6 +22,7 @@ inline Vector halves_of(const uint8_t* unit, size_t offset, size_t part = 0) noe
 }
 
 struct WideQ4_0 {
+  static constexpr WeightType kType = WeightType::kQ4_0;
   static constexpr size_t kUnitBytes = 288, kScalesAt = 256;
 
   /// [16 rows] the largest magnitude that the unit's scales allow
@@ -49,6 +50,7 @@ struct WideQ4_0 {
 };
 
 struct WideQ4_1 {
+  static constexpr WeightType kType = WeightType::kQ4_1;
   static constexpr size_t kUnitBytes = 320, kScalesAt = 256, kMinimaAt = 288;
 
   static Vector bound(const uint8_t* unit, size_t part) noexcept {
@@ -78,6 +80,7 @@ struct WideQ4_1 {
 };
 
 struct WideQ8_0 {
+  static constexpr WeightType kType = WeightType::kQ8_0;
   static constexpr size_t kUnitBytes = 544, kScalesAt = 512;
 
   static Vector bound(const uint8_t* unit, size_t part) noexcept {

@@ -68,11 +68,22 @@ enum class ActivationForm : uint8_t {
   kBlock32,  // int8, a scale per token and block of 32 columns
   kSlab256,  // int8, a scale per token and slab of 256 columns; the weights with one scale per row and slab:
              // requantized to int8, or (AVX2) their codes as they are with scales rounded to 12 or 13 bits
-  kBf16,  // bfloat16, the weights dequantized to bfloat16
+  kBf16,     // bfloat16, the weights dequantized to bfloat16
 };
 constexpr size_t kActivationFormCount = 3;
 
-constexpr size_t kWidePanels = 4;  // a share of the work starts at a multiple of this many panels
+constexpr size_t kWidePanels = 4;     // a share of the work starts at a multiple of this many panels
+constexpr size_t kSlabColumns = 256;  // that share a scale in kSlab256
+constexpr size_t kMaxOutliers = 32;   // of one matrix
+
+/// Columns whose activations are so much larger than the others that they would make the scale of their slab too
+/// coarse. Their products are summed in float, one after the other and before the slabs; the slabs hold zeros for them.
+/// For the tiers' kSlab256 only.
+struct Outliers {
+  const uint32_t* columns;  // ascending, below k
+  size_t n;                 // 0 .. kMaxOutliers
+  const float* values;      // [n_tokens, n]
+};
 
 /// Packs the tiles [first_tile, end_tile) of WideKernels::tile_tokens tokens each; tokens past the last one become
 /// zeros.
@@ -82,6 +93,7 @@ struct WidePack {
   size_t k;  // a multiple of 32
   size_t first_tile, end_tile;
   uint8_t* packed;  // of all tokens; 64-byte aligned
+  Outliers outliers;
 };
 
 /// As PanelMatmul, with activations in a wide form.
@@ -93,7 +105,8 @@ struct WideMatmul {
   size_t n_tokens;
   float* y;  // [n_tokens, y_stride]
   size_t y_stride;
-  uint8_t* scratch;  // scratch_bytes of this thread's own; 64-byte aligned
+  uint8_t* scratch;   // scratch_bytes of this thread's own; 64-byte aligned
+  Outliers outliers;  // those of the packed activations
 };
 
 using WideMatmulFn = void (*)(const WideMatmul& args) noexcept;

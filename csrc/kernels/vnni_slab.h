@@ -46,7 +46,11 @@ void pack_slabs(const WidePack& args) noexcept {
         const size_t token = tile * kSlabTokens + i;
         int8_t values[kSlabColumns] = {};
         const size_t first = token * args.k + slab * kSlabColumns;
-        scales[i] = token < args.n_tokens ? quantize_slab(args.x + first, n, values) : 0.0f;
+        scales[i] = 0.0f;
+        if (token < args.n_tokens) {
+          float room[kSlabColumns];
+          scales[i] = quantize_slab(without_outliers(args.outliers, args.x + first, slab, n, room), n, values);
+        }
         for (size_t at = 0; at < n; at += kGroupColumns) {
           uint32_t group;
           memcpy(&group, values + at, sizeof group);
@@ -154,7 +158,7 @@ class SlabChunk {
     }
     const float* token_scales = tiles_.scales(block_.args->packed, slab_) + token_tile * kSlabTokens;
     const float* weight_scales = scratch.weight_scales[0] + first_row;
-    const bool first = slab_ == 0;
+    const bool first = block_.starts_with(slab_);
     const float* before = (first ? kNothing : scratch.sums[tile * kSlabTokens]) + first_row;
     const size_t stride = first ? 0 : kBlockRows;
     const auto out = TileSums<kSlabTokens>::of(block_, tile, slab_ + 1 == tiles_.n_slabs());

@@ -1,13 +1,13 @@
 // The loops of the wide matrix products. A block of 64 rows meets a group of up to 528 tokens, chunk by chunk along the
 // columns: the chunk's weights are expanded once (16 or 32 KB, which the first-level cache holds) and multiplied with
 // tiles of a few tokens each, and the sums of the block wait in scratch until the last chunk. An output's sum has one
-// order, whatever the tokens, the rows and the threads: columns ascending.
+// order, whatever the tokens, the rows and the threads: outliers first, then the other columns, each ascending.
 //
 // A Chunk (amx_chunks.h, vnni_slab.h, byte_blocks.h) expands and multiplies. Everything stays inside the including
 // file's anonymous namespace.
 #pragma once
 
-#include "kernels/wide_shape.h"
+#include "kernels/outliers.h"
 
 namespace belle {
 namespace {
@@ -35,6 +35,9 @@ struct Block {
   size_t n_panels;               // 1 .. kBlockPanels
   size_t panel_bytes;
   const uint8_t* next_panels;  // of the block that follows, null if none
+
+  /// Whether the sums in scratch hold nothing that the products with a slab are added to.
+  bool starts_with(size_t slab) const noexcept { return slab == 0 && args->outliers.n == 0; }
 };
 
 // Asks for the weights of the next chunk, a few cache lines with every step.
@@ -119,6 +122,18 @@ struct TileSums {
 
 constexpr float kNothing[kBlockRows] = {};  // the sums before the first chunk
 
+// The sums that the first chunk's are added to, where there are outliers.
+template <class Format>
+inline void start_sums(const Block& block, size_t tile_tokens) noexcept {
+  const Outliers& outliers = block.args->outliers;
+  if (outliers.n == 0) return;
+  float (*sums)[kBlockRows] = block.scratch->sums;
+  sum_outliers<Format>(outliers, block.first_token, block.n_tokens, block.panels, block.n_panels, block.panel_bytes,
+                       sums);
+  const size_t n_missing = block.n_token_tiles * tile_tokens - block.n_tokens;  // of the last tile
+  memset(sums + block.n_tokens, 0, n_missing * sizeof *sums);
+}
+
 // Chunk by chunk: expand, then multiply.
 template <class Chunk, class Format>
 inline void run_chunks(const Block& block) noexcept {
@@ -161,6 +176,7 @@ void wide_matmul(const WideMatmul& args) noexcept {
       block.n_panels = smaller(kBlockPanels, n_panels - panel);
       block.panel_bytes = panel_bytes;
       block.next_panels = panel + kBlockPanels < n_panels ? block.panels + kBlockPanels * panel_bytes : nullptr;
+      start_sums<Format>(block, kTileTokens);
       Chunk<Format>::run(block);
       Chunk<Format>::finish(block);
     }

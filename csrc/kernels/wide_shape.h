@@ -5,7 +5,6 @@
 namespace belle {
 namespace {
 
-constexpr size_t kSlabColumns = 256;  // of a chunk of int8 weights
 constexpr size_t kBlockPanels = 4;    // of weights that are expanded together
 constexpr size_t kBlockRows = kBlockPanels * kPanelRows;
 constexpr size_t kPanelVectors = kPanelRows / kLanes;

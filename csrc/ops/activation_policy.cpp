@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "ops/outlier_columns.h"
+
 namespace belle {
 namespace {
 
@@ -72,7 +74,10 @@ void ActivationPolicy::measure(const OpsContext& context, LinearInput& input, co
   choice.tensor = weight.name;
   choice.type = weight.type;
   choice.measured = true;
-  choice.errors = measure_forms(context, input, weight);
+  if (has_wide(context.kernels, ActivationForm::kSlab256, weight.type)) {
+    choice.outliers = outlier_columns(input.floats(), input.n_tokens(), input.n_cols());
+  }
+  choice.errors = measure_forms(context, input, weight, choice.outliers);
 }
 
 void ActivationPolicy::choose() {
@@ -95,6 +100,9 @@ void ActivationPolicy::choose() {
     if (excess(worst) == 0.0) break;
     total -= excess(worst);
     worst.form = fastest_within(worst.errors, 0.0);
+  }
+  for (ActivationChoice& choice : choices_) {
+    if (choice.form != ActivationForm::kSlab256) choice.outliers.clear();
   }
 }
 

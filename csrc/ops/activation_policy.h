@@ -28,6 +28,7 @@ struct ActivationChoice {
   ActivationForm form = ActivationForm::kBlock32;
   bool measured = false;
   FormErrors errors = {};
+  std::vector<uint32_t> outliers = {};  // columns, kSlab256 only
 };
 
 /// Which kernels a pass may take: those of its number of rows, or, where several sequences share it, always the same.
@@ -43,6 +44,14 @@ class ActivationPolicy {
 
   ActivationForm form_of(const Matrix& weight) const noexcept {
     return weight.policy_index < choices_.size() ? choices_[weight.policy_index].form : default_form_;
+  }
+
+  /// The columns that are kept out of a matrix's slabs; none where its form is another.
+  Span<const uint32_t> outliers_of(const Matrix& weight) const noexcept {
+    if (weight.policy_index >= choices_.size()) return {};
+    const ActivationChoice& choice = choices_[weight.policy_index];
+    if (choice.form != ActivationForm::kSlab256) return {};
+    return {choice.outliers.data(), choice.outliers.size()};
   }
 
   /// Whether any matrix takes another form than block32.

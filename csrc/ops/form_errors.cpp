@@ -139,7 +139,8 @@ double relative(const std::vector<double>& sizes, Error error) {
 
 }  // namespace
 
-FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Matrix& weight) {
+FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Matrix& weight,
+                         Span<const uint32_t> outliers) {
   static_assert(static_cast<size_t>(ActivationForm::kBlock32) == 0, "outputs[0] is block32's");
   const size_t n_tokens = input.n_tokens();
   std::vector<Sample> samples = choose_samples(weight, n_tokens);
@@ -161,7 +162,7 @@ FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Ma
   result.forms[0] = relative(sizes, [&](size_t token) { return form_error(samples, 0, token); });
   for (const ActivationForm form : forms_of(context.kernels)) {
     if (form == ActivationForm::kBlock32 || !has_wide(context.kernels, form, weight.type)) continue;
-    const uint8_t* packed = input.packed(form);
+    const PackedInput packed = form == ActivationForm::kSlab256 ? input.packed(form, outliers) : input.packed(form);
     ScratchPool& scratch = input.scratch(form);
     const size_t index = static_cast<size_t>(form);
     context.pool.parallel_for(samples.size(), [&](size_t begin, size_t end) {

@@ -67,49 +67,54 @@ void narrow_linear(const OpsContext& context, LinearInput& input, Span<const Lin
   });
 }
 
-void wide_linear(const OpsContext& context, ActivationForm form, LinearInput& input, Span<const LinearOutput> outputs) {
-  const uint8_t* packed = input.packed(form);
-  ScratchPool& scratch = input.scratch(form);
+// Which kernels a product takes.
+struct Route {
+  ActivationForm form;
+  bool wide;
+  Span<const uint32_t> outliers;
+
+  bool operator==(const Route& other) const noexcept {
+    return form == other.form && wide == other.wide &&
+           std::equal(outliers.begin(), outliers.end(), other.outliers.begin(), other.outliers.end());
+  }
+};
+
+void wide_linear(const OpsContext& context, const Route& route, LinearInput& input, Span<const LinearOutput> outputs) {
+  const PackedInput packed = input.packed(route.form, route.outliers);
+  ScratchPool& scratch = input.scratch(route.form);
   share_out(context, outputs, kWidePanels, [&](const LinearOutput& output, size_t first_panel, size_t end_panel) {
     const size_t first_row = first_panel * kPanelRows, end_row = std::min(end_panel * kPanelRows, output.weight.n_rows);
     uint8_t* piece = scratch.take();
-    wide_share(context, form, output.weight, packed, input.n_tokens(), first_panel, end_panel, piece,
+    wide_share(context, route.form, output.weight, packed, input.n_tokens(), first_panel, end_panel, piece,
                output.y + first_row, output.weight.n_rows);
     scratch.give_back(piece);
     add_bias(context, output, input.n_tokens(), first_row, end_row);
   });
 }
 
-// Which kernels a product takes.
-struct Route {
-  ActivationForm form;
-  bool wide;
-
-  bool operator==(const Route& other) const noexcept { return form == other.form && wide == other.wide; }
-};
-
 Route route_for(const OpsContext& context, LinearInput& input, const Matrix& weight) {
   constexpr ActivationForm kBlock32 = ActivationForm::kBlock32;
-  if (!weight.quantized()) return {kBlock32, false};
+  if (!weight.quantized()) return {kBlock32, false, {}};
   if (context.policy != nullptr) {
     if (context.policy->measuring()) context.policy->measure(context, input, weight);
     const ActivationForm form = context.policy->form_of(weight);
     const bool wide = context.policy->wide_for(input.n_tokens()) && form != kBlock32;
-    if (wide && has_wide(context.kernels, form, weight.type)) return {form, true};
+    if (wide && has_wide(context.kernels, form, weight.type)) return {form, true, context.policy->outliers_of(weight)};
   }
-  return {kBlock32, input.n_tokens() > kNarrowTokens && has_wide(context.kernels, kBlock32, weight.type)};
+  return {kBlock32, input.n_tokens() > kNarrowTokens && has_wide(context.kernels, kBlock32, weight.type), {}};
 }
 
 }  // namespace
 
-void wide_share(const OpsContext& context, ActivationForm form, const Matrix& weight, const uint8_t* packed,
+void wide_share(const OpsContext& context, ActivationForm form, const Matrix& weight, const PackedInput& input,
                 size_t n_tokens, size_t begin, size_t end, uint8_t* scratch, float* y, size_t y_stride) noexcept {
   const WideKernels& kernels = *context.kernels.wide[static_cast<size_t>(form)];
   WideMatmul share{};
   share.panels = weight.panels + begin * panel_bytes(weight.type, weight.n_cols);
   share.n_rows = std::min(end * kPanelRows, weight.n_rows) - begin * kPanelRows;
   share.k = weight.n_cols;
-  share.packed = packed;
+  share.packed = input.packed;
+  share.outliers = input.outliers;
   share.n_tokens = n_tokens;
   share.y = y;
   share.y_stride = y_stride;
@@ -125,7 +130,7 @@ void linear(const OpsContext& context, LinearInput& input, Span<const LinearOutp
     size_t end = first + 1;
     while (end < outputs.size() && route_for(context, input, outputs[end].weight) == route) ++end;
     const Span<const LinearOutput> group(outputs.data() + first, end - first);
-    if (route.wide) wide_linear(context, route.form, input, group);
+    if (route.wide) wide_linear(context, route, input, group);
     else narrow_linear(context, input, group);
     first = end;
   }

@@ -48,8 +48,8 @@ inline void linear(const OpsContext& context, QuantizedStorage& storage, const f
 }
 
 /// y [n_tokens, y_stride] = a share of the rows, by the wide kernels of `form`: the panels [begin, end), begin a
-/// multiple of kWidePanels; packed = input.packed(form). For one thread.
-void wide_share(const OpsContext& context, ActivationForm form, const Matrix& weight, const uint8_t* packed,
+/// multiple of kWidePanels; input as LinearInput::packed(form) gives it. For one thread.
+void wide_share(const OpsContext& context, ActivationForm form, const Matrix& weight, const PackedInput& input,
                 size_t n_tokens, size_t begin, size_t end, uint8_t* scratch, float* y, size_t y_stride) noexcept;
 
 /// out[i] = row ids[i] of the table, dequantized; out [ids.size(), table.n_cols].

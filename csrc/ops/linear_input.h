@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "core/span.h"
 #include "ops/context.h"
 #include "ops/scratch_pool.h"
 
@@ -18,7 +19,14 @@ constexpr size_t kNarrowTokens = 16;
 struct QuantizedStorage {
   std::vector<ActivationBlock> blocks;
   Buffer packed[kActivationFormCount];  // the wide forms
+  std::vector<float> outliers;          // of the packed slabs, [n_tokens, their number]
   ScratchPool scratch;                  // attention of prompts borrows it
+};
+
+/// Activations in a wide form, as WideMatmul takes them.
+struct PackedInput {
+  const uint8_t* packed;
+  Outliers outliers;
 };
 
 /// Activations x [n_tokens, n_cols] as the input of one or more linear layers; each form is made at most once, on
@@ -32,12 +40,15 @@ class LinearInput {
   size_t n_tokens() const noexcept { return n_tokens_; }
   size_t n_cols() const noexcept { return n_cols_; }
   const ActivationBlock* blocks();  // [n_tokens, n_cols / 32]
-  /// A form that context.kernels.wide has. n_cols must be a multiple of 32.
-  const uint8_t* packed(ActivationForm form);
+  /// A form that context.kernels.wide has. n_cols must be a multiple of 32. outliers: the columns to keep out of
+  /// kSlab256, none for the other forms; must stay valid as long as the result, which ends where another call names
+  /// other columns.
+  PackedInput packed(ActivationForm form, Span<const uint32_t> outliers = {});
   /// Pieces for every thread, large enough for the kernels of this form.
   ScratchPool& scratch(ActivationForm form);
 
  private:
+  Outliers gather(Span<const uint32_t> columns);
   const WideKernels& wide(ActivationForm form) const { return *context_.kernels.wide[static_cast<size_t>(form)]; }
 
   const OpsContext& context_;
@@ -47,6 +58,7 @@ class LinearInput {
   size_t n_cols_;
   bool blocks_done_ = false;
   bool packed_done_[kActivationFormCount] = {};
+  Outliers outliers_ = {};  // that the packed slabs lack
 };
 
 }  // namespace belle

@@ -25,6 +25,7 @@ struct Form {
   double rms_bound;
   double outlier_bound;  // the same with outlier channels among the activations
   size_t int8_columns;   // that share a scale of int8 activations; 0 where there is none
+  bool takes_outliers;   // may keep columns out of its slabs
   // A single output may be this many times the RMS bound off: the errors of thousands are nearly normal.
   static constexpr double kWorst = 8.0;
 
@@ -37,10 +38,23 @@ size_t token_tiles(const Form& form, size_t n_tokens) {
 
 struct Packed {
   Guarded<uint8_t> bytes;
+  Guarded<float> values;  // of the outliers
+  belle::Outliers outliers;
 
-  Packed(const Form& form, const float* x, size_t n_tokens, size_t k) : bytes(form.kernels->packed_bytes(n_tokens, k)) {
+  Packed(const Form& form, const float* x, size_t n_tokens, size_t k, const Guarded<uint32_t>& columns = no_columns())
+      : bytes(form.kernels->packed_bytes(n_tokens, k)),
+        values(n_tokens * columns.size()),
+        outliers{columns.data(), columns.size(), values.data()} {
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = x[i / columns.size() * k + columns[i % columns.size()]];
+    }
     std::memset(bytes.data(), 0xa5, bytes.size());
-    form.kernels->pack({x, n_tokens, k, 0, token_tiles(form, n_tokens), bytes.data()});
+    form.kernels->pack({x, n_tokens, k, 0, token_tiles(form, n_tokens), bytes.data(), outliers});
+  }
+
+  static const Guarded<uint32_t>& no_columns() {
+    static const Guarded<uint32_t> columns(size_t{0});
+    return columns;
   }
 };
 
@@ -50,7 +64,7 @@ void multiply(const Form& form, WeightType type, const uint8_t* panels, size_t n
   Guarded<uint8_t> scratch(form.kernels->scratch_bytes);
   std::memset(scratch.data(), 0xff, scratch.size());  // as floats: NaN
   form.kernels->matmul[static_cast<size_t>(type)](
-      {panels, n_rows, k, packed.bytes.data(), n_tokens, y, y_stride, scratch.data()});
+      {panels, n_rows, k, packed.bytes.data(), n_tokens, y, y_stride, scratch.data(), packed.outliers});
 }
 
 struct Exact {
@@ -97,13 +111,13 @@ void check_values(const Form& form, const GgufMatrix& matrix, const Guarded<floa
 // Some of the tokens alone, and every share of rows alone, give the bits of the whole.
 void check_invariance(const Form& form, const GgufMatrix& matrix, const Guarded<uint8_t>& image,
                       const Guarded<float>& x, size_t n_tokens, const Guarded<float>& y, size_t y_stride,
-                      Checks& checks) {
+                      const Guarded<uint32_t>& outliers, Checks& checks) {
   const size_t k = matrix.k, share = kWidePanels * kPanelRows;
   const size_t panel_bytes = belle::panel_bytes(matrix.type, k);
   bool same = true;
   for (size_t first : {size_t{0}, n_tokens / 3, n_tokens - 1}) {
     const size_t n = n_tokens / 2 < n_tokens - first ? n_tokens / 2 + 1 : n_tokens - first;
-    const Packed activations(form, x.data() + first * k, n, k);
+    const Packed activations(form, x.data() + first * k, n, k, outliers);
     for (size_t row = 0; row < matrix.n_rows; row += share) {
       const size_t rows = matrix.n_rows - row < share ? matrix.n_rows - row : share;
       Guarded<float> alone(n * rows);
@@ -123,7 +137,7 @@ void check_packing_in_parts(const Form& form, const Guarded<float>& x, size_t n_
   Guarded<uint8_t> parts(whole.bytes.size());
   std::memset(parts.data(), 0x5a, parts.size());
   for (size_t tile = token_tiles(form, n_tokens); tile-- > 0;) {
-    form.kernels->pack({x.data(), n_tokens, k, tile, tile + 1, parts.data()});
+    form.kernels->pack({x.data(), n_tokens, k, tile, tile + 1, parts.data(), {}});
   }
   checks.that(std::memcmp(whole.bytes.data(), parts.data(), parts.size()) == 0,
               "wide %s k=%zu tokens=%zu: packed in parts", form.name, k, n_tokens);
@@ -144,7 +158,7 @@ void run_shape(const Form& form, WeightType type, size_t n_rows, size_t k, size_
   bool untouched = true;
   for (size_t i = 0; i < y.size(); ++i) untouched = untouched && (i % y_stride < n_rows || y[i] == kUntouched);
   checks.that(untouched, "wide %s rows=%zu: wrote past a row", form.name, n_rows);
-  check_invariance(form, matrix, image, x, n_tokens, y, y_stride, checks);
+  check_invariance(form, matrix, image, x, n_tokens, y, y_stride, Packed::no_columns(), checks);
   check_packing_in_parts(form, x, n_tokens, k, checks);
 }
 
@@ -291,6 +305,68 @@ void outlier_channels(const Form& form, WeightType type, Checks& checks) {
   check_values(form, matrix, x, n_tokens, y, n_rows, form.outlier_bound, checks);
 }
 
+// Channels up to 1000 times as large as the others, kept out of the slabs: the error of the rest is what remains of
+// them, in every position of a unit and of a tile, and the invariance of all other products holds.
+void outliers_apart(const Form& form, WeightType type, size_t n_rows, size_t k, size_t n_tokens,
+                    const std::vector<uint32_t>& columns, Checks& checks) {
+  Random random(n_rows * 31 + k + n_tokens * 7 + columns.size());
+  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
+  const Guarded<uint8_t> image(packed(matrix));
+  const Guarded<uint32_t> outliers(columns);
+  Guarded<float> x(random.floats(n_tokens * k, -1.0f, 1.0f));
+  const auto multiply_all = [&](Guarded<float>& y) {
+    const Packed activations(form, x.data(), n_tokens, k, outliers);
+    multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
+  };
+  for (size_t t = 0; t < n_tokens; ++t) {
+    for (const uint32_t column : columns) x[t * k + column] *= t % 2 == 0 ? 30.0f : 1000.0f;
+  }
+  Guarded<float> y(n_tokens * n_rows);
+  multiply_all(y);
+  check_values(form, matrix, x, n_tokens, y, n_rows, form.rms_bound, checks);
+  check_invariance(form, matrix, image, x, n_tokens, y, n_rows, outliers, checks);
+
+  // The outliers alone are products in float.
+  for (size_t i = 0; i < x.size(); ++i) {
+    bool kept = false;
+    for (const uint32_t column : columns) kept = kept || column == i % k;
+    if (!kept) x[i] = 0.0f;
+  }
+  multiply_all(y);
+  size_t wrong = 0;
+  for (size_t i = 0; i < y.size(); ++i) {
+    const Exact exact = exact_dot(matrix, i % n_rows, x.data() + i / n_rows * k);
+    const double tolerance = 2.0 * static_cast<double>(columns.size() + 2) * kFloatEps * exact.norm;
+    wrong += !near(y[i], exact.value, tolerance);
+  }
+  checks.that(wrong == 0, "wide %s %s rows=%zu k=%zu tokens=%zu: %zu products of %zu outliers", form.name,
+              belle::traits_of(type).name, n_rows, k, n_tokens, wrong, columns.size());
+
+  // One that is not finite spoils its token and no other.
+  const size_t bad = n_tokens / 2;
+  x[bad * k + columns.back()] = std::numeric_limits<float>::quiet_NaN();
+  multiply_all(y);
+  bool contained = true;
+  for (size_t i = 0; i < y.size(); ++i) contained = contained && std::isnan(y[i]) == (i / n_rows == bad);
+  checks.that(contained, "wide %s %s: NaN in an outlier must stay in its token", form.name,
+              belle::traits_of(type).name);
+}
+
+void test_outliers(const Form& form, WeightType type, Checks& checks) {
+  std::vector<uint32_t> every;  // of one unit
+  for (uint32_t i = 0; i < belle::kMaxOutliers; ++i) every.push_back(i);
+  outliers_apart(form, type, 33, 32, 19, every, checks);
+  for (uint32_t& column : every) column += 288;
+  outliers_apart(form, type, 64, 352, 21, every, checks);
+  std::vector<uint32_t> spread;  // over all places in a unit
+  for (uint32_t i = 0; i < belle::kMaxOutliers; ++i) spread.push_back(i * 33 % 32 + i * 32);
+  outliers_apart(form, type, 130, 1024, 37, spread, checks);
+  for (size_t n_rows : {1, 15, 16, 17, 48, 63, 64, 65, 97}) outliers_apart(form, type, n_rows, 288, 18, {287}, checks);
+  for (size_t n_tokens : {1, 2, 3, 4, 5, 16, 17, 31, 530}) {
+    outliers_apart(form, type, 20, 320, n_tokens, {0, 31, 255, 256, 319}, checks);
+  }
+}
+
 // The wide kernels of block32 against those for few tokens: the same bits, or NaN in both.
 void same_as_narrow(const belle::KernelTable& table, const Form& form, WeightType type, size_t n_rows, size_t k,
                     size_t n_tokens, Checks& checks) {
@@ -330,6 +406,7 @@ void test_form(const Form& form, Checks& checks) {
     not_a_number(form, type, checks);
     outlier_channels(form, type, checks);
     largest_sums(form, type, checks);
+    if (form.takes_outliers) test_outliers(form, type, checks);
     for (size_t n_rows = 1; n_rows <= 81; n_rows += n_rows < 18 ? 1 : 5) run_shape(form, type, n_rows, 64, 19, checks);
     for (size_t n_tokens = 1; n_tokens <= 50; ++n_tokens) run_shape(form, type, 19, 96, n_tokens, checks);
     for (size_t k : {32, 64, 96, 224, 256, 288, 320, 512, 544, 1024, 1120}) run_shape(form, type, 33, k, 17, checks);
@@ -344,9 +421,9 @@ void test_form(const Form& form, Checks& checks) {
 void test_wide_matmul(const belle::KernelTable& table, Checks& checks) {
   const auto kernels_of = [&](ActivationForm form) { return table.wide[static_cast<size_t>(form)]; };
   const Form forms[] = {
-      {"block32", kernels_of(ActivationForm::kBlock32), 0.008, 0.04, 32},
-      {"slab256", kernels_of(ActivationForm::kSlab256), 0.015, 0.08, 256},
-      {"bf16", kernels_of(ActivationForm::kBf16), 0.0035, 0.0035, 0},
+      {"block32", kernels_of(ActivationForm::kBlock32), 0.008, 0.04, 32, false},
+      {"slab256", kernels_of(ActivationForm::kSlab256), 0.015, 0.08, 256, true},
+      {"bf16", kernels_of(ActivationForm::kBf16), 0.0035, 0.0035, 0, false},
   };
   for (const Form& form : forms) {
     if (form.kernels == nullptr) continue;

@@ -175,11 +175,13 @@ def test_every_matrix_of_the_layers_is_measured(wide_tier: str, model_file: Mode
         assert choice["form"] in choice["errors"]
         by_error = [form for form in ("bf16", "block32", "slab256") if form in forms_of(wide_tier)]
         assert sorted(choice["errors"]) == sorted(by_error)
-        errors = [choice["errors"][form] for form in by_error]
-        assert errors == sorted(errors)
+        errors = sorted(choice["errors"][form] for form in by_error)
+        if not choice["outliers"]:
+            assert errors == [choice["errors"][form] for form in by_error]
         assert errors[0] > 0
         assert errors[-1] < 0.1
         assert 0.01 < choice["weight_error"] < 0.3
+    assert not all(choice["outliers"] for choice in choices)
     assert choices_of(path, wide_tier, threads=3) == choices
 
 
@@ -194,34 +196,75 @@ def test_a_file_of_floats_is_not_measured(wide_tier: str, model_file: ModelFile)
 
 
 CONSUMERS = {"attn_norm": ("attn_q", "attn_k", "attn_v"), "ffn_norm": ("ffn_gate", "ffn_up")}
+OUTLIERS = list(range(0, 512, 80))
 
 
-def with_outliers(model: GgufModel) -> GgufModel:
-    """The same function, but for rounding: some channels of each layer's input are 32 times as large."""
+def with_large_channels(channels: slice) -> GgufModel:
+    """Some channels of each layer's input are 32 times as large; the same function, but for rounding."""
+    model = random_llama(hidden=512, n_heads=8, n_kv_heads=4, feed_forward=256)
     tensors = dict(model.tensors)
+    scale = np.ones(512, dtype=np.float32)
+    scale[channels] = 32
     for layer in range(2):
-        for norm, consumers in {
-            "attn_norm": ("attn_q", "attn_k", "attn_v"),
-            "ffn_norm": ("ffn_gate", "ffn_up"),
-        }.items():
-            scale = np.ones(tensors[f"blk.{layer}.{norm}.weight"].shape, dtype=np.float32)
-            scale[::80] = 32
+        for norm, consumers in CONSUMERS.items():
             tensors[f"blk.{layer}.{norm}.weight"] = tensors[f"blk.{layer}.{norm}.weight"] * scale
             for name in consumers:
                 tensors[f"blk.{layer}.{name}.weight"] = tensors[f"blk.{layer}.{name}.weight"] / scale
     return GgufModel(model.architecture, model.metadata, tensors)
 
 
+def choices_by_tensor(path: Path, tier: str) -> dict[str, _core.ActivationChoice]:
+    return {choice["tensor"]: choice for choice in choices_of(path, tier)}
+
+
 @pytest.mark.usefixtures("_choosing")
-def test_outlier_channels_ask_for_the_finer_form(wide_tier: str, tmp_path: Path) -> None:
+def test_outliers_are_kept_out_of_the_slabs(wide_tier: str, tmp_path: Path) -> None:
     plain, outliers = tmp_path / "plain.gguf", tmp_path / "outliers.gguf"
-    model = random_llama(hidden=512, n_heads=8, n_kv_heads=4, feed_forward=256)
-    model.write(plain, "q4_0")
-    with_outliers(model).write(outliers, "q4_0")
-    forms = {choice["tensor"]: choice["form"] for choice in choices_of(plain, wide_tier)}
-    assert forms["blk.0.attn_q.weight"] == forms["blk.0.ffn_up.weight"] == "slab256"
-    forms = {choice["tensor"]: choice["form"] for choice in choices_of(outliers, wide_tier)}
-    assert forms["blk.0.attn_q.weight"] == forms["blk.0.ffn_up.weight"] == finer_form(wide_tier)
+    with_large_channels(slice(0)).write(plain, "q4_0")
+    with_large_channels(slice(0, 512, 80)).write(outliers, "q4_0")
+    without, choices = choices_by_tensor(plain, wide_tier), choices_by_tensor(outliers, wide_tier)
+    for layer in range(2):
+        for names in CONSUMERS.values():
+            for name in names:
+                tensor = f"blk.{layer}.{name}.weight"
+                assert without[tensor]["form"] == choices[tensor]["form"] == "slab256"
+                assert set(OUTLIERS) <= set(choices[tensor]["outliers"])
+                assert len(without[tensor]["outliers"]) <= 2
+                errors = choices[tensor]["errors"]
+                assert errors["slab256"] < 0.5 * errors["block32"], (
+                    "blocks have outliers in them, slabs have none"
+                )
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_more_large_channels_than_can_be_kept_out_ask_for_the_finer_form(
+    wide_tier: str, tmp_path: Path
+) -> None:
+    with_large_channels(slice(0, 128)).write(tmp_path / "model.gguf", "q4_0")
+    choices = choices_by_tensor(tmp_path / "model.gguf", wide_tier)
+    for name in ("blk.0.attn_q.weight", "blk.0.ffn_up.weight"):
+        assert choices[name]["form"] == finer_form(wide_tier)
+        assert choices[name]["outliers"] == []
+
+
+@pytest.mark.usefixtures("_choosing")
+def test_a_model_with_outliers(wide_tier: str, tmp_path: Path, ids: Ids) -> None:
+    model = with_large_channels(slice(0, 512, 80))
+    path = model.write(tmp_path / "outliers.gguf", "q4_0")
+    exact = logits_of(_core.Model(str(dequantized(model, "q4_0").write(tmp_path / "floats.gguf"))), ids[:100])
+    wide = _core.Model(str(path), isa=wide_tier)
+    logits = logits_of(wide, ids[:100])
+    block = _core.Model(str(path), isa=wide_tier, activations="block32")
+    assert rms_error(logits, exact) < 0.5 * rms_error(logits_of(block, ids[:100]), exact)
+    np.testing.assert_array_equal(logits_of(wide, ids[:100], [33, 17, 50]), logits)
+    np.testing.assert_array_equal(logits_of(wide, ids[:48], [16, 1, 15, 16]), logits_of(block, ids[:48]))
+    np.testing.assert_array_equal(
+        logits_of(_core.Model(str(path), isa=wide_tier, threads=3), ids[:100]), logits
+    )
+    parts = [ids[:40], ids[40:57], ids[3:80]]
+    together = wide.forward([(wide.new_sequence(), part) for part in parts], logits="all")
+    for part, other in zip(parts, together, strict=True):
+        np.testing.assert_array_equal(logits_of(wide, part), other)
 
 
 @pytest.mark.usefixtures("_choosing")
