@@ -1,6 +1,9 @@
 """Files with the true shapes of a model and random q4_0 weights: what a benchmark needs, without a checkpoint.
 
-The weights are drawn so that activations keep their size from layer to layer. The same shape gives the same bytes.
+The weights are drawn so that activations keep their size from layer to layer. Six channels of the activations are
+about 20 times as large as the others, the same ones in all layers, as in trained models of 6.7 billion parameters and
+more (Dettmers et al. 2022, LLM.int8()): engines that round activations have to do something about them. The same shape
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ from ..errors import ModelFormatError
 from ..folders import cache_folder
 from .shapes import Shape, tensor_shapes
 
-_VERSION = 2  # of the bytes; part of the file's name
+_VERSION = 3  # of the bytes; part of the file's name
 _POOL_BLOCKS = 466_033  # a prime, about 8 MB: rows that follow each other start at different blocks
 _BLOCK = 32  # weights of a q4_0 block: a half-precision scale and 16 bytes of nibbles
 _BLOCK_BYTES = 18
 _CODE_RMS = math.sqrt(sum(code * code for code in range(-7, 8)) / 15)
+_OUTLIERS = 6  # channels; models narrower than BELLE's have one in 64
+_OUTLIER_SIZE = 20.0  # beside the other channels'
 _SPECIAL = ["<unk>", "<s>", "</s>"]
 _FILE_TYPE_Q4_0 = 2  # LLAMA_FTYPE_MOSTLY_Q4_0
 _log = logging.getLogger(__name__)
@@ -97,8 +102,16 @@ def _tensors(shape: Shape) -> Iterator[_Tensor]:
 
 
 def _vector(tensor: _Tensor) -> NDArray[np.float32]:
-    """Norms that change nothing, and no biases."""
-    return np.full(tensor.shape, 0.0 if tensor.name.endswith(".bias") else 1.0, dtype=np.float32)
+    """No biases; norms that change nothing, but for those before matrices, which make the outlier channels."""
+    if tensor.name.endswith(".bias"):
+        return np.zeros(tensor.shape, dtype=np.float32)
+    weights = np.ones(tensor.shape, dtype=np.float32)
+    if tensor.name.startswith("blk."):
+        (n_channels,) = tensor.shape
+        n_outliers = min(_OUTLIERS, max(1, n_channels // 64))
+        weights[np.random.default_rng(0).choice(n_channels, n_outliers, replace=False)] = _OUTLIER_SIZE
+        weights /= math.sqrt(np.square(weights).mean())
+    return weights
 
 
 def _pool(n_cols: int) -> bytes:

@@ -57,6 +57,21 @@ def test_layers_are_not_alike(tiny: Tiny) -> None:
     assert len({row.tobytes() for row in rows}) == len(rows)
 
 
+@pytest.mark.parametrize("architecture", sorted(TINY))
+def test_the_same_channels_are_large_in_every_layer(tiny: Tiny, architecture: str) -> None:
+    file, shape = _core.GgufFile(str(tiny(architecture))), TINY[architecture]
+    norms = [
+        file.tensor_bytes(f"blk.{layer}.{name}_norm.weight").view(np.float32)
+        for layer in range(shape.n_layers)
+        for name in ("attn", "ffn")
+    ]
+    outliers = norms[0] > 10 * np.median(norms[0])
+    assert 1 <= outliers.sum() <= 6
+    for norm in norms:
+        assert np.array_equal(norm, norms[0])
+        assert np.square(norm).mean() == pytest.approx(1)
+
+
 def test_published_sizes() -> None:
     """Parameters as the models' cards give them."""
     billions = {
