@@ -73,4 +73,10 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
+void FloatBuffer::fit(size_t n) {
+  if (n <= size()) return;
+  memory_ = Buffer();  // first, so that old and new do not exist together
+  memory_ = Buffer(n * sizeof(float));
+}
+
 }  // namespace belle

@@ -35,4 +35,20 @@ class Buffer {
   size_t mapping_bytes_ = 0;
 };
 
+/// An array of floats in such memory. Arrays that many operations walk through are faster there: in pages of 4 KB a
+/// product's rows and columns cost an address translation each.
+class FloatBuffer {
+ public:
+  /// Makes room for n floats. More room than before is new memory: zeros instead of what was there. Errors as in
+  /// Buffer; the array is empty then.
+  void fit(size_t n);
+
+  float* data() noexcept { return reinterpret_cast<float*>(memory_.data()); }
+  const float* data() const noexcept { return reinterpret_cast<const float*>(memory_.data()); }
+  size_t size() const noexcept { return memory_.size() / sizeof(float); }
+
+ private:
+  Buffer memory_;
+};
+
 }  // namespace belle

@@ -31,6 +31,25 @@ inline Sums32 add_products(Sums32 sums, __m256i unsigned_bytes, __m256i signed_b
 #include "kernels/wide_matmul.h"
 
 #include "kernels/vector_table.h"
+
+namespace belle {
+namespace {
+
+// n columns of the tokens of a tile -> [group of 4 columns][token][4], plus 128; n is a multiple of 32.
+inline void pack_groups(const int8_t (*values)[kSlabColumns], size_t n, uint8_t* out) noexcept {
+  for (size_t token = 0; token < kSlabTokens; ++token) {
+    for (size_t at = 0; at < n; at += kGroupColumns) {
+      uint32_t group;
+      memcpy(&group, values[token] + at, sizeof group);
+      group ^= 0x80808080u;
+      memcpy(out + at * kSlabTokens + token * kGroupColumns, &group, sizeof group);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace belle
+
 #include "kernels/vnni_slab.h"
 
 namespace belle {

@@ -2,9 +2,9 @@
 // of 32, so nearly all of the work is vpdpbusd. It wants one side unsigned: the activations are packed plus 128, and
 // what that adds is taken out where the sums start.
 //
-// The including file says how wide it is (Bytes, Sums32 and add_products among others) and how many tokens,
-// kSlabTokens, and vectors of rows, kTileVectors, a tile has. Include after wide_matmul.h; everything stays inside the
-// including file's anonymous namespace.
+// The including file says how wide it is (Bytes, Sums32 and add_products among others), how many tokens, kSlabTokens,
+// and vectors of rows, kTileVectors, a tile has, and how a tile's tokens are packed (pack_groups). Include after
+// wide_matmul.h; everything stays inside the including file's anonymous namespace.
 #pragma once
 
 namespace belle {
@@ -42,22 +42,19 @@ void pack_slabs(const WidePack& args) noexcept {
       uint8_t* out = args.packed + tiles.offset_of(slab, tile);
       float* scales = const_cast<float*>(tiles.scales(args.packed, slab)) + tile * kSlabTokens;
       const size_t n = tiles.columns_of(slab);
+      alignas(64) int8_t values[kSlabTokens][kSlabColumns];
       for (size_t i = 0; i < kSlabTokens; ++i) {
         const size_t token = tile * kSlabTokens + i;
-        int8_t values[kSlabColumns] = {};
         const size_t first = token * args.k + slab * kSlabColumns;
         scales[i] = 0.0f;
         if (token < args.n_tokens) {
           float room[kSlabColumns];
-          scales[i] = quantize_slab(without_outliers(args.outliers, args.x + first, slab, n, room), n, values);
-        }
-        for (size_t at = 0; at < n; at += kGroupColumns) {
-          uint32_t group;
-          memcpy(&group, values + at, sizeof group);
-          group ^= 0x80808080u;  // plus 128
-          memcpy(out + at * kSlabTokens + i * kGroupColumns, &group, sizeof group);
+          scales[i] = quantize_slab(without_outliers(args.outliers, args.x + first, slab, n, room), n, values[i]);
+        } else {
+          memset(values[i], 0, n);
         }
       }
+      pack_groups(values, n, out);
     }
   }
 }

@@ -55,21 +55,18 @@ void request(WeightLoader& loader, const ModelConfig& config, BloomWeights& weig
 
 // Activations of one pass; sized for its rows.
 struct BloomBuffers {
-  std::vector<float> hidden;        // [n_rows, hidden]
-  std::vector<float> normed;        // [n_rows, hidden]
-  std::vector<float> qkv;           // [n_rows, 3 * hidden]
-  std::vector<float> attended;      // [n_rows, n_heads, head_dim]
-  std::vector<float> feed_forward;  // [n_rows, feed_forward]
-  std::vector<float> projected;     // [n_rows, hidden]
+  FloatBuffer hidden;        // [n_rows, hidden]
+  FloatBuffer normed;        // [n_rows, hidden]
+  FloatBuffer qkv;           // [n_rows, 3 * hidden]
+  FloatBuffer attended;      // [n_rows, n_heads, head_dim]
+  FloatBuffer feed_forward;  // [n_rows, feed_forward]
+  FloatBuffer projected;     // [n_rows, hidden]
   QuantizedStorage quantized;
 
   void fit(const ModelConfig& config, size_t n_rows) {
-    if (hidden.size() >= n_rows * config.hidden_size) return;
-    for (std::vector<float>* buffer : {&hidden, &normed, &attended, &projected}) {
-      buffer->resize(n_rows * config.hidden_size);
-    }
-    qkv.resize(n_rows * 3 * config.hidden_size);
-    feed_forward.resize(n_rows * config.feed_forward_size);
+    for (FloatBuffer* buffer : {&hidden, &normed, &attended, &projected}) buffer->fit(n_rows * config.hidden_size);
+    qkv.fit(n_rows * 3 * config.hidden_size);
+    feed_forward.fit(n_rows * config.feed_forward_size);
   }
 };
 
@@ -91,7 +88,7 @@ class Bloom final : public Decoder {
 
     // Embed, then normalize the embeddings themselves.
     embed(context_, weights_.token_embedding, input.tokens, x);
-    norm(weights_.embedding_norm, x, n_rows, x);
+    run_rows(context_, norm(weights_.embedding_norm, x, x), n_rows);
 
     for (size_t i = 0; i < weights_.layers.size(); ++i) {
       check();
@@ -104,7 +101,7 @@ class Bloom final : public Decoder {
     if (n_logits == 0) return;
     float* chosen = buffers_.normed.data();
     gather_rows(x, hidden, input.logit_rows, chosen);
-    norm(weights_.output_norm, chosen, n_logits, chosen);
+    run_rows(context_, norm(weights_.output_norm, chosen, chosen), n_logits);
     linear(context_, buffers_.quantized, chosen, n_logits, output(), nullptr, logits);
   }
 
@@ -113,8 +110,17 @@ class Bloom final : public Decoder {
     return weights_.output.present() ? weights_.output : weights_.token_embedding;
   }
 
-  void norm(const Norm& norm, const float* x, size_t n_rows, float* out) const {
-    layer_norm_rows(context_, x, n_rows, config_.hidden_size, norm.weight, norm.bias, config_.norm_eps, out);
+  RowOperation norm(const Norm& norm, const float* x, float* out) const {
+    return layer_norm_rows(context_, x, config_.hidden_size, norm.weight, norm.bias, config_.norm_eps, out);
+  }
+
+  // y = projection of the normed hidden state
+  void project_normed(const Norm& weights, const Projection& projection, size_t n_rows, float* y) {
+    float* normed = buffers_.normed.data();
+    LinearInput input(context_, buffers_.quantized, norm(weights, buffers_.hidden.data(), normed), normed, n_rows,
+                      config_.hidden_size);
+    const LinearOutput output{projection.weight, projection.bias, y};
+    linear(context_, input, {&output, 1});
   }
 
   // ---- attention: x += W_o attention(LN(x)) + b_o
@@ -122,9 +128,7 @@ class Bloom final : public Decoder {
   void attend(const KvShape& kv, size_t layer_index, Span<const KvRow> rows) {
     const BloomLayer& layer = weights_.layers[layer_index];
     const size_t n_rows = rows.size(), hidden = config_.hidden_size;
-    norm(layer.attention_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
-    linear(context_, buffers_.quantized, buffers_.normed.data(), n_rows, layer.qkv.weight, layer.qkv.bias,
-           buffers_.qkv.data());
+    project_normed(layer.attention_norm, layer.qkv, n_rows, buffers_.qkv.data());
 
     const HeadRows queries{buffers_.qkv.data(), 3 * hidden};
     const HeadRows keys{buffers_.qkv.data() + hidden, 3 * hidden};
@@ -132,23 +136,24 @@ class Bloom final : public Decoder {
     const AttentionShape shape{config_.n_heads, 1.0f / std::sqrt(static_cast<float>(config_.head_dim)), slopes_.data()};
     store_kv(context_, kv, layer_index, rows, keys, values);
     attention(context_, kv, shape, layer_index, rows, queries, buffers_.quantized.scratch, buffers_.attended.data());
-    add_projection(layer.attention_output, buffers_.attended.data(), n_rows);
+    LinearInput attended(context_, buffers_.quantized, buffers_.attended.data(), n_rows, hidden);
+    add_projection(layer.attention_output, attended);
   }
 
   // ---- feed-forward: x += W_down gelu(W_up LN(x) + b_up) + b_down
 
   void feed_forward(const BloomLayer& layer, size_t n_rows) {
-    norm(layer.feed_forward_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
-    linear(context_, buffers_.quantized, buffers_.normed.data(), n_rows, layer.up.weight, layer.up.bias,
-           buffers_.feed_forward.data());
-    gelu_rows(context_, buffers_.feed_forward.data(), n_rows, config_.feed_forward_size);
-    add_projection(layer.down, buffers_.feed_forward.data(), n_rows);
+    float* x = buffers_.feed_forward.data();
+    project_normed(layer.feed_forward_norm, layer.up, n_rows, x);
+    LinearInput activated(context_, buffers_.quantized, gelu_rows(context_, x, config_.feed_forward_size), x, n_rows,
+                          config_.feed_forward_size);
+    add_projection(layer.down, activated);
   }
 
-  void add_projection(const Projection& projection, const float* input_rows, size_t n_rows) {
-    float* projected = buffers_.projected.data();
-    linear(context_, buffers_.quantized, input_rows, n_rows, projection.weight, projection.bias, projected);
-    add_rows(context_, buffers_.hidden.data(), projected, n_rows, config_.hidden_size);
+  void add_projection(const Projection& projection, LinearInput& input) {
+    const LinearOutput projected{projection.weight, projection.bias, buffers_.projected.data()};
+    linear(context_, input, {&projected, 1});
+    run_rows(context_, add_rows(context_, buffers_.hidden.data(), projected.y, config_.hidden_size), input.n_tokens());
   }
 
   const OpsContext& context_;

@@ -6,7 +6,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kKeptPages = 4;
+constexpr size_t kKeptPages = 512 / kPageTokens;  // for the next prompt: new memory is slow to touch the first time
 
 }  // namespace
 

@@ -10,7 +10,8 @@
 
 namespace belle {
 
-/// Hands out pages and takes them back for reuse; what is kept never exceeds what is in use by more than a few pages.
+/// Hands out pages and takes them back for reuse: as many as are in use, or those of a prompt of 512 tokens if that is
+/// more. The others go back to the system.
 /// Safe from any thread.
 class KvPool {
  public:

@@ -61,24 +61,23 @@ void request(WeightLoader& loader, const ModelConfig& config, LlamaWeights& weig
 
 // Activations of one pass; sized for its rows.
 struct LlamaBuffers {
-  std::vector<float> hidden;     // [n_rows, hidden]
-  std::vector<float> normed;     // [n_rows, hidden]
-  std::vector<float> q;          // [n_rows, n_heads, head_dim]
-  std::vector<float> k;          // [n_rows, n_kv_heads, head_dim]
-  std::vector<float> v;          // [n_rows, n_kv_heads, head_dim]
-  std::vector<float> attended;   // [n_rows, n_heads, head_dim]
-  std::vector<float> gate;       // [n_rows, feed_forward]
-  std::vector<float> up;         // [n_rows, feed_forward]
-  std::vector<float> projected;  // [n_rows, hidden]
+  FloatBuffer hidden;     // [n_rows, hidden]
+  FloatBuffer normed;     // [n_rows, hidden]
+  FloatBuffer q;          // [n_rows, n_heads, head_dim]
+  FloatBuffer k;          // [n_rows, n_kv_heads, head_dim]
+  FloatBuffer v;          // [n_rows, n_kv_heads, head_dim]
+  FloatBuffer attended;   // [n_rows, n_heads, head_dim]
+  FloatBuffer gate;       // [n_rows, feed_forward]
+  FloatBuffer up;         // [n_rows, feed_forward]
+  FloatBuffer projected;  // [n_rows, hidden]
   std::vector<uint32_t> positions;
   QuantizedStorage quantized;
 
   void fit(const ModelConfig& config, size_t n_rows) {
-    if (hidden.size() >= n_rows * config.hidden_size) return;
-    for (std::vector<float>* buffer : {&hidden, &normed, &projected}) buffer->resize(n_rows * config.hidden_size);
-    for (std::vector<float>* buffer : {&q, &attended}) buffer->resize(n_rows * config.n_heads * config.head_dim);
-    for (std::vector<float>* buffer : {&k, &v}) buffer->resize(n_rows * config.n_kv_heads * config.head_dim);
-    for (std::vector<float>* buffer : {&gate, &up}) buffer->resize(n_rows * config.feed_forward_size);
+    for (FloatBuffer* buffer : {&hidden, &normed, &projected}) buffer->fit(n_rows * config.hidden_size);
+    for (FloatBuffer* buffer : {&q, &attended}) buffer->fit(n_rows * config.n_heads * config.head_dim);
+    for (FloatBuffer* buffer : {&k, &v}) buffer->fit(n_rows * config.n_kv_heads * config.head_dim);
+    for (FloatBuffer* buffer : {&gate, &up}) buffer->fit(n_rows * config.feed_forward_size);
     positions.reserve(n_rows);
   }
 };
@@ -118,7 +117,7 @@ class Llama final : public Decoder {
     if (n_logits == 0) return;
     float* chosen = buffers_.normed.data();
     gather_rows(x, hidden, input.logit_rows, chosen);
-    norm(weights_.output_norm, chosen, n_logits, chosen);
+    run_rows(context_, norm(weights_.output_norm, chosen, chosen), n_logits);
     linear(context_, buffers_.quantized, chosen, n_logits, output(), nullptr, logits);
   }
 
@@ -132,8 +131,15 @@ class Llama final : public Decoder {
     return weights_.output.present() ? weights_.output : weights_.token_embedding;
   }
 
-  void norm(const Norm& norm, const float* x, size_t n_rows, float* out) const {
-    rms_norm_rows(context_, x, n_rows, config_.hidden_size, norm.weight, config_.norm_eps, out);
+  RowOperation norm(const Norm& norm, const float* x, float* out) const {
+    return rms_norm_rows(context_, x, config_.hidden_size, norm.weight, config_.norm_eps, out);
+  }
+
+  // The normed hidden state as the input of matrices.
+  LinearInput normed_input(const Norm& weights, size_t n_rows) {
+    float* normed = buffers_.normed.data();
+    return {context_, buffers_.quantized, norm(weights, buffers_.hidden.data(), normed), normed,
+            n_rows,   config_.hidden_size};
   }
 
   // ---- attention: x += W_o attention(RMSNorm(x))
@@ -141,8 +147,7 @@ class Llama final : public Decoder {
   void attend(const KvShape& kv, size_t layer_index, Span<const KvRow> rows) {
     const LlamaLayer& layer = weights_.layers[layer_index];
     const size_t n_rows = rows.size();
-    norm(layer.attention_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
-    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
+    LinearInput input = normed_input(layer.attention_norm, n_rows);
     const LinearOutput projections[] = {{layer.q.weight, layer.q.bias, buffers_.q.data()},
                                         {layer.k.weight, layer.k.bias, buffers_.k.data()},
                                         {layer.v.weight, layer.v.bias, buffers_.v.data()}};
@@ -156,26 +161,29 @@ class Llama final : public Decoder {
     const AttentionShape shape{config_.n_heads, 1.0f / std::sqrt(static_cast<float>(config_.head_dim)), nullptr};
     store_kv(context_, kv, layer_index, rows, keys, values);
     attention(context_, kv, shape, layer_index, rows, queries, buffers_.quantized.scratch, buffers_.attended.data());
-    add_projection(layer.attention_output, buffers_.attended.data(), n_rows);
+    LinearInput attended(context_, buffers_.quantized, buffers_.attended.data(), n_rows,
+                         config_.n_heads * config_.head_dim);
+    add_projection(layer.attention_output, attended);
   }
 
   // ---- feed-forward: x += W_down (silu(W_gate h) * W_up h), h = RMSNorm(x)
 
   void feed_forward(const LlamaLayer& layer, size_t n_rows) {
-    norm(layer.feed_forward_norm, buffers_.hidden.data(), n_rows, buffers_.normed.data());
-    LinearInput input(context_, buffers_.quantized, buffers_.normed.data(), n_rows, config_.hidden_size);
+    LinearInput input = normed_input(layer.feed_forward_norm, n_rows);
     const LinearOutput gate_and_up[] = {{layer.gate.weight, layer.gate.bias, buffers_.gate.data()},
                                         {layer.up.weight, layer.up.bias, buffers_.up.data()}};
     linear(context_, input, {gate_and_up, 2});
-    silu_multiply_rows(context_, buffers_.gate.data(), buffers_.up.data(), n_rows, config_.feed_forward_size,
-                       buffers_.gate.data());
-    add_projection(layer.down, buffers_.gate.data(), n_rows);
+    float* gate = buffers_.gate.data();
+    LinearInput gated(context_, buffers_.quantized,
+                      silu_multiply_rows(context_, gate, buffers_.up.data(), config_.feed_forward_size, gate), gate,
+                      n_rows, config_.feed_forward_size);
+    add_projection(layer.down, gated);
   }
 
-  void add_projection(const Projection& projection, const float* input_rows, size_t n_rows) {
-    float* projected = buffers_.projected.data();
-    linear(context_, buffers_.quantized, input_rows, n_rows, projection.weight, projection.bias, projected);
-    add_rows(context_, buffers_.hidden.data(), projected, n_rows, config_.hidden_size);
+  void add_projection(const Projection& projection, LinearInput& input) {
+    const LinearOutput projected{projection.weight, projection.bias, buffers_.projected.data()};
+    linear(context_, input, {&projected, 1});
+    run_rows(context_, add_rows(context_, buffers_.hidden.data(), projected.y, config_.hidden_size), input.n_tokens());
   }
 
   const OpsContext& context_;

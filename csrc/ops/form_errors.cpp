@@ -68,14 +68,14 @@ PanelMatmul narrow_arguments(const Sample& sample, const Matrix& weight, size_t 
   return args;
 }
 
-void multiply_exactly(const OpsContext& context, const LinearInput& input, const Matrix& weight, Sample& sample) {
+void multiply_exactly(const OpsContext& context, LinearInput& input, const Matrix& weight, Sample& sample) {
   PanelMatmul args = narrow_arguments(sample, weight, input.n_tokens(), sample.exact.data());
   args.panels = sample.panels.data();
   args.x = input.floats();
   context.kernels.matmul[static_cast<size_t>(WeightType::kF32)](args);
 }
 
-void multiply_in_blocks(const OpsContext& context, const ActivationBlock* blocks, const LinearInput& input,
+void multiply_in_blocks(const OpsContext& context, const ActivationBlock* blocks, LinearInput& input,
                         const Matrix& weight, Sample& sample) {
   PanelMatmul args = narrow_arguments(sample, weight, input.n_tokens(), sample.outputs[0].data());
   args.panels = weight.panels + sample.first_panel * panel_bytes(weight.type, weight.n_cols);
@@ -106,7 +106,7 @@ double form_error(const std::vector<Sample>& samples, size_t form, size_t token)
   return squares;
 }
 
-double weight_error(const std::vector<Sample>& samples, const LinearInput& input, size_t token) {
+double weight_error(const std::vector<Sample>& samples, LinearInput& input, size_t token) {
   const size_t n_blocks = input.n_cols() / kBlockSize;
   double squares = 0.0;
   for (size_t b = 0; b < n_blocks; ++b) {

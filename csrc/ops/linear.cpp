@@ -50,6 +50,7 @@ void narrow_linear(const OpsContext& context, LinearInput& input, Span<const Lin
   bool any_quantized = false;
   for (const LinearOutput& output : outputs) any_quantized = any_quantized || output.weight.quantized();
   const ActivationBlock* blocks = any_quantized ? input.blocks() : nullptr;
+  const float* x = input.floats();  // not by the threads below: it may be work for them itself
   share_out(context, outputs, 1, [&](const LinearOutput& output, size_t first_panel, size_t end_panel) {
     const Matrix& weight = output.weight;
     const size_t first_row = first_panel * kPanelRows, end_row = std::min(end_panel * kPanelRows, weight.n_rows);
@@ -57,7 +58,7 @@ void narrow_linear(const OpsContext& context, LinearInput& input, Span<const Lin
     share.panels = weight.panels + first_panel * panel_bytes(weight.type, weight.n_cols);
     share.n_rows = end_row - first_row;
     share.k = weight.n_cols;
-    share.x = input.floats();
+    share.x = x;
     share.blocks = blocks;
     share.n_tokens = input.n_tokens();
     share.y = output.y + first_row;

@@ -4,26 +4,23 @@
 
 namespace belle {
 
-const ActivationBlock* LinearInput::blocks() {
-  const size_t n_blocks = n_tokens_ * n_cols_ / kBlockSize;
-  if (!blocks_done_) {
-    const OperationTimer timer(context_.profile, Operation::kQuantize);
-    if (storage_.blocks.size() < n_blocks) storage_.blocks.resize(n_blocks);
-    context_.pool.parallel_for(n_blocks, [&](size_t begin, size_t end) {
-      context_.kernels.quantize_activations(x_ + begin * kBlockSize, end - begin, storage_.blocks.data() + begin);
-    });
-    blocks_done_ = true;
-  }
-  return storage_.blocks.data();
+const float* LinearInput::floats() {
+  if (source_.run) run_rows(context_, source_, n_tokens_);
+  source_.run = nullptr;
+  return x_;
 }
 
-Outliers LinearInput::gather(Span<const uint32_t> columns) {
-  std::vector<float>& values = storage_.outliers;
-  if (values.size() < n_tokens_ * columns.size()) values.resize(n_tokens_ * columns.size());
-  for (size_t t = 0; t < n_tokens_; ++t) {
-    for (size_t i = 0; i < columns.size(); ++i) values[t * columns.size() + i] = x_[t * n_cols_ + columns[i]];
-  }
-  return {columns.data(), columns.size(), values.data()};
+const ActivationBlock* LinearInput::blocks() {
+  if (blocks_done_) return storage_.blocks.data();
+  const float* x = floats();
+  const OperationTimer timer(context_.profile, Operation::kQuantize);
+  const size_t n_blocks = n_tokens_ * n_cols_ / kBlockSize;
+  if (storage_.blocks.size() < n_blocks) storage_.blocks.resize(n_blocks);
+  context_.pool.parallel_for(n_blocks, [&](size_t begin, size_t end) {
+    context_.kernels.quantize_activations(x + begin * kBlockSize, end - begin, storage_.blocks.data() + begin);
+  });
+  blocks_done_ = true;
+  return storage_.blocks.data();
 }
 
 PackedInput LinearInput::packed(ActivationForm form, Span<const uint32_t> outliers) {
@@ -32,19 +29,33 @@ PackedInput LinearInput::packed(ActivationForm form, Span<const uint32_t> outlie
       !slabs || std::equal(outliers.begin(), outliers.end(), outliers_.columns, outliers_.columns + outliers_.n);
   Buffer& buffer = storage_.packed[static_cast<size_t>(form)];
   bool& done = packed_done_[static_cast<size_t>(form)];
-  if (!done || !same) {
-    const OperationTimer timer(context_.profile, Operation::kQuantize);
-    const size_t n_bytes = wide(form).packed_bytes(n_tokens_, n_cols_);
-    if (buffer.size() < n_bytes) buffer = Buffer(n_bytes);
-    if (slabs) outliers_ = gather(outliers);
-    const size_t n_tiles = (n_tokens_ + wide(form).tile_tokens - 1) / wide(form).tile_tokens;
-    const Outliers left_out = slabs ? outliers_ : Outliers{};
-    context_.pool.parallel_for(n_tiles, [&](size_t begin, size_t end) {
-      wide(form).pack({x_, n_tokens_, n_cols_, begin, end, buffer.data(), left_out});
-    });
-    done = true;
+  if (done && same) return {buffer.data(), slabs ? outliers_ : Outliers{}};
+
+  const OperationTimer timer(context_.profile, source_.run ? source_.operation : Operation::kQuantize);
+  const size_t n_bytes = wide(form).packed_bytes(n_tokens_, n_cols_);
+  if (buffer.size() < n_bytes) buffer = Buffer(n_bytes);
+  std::vector<float>& values = storage_.outliers;
+  if (slabs) {
+    if (values.size() < n_tokens_ * outliers.size()) values.resize(n_tokens_ * outliers.size());
+    outliers_ = {outliers.data(), outliers.size(), values.data()};
   }
-  return {buffer.data(), slabs ? outliers_ : Outliers{}};
+  const Outliers left_out = slabs ? outliers_ : Outliers{};
+  const size_t tile_tokens = wide(form).tile_tokens, n_tiles = (n_tokens_ + tile_tokens - 1) / tile_tokens;
+  context_.pool.parallel_for(n_tiles, [&](size_t begin, size_t end) {
+    for (size_t tile = begin; tile < end; ++tile) {
+      const size_t first = tile * tile_tokens, last = std::min(first + tile_tokens, n_tokens_);
+      if (source_.run) source_.run(first, last);
+      for (size_t t = first; t < last; ++t) {
+        for (size_t i = 0; i < left_out.n; ++i) {
+          values[t * left_out.n + i] = x_[t * n_cols_ + left_out.columns[i]];
+        }
+      }
+      wide(form).pack({x_, n_tokens_, n_cols_, tile, tile + 1, buffer.data(), left_out});
+    }
+  });
+  source_.run = nullptr;
+  done = true;
+  return {buffer.data(), left_out};
 }
 
 ScratchPool& LinearInput::scratch(ActivationForm form) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "core/memory.h"
 #include "core/span.h"
 #include "ops/context.h"
+#include "ops/rows.h"
 #include "ops/scratch_pool.h"
 
 namespace belle {
@@ -30,13 +32,19 @@ struct PackedInput {
 };
 
 /// Activations x [n_tokens, n_cols] as the input of one or more linear layers; each form is made at most once, on
-/// demand.
+/// demand. Where x is yet to be computed, its rows are packed as they come, while they are in the cache.
 class LinearInput {
  public:
   LinearInput(const OpsContext& context, QuantizedStorage& storage, const float* x, size_t n_tokens, size_t n_cols)
       : context_(context), storage_(storage), x_(x), n_tokens_(n_tokens), n_cols_(n_cols) {}
+  /// source: computes the rows of x; runs when a form is asked for.
+  LinearInput(const OpsContext& context, QuantizedStorage& storage, RowOperation source, const float* x,
+              size_t n_tokens, size_t n_cols)
+      : LinearInput(context, storage, x, n_tokens, n_cols) {
+    source_ = std::move(source);
+  }
 
-  const float* floats() const noexcept { return x_; }
+  const float* floats();
   size_t n_tokens() const noexcept { return n_tokens_; }
   size_t n_cols() const noexcept { return n_cols_; }
   const ActivationBlock* blocks();  // [n_tokens, n_cols / 32]
@@ -48,7 +56,6 @@ class LinearInput {
   ScratchPool& scratch(ActivationForm form);
 
  private:
-  Outliers gather(Span<const uint32_t> columns);
   const WideKernels& wide(ActivationForm form) const { return *context_.kernels.wide[static_cast<size_t>(form)]; }
 
   const OpsContext& context_;
@@ -56,6 +63,7 @@ class LinearInput {
   const float* x_;
   size_t n_tokens_;
   size_t n_cols_;
+  RowOperation source_ = {Operation::kOther, nullptr};  // empty: x is there
   bool blocks_done_ = false;
   bool packed_done_[kActivationFormCount] = {};
   Outliers outliers_ = {};  // that the packed slabs lack
