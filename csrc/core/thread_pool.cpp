@@ -50,6 +50,23 @@ long current_process_id() noexcept {
 #endif
 }
 
+// Whether this thread is inside a body: a job started there would wait for itself.
+class InsideBody {
+ public:
+  InsideBody() noexcept { inside_ = true; }
+  ~InsideBody() { inside_ = false; }
+  InsideBody(const InsideBody&) = delete;
+  InsideBody& operator=(const InsideBody&) = delete;
+
+  static void refuse() {
+    if (inside_) throw std::logic_error("parallel_for was called inside the body of another parallel_for");
+  }
+
+ private:
+  static thread_local bool inside_;
+};
+thread_local bool InsideBody::inside_ = false;
+
 void spin_pause() noexcept {
 #if defined(_M_X64)
   _mm_pause();
@@ -84,6 +101,11 @@ struct ThreadPool::Workers {
   static uint64_t epoch_of(uint64_t value) noexcept { return value >> 32; }
   static uint64_t chunk_of(uint64_t value) noexcept { return value & 0xffffffffu; }
 
+  static void run_body(Job job, const void* context, size_t begin, size_t end) {
+    const InsideBody inside;
+    job(context, begin, end);
+  }
+
   // Runs chunks of the current job until none is left to claim; returns the epoch that was then current.
   uint64_t work() noexcept {
     uint64_t current = ticket.load(std::memory_order_acquire);
@@ -91,7 +113,7 @@ struct ThreadPool::Workers {
       if (!ticket.compare_exchange_weak(current, current + 1, std::memory_order_acq_rel)) continue;
       const size_t chunk = static_cast<size_t>(chunk_of(current));
       const size_t begin = start_of(chunk, n_threads, n_items), end = start_of(chunk + 1, n_threads, n_items);
-      if (begin < end) job(context, begin, end);
+      if (begin < end) run_body(job, context, begin, end);
       n_done.fetch_add(1, std::memory_order_release);
       current = ticket.load(std::memory_order_acquire);
     }
@@ -164,10 +186,8 @@ void ThreadPool::require_same_process() const {
 }
 
 void ThreadPool::run(size_t n_items, Job job, const void* context) {
-  if (n_threads_ == 1 || n_items == 1) {
-    job(context, 0, n_items);
-    return;
-  }
+  InsideBody::refuse();
+  if (n_threads_ == 1 || n_items == 1) return Workers::run_body(job, context, 0, n_items);
   workers_->job = job;
   workers_->context = context;
   workers_->n_items = n_items;

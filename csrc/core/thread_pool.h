@@ -18,7 +18,8 @@ class ThreadPool {
   size_t size() const noexcept { return n_threads_; }
 
   /// Calls body(begin, end) on contiguous chunks that cover [0, n_items), some per thread, and waits for all.
-  /// The body must not throw. Throws std::runtime_error in a process forked after construction.
+  /// The body must not throw, nor call this of any pool: then std::logic_error leaves the body, which ends the process.
+  /// Throws std::runtime_error in a process forked after construction.
   template <typename Body>
   void parallel_for(size_t n_items, const Body& body) {
     if (n_items == 0) return;
