@@ -61,6 +61,8 @@ def test_a_job_in_a_job_ends_with_a_message(tmp_path: Path) -> None:
     """It would wait for itself: on threads of the pool, on the caller's alone, and for a single item."""
     program = build(tmp_path, JOB_IN_A_JOB)
     for threads, items in (("4", "64"), ("1", "64"), ("4", "1")):
-        ended = subprocess.run([str(program), threads, items], capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            [str(program), threads, items], capture_output=True, text=True, timeout=60, check=False
+        )
         assert ended.returncode == -signal.SIGABRT
         assert "inside the body of another parallel_for" in ended.stderr
