@@ -1,7 +1,7 @@
-// Activations as AMX reads them: along the columns slabs of 256, in a slab the tiles of 16 tokens, in a tile steps of
-// 64 bytes. So the tiles that one slab's products need lie next to each other.
+// Activations as AMX reads them, in steps of 64 bytes along the columns of a tile of 16 tokens. What one product reads
+// lies together: all columns of a tile of int8, and a slab of 256 columns of all tiles of bfloat16.
 //
-//   kSlab256   int8  [slab][token tile][step of 64 columns][16 tokens][64], then float scales [slab][16 * token tiles]
+//   kSlab256   int8  [token tile][step of 64 columns][16 tokens][64], then float scales [token tile][slab][16]
 //   kBf16      bf16  [slab][token tile][step of 32 columns][16 tokens][32]
 //
 // The last slab may have fewer steps; columns past k and tokens past the last one are zero. Include after
@@ -16,14 +16,27 @@ namespace {
 
 inline size_t token_tiles_of(size_t n_tokens) noexcept { return quotient_up(n_tokens, kTileRows); }
 
-/// Where a form's tiles are. step_columns: columns of 64 bytes.
-template <size_t step_columns>
-struct PackedTiles {
-  static constexpr size_t kSlabSteps = kSlabColumns / step_columns;
+struct Int8Tiles {
+  static constexpr size_t kSlabSteps = kSlabColumns / kTileRowBytes;
   size_t n_token_tiles, n_steps;
 
-  PackedTiles(size_t n_tokens, size_t k) noexcept
-      : n_token_tiles(token_tiles_of(n_tokens)), n_steps(quotient_up(k, step_columns)) {}
+  Int8Tiles(size_t n_tokens, size_t k) noexcept
+      : n_token_tiles(token_tiles_of(n_tokens)), n_steps(quotient_up(k, kTileRowBytes)) {}
+
+  size_t n_slabs() const noexcept { return quotient_up(n_steps, kSlabSteps); }
+  size_t steps_of(size_t slab) const noexcept { return smaller(kSlabSteps, n_steps - slab * kSlabSteps); }
+  size_t offset_of(size_t slab, size_t token_tile) const noexcept {
+    return (token_tile * n_steps + slab * kSlabSteps) * kTileBytes;
+  }
+  size_t bytes() const noexcept { return n_steps * n_token_tiles * kTileBytes; }
+};
+
+struct Bf16Tiles {
+  static constexpr size_t kSlabSteps = kSlabColumns * sizeof(uint16_t) / kTileRowBytes;
+  size_t n_token_tiles, n_steps;
+
+  Bf16Tiles(size_t n_tokens, size_t k) noexcept
+      : n_token_tiles(token_tiles_of(n_tokens)), n_steps(quotient_up(k * sizeof(uint16_t), kTileRowBytes)) {}
 
   size_t n_slabs() const noexcept { return quotient_up(n_steps, kSlabSteps); }
   size_t steps_of(size_t slab) const noexcept { return smaller(kSlabSteps, n_steps - slab * kSlabSteps); }
@@ -33,9 +46,6 @@ struct PackedTiles {
   size_t bytes() const noexcept { return n_steps * n_token_tiles * kTileBytes; }
 };
 
-using Int8Tiles = PackedTiles<64>;
-using Bf16Tiles = PackedTiles<32>;
-
 // ---- int8, one scale per token and slab
 
 size_t int8_packed_bytes(size_t n_tokens, size_t k) noexcept {
@@ -43,8 +53,9 @@ size_t int8_packed_bytes(size_t n_tokens, size_t k) noexcept {
   return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * kTileRows * sizeof(float);
 }
 
-inline const float* int8_scales(const uint8_t* packed, const Int8Tiles& tiles, size_t slab) noexcept {
-  return reinterpret_cast<const float*>(packed + tiles.bytes()) + slab * tiles.n_token_tiles * kTileRows;
+inline const float* int8_scales(const uint8_t* packed, const Int8Tiles& tiles, size_t slab,
+                                size_t token_tile) noexcept {
+  return reinterpret_cast<const float*>(packed + tiles.bytes()) + (token_tile * tiles.n_slabs() + slab) * kTileRows;
 }
 
 void pack_int8(const WidePack& args) noexcept {
@@ -52,7 +63,7 @@ void pack_int8(const WidePack& args) noexcept {
   for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
     for (size_t slab = 0; slab < tiles.n_slabs(); ++slab) {
       uint8_t* out = args.packed + tiles.offset_of(slab, tile);
-      float* scales = const_cast<float*>(int8_scales(args.packed, tiles, slab)) + tile * kTileRows;
+      float* scales = const_cast<float*>(int8_scales(args.packed, tiles, slab, tile));
       const size_t n = smaller(kSlabColumns, args.k - slab * kSlabColumns);
       for (size_t row = 0; row < kTileRows; ++row) {
         const size_t token = tile * kTileRows + row;

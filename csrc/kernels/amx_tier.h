@@ -18,6 +18,8 @@
 #include "kernels/wide_matmul.h"
 
 #include "kernels/amx_chunks.h"
+
+#include "kernels/amx_slabs.h"
 #include "kernels/vector_table.h"
 
 namespace belle {

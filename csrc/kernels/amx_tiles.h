@@ -116,6 +116,35 @@ inline void multiply_step(const uint8_t* activations, size_t activation_stride, 
   }
 }
 
+/// The first step of new sums: those that the registers hold, of as many tiles, are stored meanwhile, [2][2][16][16].
+template <class Dot, int token_tiles, int row_tiles>
+inline void multiply_first_step(const uint8_t* activations, size_t activation_stride, const uint8_t* weights,
+                                size_t weight_stride, void* held_sums) noexcept {
+  uint8_t* held = static_cast<uint8_t*>(held_sums);
+  tile_load<kActivationTile>(activations, kTileRowBytes);
+  tile_load<kWeightTile>(weights, kTileRowBytes);
+  tile_store<0>(held, kTileRowBytes);
+  tile_zero<0>();
+  Dot::template run<0, 0>();
+  if constexpr (row_tiles == 2) {
+    tile_load<kWeightTile + 1>(weights + weight_stride, kTileRowBytes);
+    tile_store<1>(held + kTileBytes, kTileRowBytes);
+    tile_zero<1>();
+    Dot::template run<0, 1>();
+  }
+  if constexpr (token_tiles == 2) {
+    tile_load<kActivationTile + 1>(activations + activation_stride, kTileRowBytes);
+    tile_store<2>(held + 2 * kTileBytes, kTileRowBytes);
+    tile_zero<2>();
+    Dot::template run<1, 0>();
+    if constexpr (row_tiles == 2) {
+      tile_store<3>(held + 3 * kTileBytes, kTileRowBytes);
+      tile_zero<3>();
+      Dot::template run<1, 1>();
+    }
+  }
+}
+
 /// One tile, or two that lie `stride` bytes apart, into the registers from `first` on.
 template <int first, int tiles>
 inline void load_tiles(const uint8_t* from, size_t stride) noexcept {

@@ -5,7 +5,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kBlockPanels = 4;    // of weights that are expanded together
+constexpr size_t kBlockPanels = 4;  // of weights that are expanded together
 constexpr size_t kBlockRows = kBlockPanels * kPanelRows;
 constexpr size_t kPanelVectors = kPanelRows / kLanes;
 constexpr size_t kGroupColumns = 4;                         // of a token, which meet the rows of a vector at once

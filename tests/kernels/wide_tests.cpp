@@ -365,6 +365,7 @@ void test_outliers(const Form& form, WeightType type, Checks& checks) {
   for (size_t n_tokens : {1, 2, 3, 4, 5, 16, 17, 31, 530}) {
     outliers_apart(form, type, 20, 320, n_tokens, {0, 31, 255, 256, 319}, checks);
   }
+  outliers_apart(form, type, 274, 4384, 33, {0, 2304, 4383}, checks);
 }
 
 // The wide kernels of block32 against those for few tokens: the same bits, or NaN in both.
@@ -413,6 +414,7 @@ void test_form(const Form& form, Checks& checks) {
     run_shape(form, type, 130, 544, 65, checks);
     run_shape(form, type, 33, 352, 540, checks);  // more than one group of tokens
     run_shape(form, type, 16, 4096, 34, checks);
+    run_shape(form, type, 274, 4384, 33, checks);  // more than AMX expands at once
   }
 }
 
