@@ -68,6 +68,11 @@ BELLE_ALONE void tile_load(const void* from, size_t stride_bytes) noexcept {
 }
 
 template <int number>
+inline void tile_load_once(const void* from, size_t stride_bytes) noexcept {
+  tile_load<number>(from, stride_bytes);
+}
+
+template <int number>
 BELLE_ALONE void tile_store(void* to, size_t stride_bytes) noexcept {
   const EmulatedTile& tile = emulated_tile(number);
   uint8_t* row = static_cast<uint8_t*>(to);

@@ -46,6 +46,15 @@ inline void tile_load(const void* from, size_t stride_bytes) noexcept {
   if constexpr (tile == 7) _tile_loadd(7, from, stride_bytes);
 }
 
+// Of what is read once: it need not stay in the first-level cache.
+template <int tile>
+inline void tile_load_once(const void* from, size_t stride_bytes) noexcept {
+  static_assert(6 <= tile && tile < 8, "tiles of weights");
+  finish_stores();
+  if constexpr (tile == 6) _tile_stream_loadd(6, from, stride_bytes);
+  if constexpr (tile == 7) _tile_stream_loadd(7, from, stride_bytes);
+}
+
 template <int tile>
 inline void tile_store(void* to, size_t stride_bytes) noexcept {
   static_assert(0 <= tile && tile < 4, "tiles of sums");

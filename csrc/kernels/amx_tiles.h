@@ -54,6 +54,12 @@ class TileSession {
 
 /// sums[i][j] += dot of 64 int8: activations [16 tokens][64], weights [16 groups of 4 columns][16 rows][4]
 struct Int8Dot {
+  /// Weights that lie in the second-level cache, where the next tokens find them again.
+  template <int tile>
+  static void load_weights(const uint8_t* from) noexcept {
+    tile_load_once<tile>(from, kTileRowBytes);
+  }
+
   template <int t, int r>
   static void run() noexcept {
     tile_dot_int8<2 * t + r, kActivationTile + t, kWeightTile + r>();
@@ -62,6 +68,11 @@ struct Int8Dot {
 
 /// sums[i][j] += dot of 32 bfloat16: activations [16 tokens][32], weights [16 pairs of columns][16 rows][2]
 struct Bf16Dot {
+  template <int tile>
+  static void load_weights(const uint8_t* from) noexcept {
+    tile_load<tile>(from, kTileRowBytes);
+  }
+
   template <int t, int r>
   static void run() noexcept {
     tile_dot_bf16<2 * t + r, kActivationTile + t, kWeightTile + r>();
@@ -103,10 +114,10 @@ template <class Dot, int token_tiles, int row_tiles>
 inline void multiply_step(const uint8_t* activations, size_t activation_stride, const uint8_t* weights,
                           size_t weight_stride) noexcept {
   tile_load<kActivationTile>(activations, kTileRowBytes);
-  tile_load<kWeightTile>(weights, kTileRowBytes);
+  Dot::template load_weights<kWeightTile>(weights);
   Dot::template run<0, 0>();
   if constexpr (row_tiles == 2) {
-    tile_load<kWeightTile + 1>(weights + weight_stride, kTileRowBytes);
+    Dot::template load_weights<kWeightTile + 1>(weights + weight_stride);
     Dot::template run<0, 1>();
   }
   if constexpr (token_tiles == 2) {
@@ -122,12 +133,12 @@ inline void multiply_first_step(const uint8_t* activations, size_t activation_st
                                 size_t weight_stride, void* held_sums) noexcept {
   uint8_t* held = static_cast<uint8_t*>(held_sums);
   tile_load<kActivationTile>(activations, kTileRowBytes);
-  tile_load<kWeightTile>(weights, kTileRowBytes);
+  Dot::template load_weights<kWeightTile>(weights);
   tile_store<0>(held, kTileRowBytes);
   tile_zero<0>();
   Dot::template run<0, 0>();
   if constexpr (row_tiles == 2) {
-    tile_load<kWeightTile + 1>(weights + weight_stride, kTileRowBytes);
+    Dot::template load_weights<kWeightTile + 1>(weights + weight_stride);
     tile_store<1>(held + kTileBytes, kTileRowBytes);
     tile_zero<1>();
     Dot::template run<0, 1>();

@@ -157,8 +157,7 @@ class ByteChunk {
         Format::expand(unit, rows_.blocks[p][b], rows_.minima[p][b]);
       }
       if constexpr (Sums::kNeedsFactors) {
-        set_factors(rows_.blocks[p], n_blocks_, Format::kLargestFactor,
-                    block_.scratch->weight_scales[0] + p * kPanelRows);
+        set_factors(rows_.blocks[p], n_blocks_, Format::kLargestFactor, block_.scratch->weight_scales + p * kPanelRows);
       }
     }
   }
@@ -177,7 +176,7 @@ class ByteChunk {
       for (size_t panel = 0; panel < block_.n_panels; ++panel) {
         product.rows = rows_.blocks[panel];
         product.minima = rows_.minima[panel];
-        product.slab_scales = block_.scratch->weight_scales[0] + panel * kPanelRows;
+        product.slab_scales = block_.scratch->weight_scales + panel * kPanelRows;
         product.before = before + panel * kPanelRows;
         product.out = out.rows + panel * kPanelRows;
         multiply_tile<Sums>(product);

@@ -81,7 +81,7 @@ class SlabChunk {
     const SlabUnits<Format> units(block_, slab_);
     for (size_t p = 0; p < block_.n_panels; ++p) {
       expand_int8<Format>(units.of(p), units.n, block_.scratch->weights + p * kPanelSlabBytes,
-                          block_.scratch->weight_scales[0] + p * kPanelRows);
+                          block_.scratch->weight_scales + p * kPanelRows);
     }
     for (size_t first = 0; first < kBlockVectors; first += kTileVectors) {
       Sums32 excess[kTileVectors];  // [rows] of 128 * weight
@@ -154,7 +154,7 @@ class SlabChunk {
       }
     }
     const float* token_scales = tiles_.scales(block_.args->packed, slab_) + token_tile * kSlabTokens;
-    const float* weight_scales = scratch.weight_scales[0] + first_row;
+    const float* weight_scales = scratch.weight_scales + first_row;
     const bool first = block_.starts_with(slab_);
     const float* before = (first ? kNothing : scratch.sums[tile * kSlabTokens]) + first_row;
     const size_t stride = first ? 0 : kBlockRows;

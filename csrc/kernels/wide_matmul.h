@@ -18,10 +18,9 @@ constexpr size_t kPanelSlabBytes = kSlabColumns * kPanelRows;  // of int8
 
 struct alignas(64) Scratch {
   float sums[kGroupTokens][kBlockRows];
-  uint8_t weights[kChunkBytes];        // [slab][panel], int8, or [panel], bf16
-  float weight_scales[3][kBlockRows];  // [slab], int8
-  int32_t starts[kBlockRows];          // where the sums of unsigned activations start
-  int32_t spilled[2][4][256];          // AMX: two blocks of int8 sums: one is scaled while the other is computed
+  uint8_t weights[kChunkBytes];     // [slab][panel], int8, or [panel], bf16
+  float weight_scales[kBlockRows];  // int8
+  int32_t starts[kBlockRows];       // where the sums of unsigned activations start
 };
 
 /// A group of tokens and a block of panels within one call.
