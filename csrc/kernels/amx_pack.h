@@ -16,34 +16,32 @@ namespace {
 
 inline size_t token_tiles_of(size_t n_tokens) noexcept { return quotient_up(n_tokens, kTileRows); }
 
-struct Int8Tiles {
-  static constexpr size_t kSlabSteps = kSlabColumns / kTileRowBytes;
+/// The tiles of a form. step_columns: columns of 64 bytes.
+template <size_t step_columns>
+struct PackedTiles {
+  static constexpr size_t kSlabSteps = kSlabColumns / step_columns;
   size_t n_token_tiles, n_steps;
 
-  Int8Tiles(size_t n_tokens, size_t k) noexcept
-      : n_token_tiles(token_tiles_of(n_tokens)), n_steps(quotient_up(k, kTileRowBytes)) {}
+  PackedTiles(size_t n_tokens, size_t k) noexcept
+      : n_token_tiles(token_tiles_of(n_tokens)), n_steps(quotient_up(k, step_columns)) {}
 
   size_t n_slabs() const noexcept { return quotient_up(n_steps, kSlabSteps); }
   size_t steps_of(size_t slab) const noexcept { return smaller(kSlabSteps, n_steps - slab * kSlabSteps); }
-  size_t offset_of(size_t slab, size_t token_tile) const noexcept {
-    return (token_tile * n_steps + slab * kSlabSteps) * kTileBytes;
-  }
   size_t bytes() const noexcept { return n_steps * n_token_tiles * kTileBytes; }
 };
 
-struct Bf16Tiles {
-  static constexpr size_t kSlabSteps = kSlabColumns * sizeof(uint16_t) / kTileRowBytes;
-  size_t n_token_tiles, n_steps;
+struct Int8Tiles : PackedTiles<64> {
+  using PackedTiles::PackedTiles;
+  size_t offset_of(size_t slab, size_t token_tile) const noexcept {
+    return (token_tile * n_steps + slab * kSlabSteps) * kTileBytes;
+  }
+};
 
-  Bf16Tiles(size_t n_tokens, size_t k) noexcept
-      : n_token_tiles(token_tiles_of(n_tokens)), n_steps(quotient_up(k * sizeof(uint16_t), kTileRowBytes)) {}
-
-  size_t n_slabs() const noexcept { return quotient_up(n_steps, kSlabSteps); }
-  size_t steps_of(size_t slab) const noexcept { return smaller(kSlabSteps, n_steps - slab * kSlabSteps); }
+struct Bf16Tiles : PackedTiles<32> {
+  using PackedTiles::PackedTiles;
   size_t offset_of(size_t slab, size_t token_tile) const noexcept {
     return (slab * kSlabSteps * n_token_tiles + token_tile * steps_of(slab)) * kTileBytes;
   }
-  size_t bytes() const noexcept { return n_steps * n_token_tiles * kTileBytes; }
 };
 
 // ---- int8, one scale per token and slab

@@ -87,8 +87,6 @@ class SlabProduct {
   }
 
  private:
-  static constexpr float kNoSums[kPairTokens] = {};
-
   // The size of as few shares of n as hold at most `most` each.
   static size_t even_share(size_t n, size_t most) noexcept { return quotient_up(n, quotient_up(n, most)); }
 
