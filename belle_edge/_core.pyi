@@ -49,6 +49,18 @@ class IntegerPeak(TypedDict):
 def probe_integer_peak(*, isa: str = "", threads: int = 0, seconds: float = 0.2) -> IntegerPeak:
     """How fast the tier's integer multiply is over registers alone. ValueError as for `Model` and an unknown tier."""
 
+class ReadAhead(TypedDict):
+    one_token: int  # bytes in front of its products for which a kernel asks, in passes of one row
+    several_tokens: int  # of 2 to 16
+    measured: bool  # else these are the defaults: too few weights to measure with
+
+def probe_read_ahead(
+    *, isa: str = "", threads: int = 0, n_rows: int, n_cols: int, piece_bytes: int = 8 << 20
+) -> ReadAhead:
+    """The distances at which the tier's q4_0 kernels read memory fastest, measured on a matrix of zeros cut into
+    pieces of at least `piece_bytes`, as `Model` measures them on its weights. ValueError for impossible shapes and as
+    for `Model` and an unknown tier; OSError when there is not so much memory."""
+
 class WeightTypeInfo(TypedDict):
     ggml_id: int
     block_size: int  # weights per block, 1 for the float types
@@ -253,6 +265,8 @@ class Model:
     def kv_type(self) -> str: ...
     @property
     def weight_bytes(self) -> int: ...
+    @property
+    def read_ahead(self) -> ReadAhead: ...
     @property
     def kv_bytes_per_token(self) -> int: ...
     @property

@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include "core/span.h"
+#include "ops/context.h"
 
 namespace belle {
 
@@ -24,6 +25,9 @@ void bind_engine(py::module_& module);
 
 /// Token ids from any integer sequence or array, one-dimensional. Throws ValueError otherwise.
 TokenArray to_token_array(const py::handle& ids);
+
+/// {"one_token": bytes, "several_tokens": bytes, "measured": bool}
+py::dict as_dict(const ReadAhead& read_ahead);
 
 /// Reacquires the GIL and runs pending signal handlers; throws Interrupted after Ctrl-C.
 void check_signals();

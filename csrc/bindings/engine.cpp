@@ -189,6 +189,7 @@ void bind_engine(py::module_& module) {
       .def_property_readonly(
           "kv_type", [](const Engine& engine) { return engine.kv_shape().type == KvType::kF32 ? "f32" : "f16"; })
       .def_property_readonly("weight_bytes", &Engine::weight_bytes)
+      .def_property_readonly("read_ahead", [](const Engine& engine) { return as_dict(engine.read_ahead()); })
       .def_property_readonly("kv_bytes_per_token",
                              [](const Engine& engine) { return engine.kv_shape().page_bytes() / kPageTokens; })
       .def_property_readonly("kv_bytes", &Engine::kv_bytes)

@@ -4,7 +4,9 @@
 #include <string>
 
 #include "bindings/bindings.h"
+#include "core/memory.h"
 #include "kernels/registry.h"
+#include "ops/read_ahead.h"
 
 namespace belle {
 namespace {
@@ -33,13 +35,44 @@ py::dict integer_peak(const std::string& isa, size_t threads, double seconds) {
   return result;
 }
 
+// As a model's loading does it, on one q4_0 matrix of zeros [n_rows, n_cols].
+py::dict read_ahead(const std::string& isa, size_t threads, size_t n_rows, size_t n_cols, size_t piece_bytes) {
+  if (n_rows == 0 || n_cols == 0 || n_cols % kBlockSize != 0) {
+    throw py::value_error("n_rows: expected at least 1; n_cols: a multiple of 32");
+  }
+  if (piece_bytes == 0) throw py::value_error("piece_bytes: expected at least 1");
+  ReadAhead fastest;
+  {
+    const py::gil_scoped_release no_gil;
+    ThreadPool pool(threads);
+    Matrix matrix;
+    matrix.type = WeightType::kQ4_0;
+    matrix.n_rows = n_rows;
+    matrix.n_cols = n_cols;
+    const Buffer panels(matrix.image_bytes());
+    matrix.panels = panels.data();
+    fastest = measure_read_ahead(OpsContext{kernels_for(isa), pool}, {matrix}, piece_bytes);
+  }
+  return as_dict(fastest);
+}
+
 }  // namespace
+
+py::dict as_dict(const ReadAhead& read_ahead) {
+  py::dict result;
+  result["one_token"] = read_ahead.one_token;
+  result["several_tokens"] = read_ahead.several_tokens;
+  result["measured"] = read_ahead.measured;
+  return result;
+}
 
 void bind_probes(py::module_& module) {
   module.def("probe_read_bandwidth", read_bandwidth, py::kw_only(), py::arg("n_bytes"), py::arg("passes") = 8,
              py::arg("threads") = 0);
   module.def("probe_integer_peak", integer_peak, py::kw_only(), py::arg("isa") = "", py::arg("threads") = 0,
              py::arg("seconds") = 0.2);
+  module.def("probe_read_ahead", read_ahead, py::kw_only(), py::arg("isa") = "", py::arg("threads") = 0,
+             py::arg("n_rows"), py::arg("n_cols"), py::arg("piece_bytes") = kReadAheadPiece);
 }
 
 }  // namespace belle

@@ -25,7 +25,7 @@ void Engine::choose_activation_forms(const std::string& wanted) {
   const char* forced = std::getenv("BELLE_ACTIVATIONS");
   const std::string name = wanted == "auto" && forced != nullptr && *forced != '\0' ? forced : wanted;
   if (name != "auto") policy_ = ActivationPolicy(form_named(name, context_.kernels));
-  else if (any_choice(context_.kernels, decoder_->matrix_types())) calibrate();
+  else if (any_choice(context_.kernels, decoder_->matrices())) calibrate();
 }
 
 // The output matrix stays in block 32: prefill needs one row of logits, and its errors go straight into them.

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "engine/state.h"
+#include "ops/read_ahead.h"
 
 namespace belle {
 namespace {
@@ -13,12 +14,12 @@ namespace {
 constexpr size_t kMaxPassRows = 512;               // bounds the activation buffers; longer prompts take several passes
 constexpr size_t kMaxPositions = size_t{1} << 24;  // every position is exact as a float
 
-KvType choose_kv_type(const std::string& name, const std::vector<WeightType>& matrix_types) {
+KvType choose_kv_type(const std::string& name, const std::vector<Matrix>& matrices) {
   if (name == "f32") return KvType::kF32;
   if (name == "f16") return KvType::kF16;
   if (name == "auto") {
-    const auto quantized = [](WeightType type) { return traits_of(type).quantized; };
-    return std::any_of(matrix_types.begin(), matrix_types.end(), quantized) ? KvType::kF16 : KvType::kF32;
+    const auto quantized = [](const Matrix& matrix) { return matrix.quantized(); };
+    return std::any_of(matrices.begin(), matrices.end(), quantized) ? KvType::kF16 : KvType::kF32;
   }
   throw std::invalid_argument("KV type '" + name + "' is unknown: expected auto, f32 or f16");
 }
@@ -91,9 +92,10 @@ Engine::Engine(const std::string& path, const EngineOptions& options)
   fingerprint_ = fingerprint_of(gguf);
   decoder_ = load_decoder(gguf, context_);
   const ModelConfig& config = decoder_->config();
-  const KvType kv_type = choose_kv_type(options.kv_type, decoder_->matrix_types());
+  const KvType kv_type = choose_kv_type(options.kv_type, decoder_->matrices());
   kv_pool_ = std::make_shared<KvPool>(KvShape{kv_type, config.n_layers, config.n_kv_heads, config.head_dim});
   choose_activation_forms(options.activations);
+  context_.read_ahead = measure_read_ahead(context_, decoder_->matrices());
 }
 
 // ---- profile

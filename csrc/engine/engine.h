@@ -71,6 +71,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const ModelConfig& config() const noexcept { return decoder_->config(); }
   size_t vocab_size() const noexcept { return decoder_->vocab_size(); }
   size_t weight_bytes() const noexcept { return decoder_->weight_bytes(); }
+  ReadAhead read_ahead() const noexcept { return context_.read_ahead; }
   const char* isa() const noexcept { return context_.kernels.name; }
   size_t threads() const noexcept { return pool_.size(); }
   const KvShape& kv_shape() const noexcept { return kv_pool_->shape(); }

@@ -20,18 +20,11 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 4;             // tokens per tile of the quantized types, straight from the panels
-constexpr size_t kMaxFloatTokens = 3;        // two halves, even and odd columns: 12 of the 16 registers
-constexpr size_t kHalves = 2;                // vectors that make a panel's 16 rows
-constexpr size_t kHalfBytes = 32;            // of a group's 64 bytes
-constexpr size_t kGroups = 8;                // groups of 4 neighbouring columns in a block of 32
-constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
-
-template <size_t bytes>
-inline void prefetch_unit(const uint8_t* unit) noexcept {
-  const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + kPrefetchAhead;  // no pointer: may pass the buffer's end
-  for (size_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0);
-}
+constexpr size_t kMaxTokens = 4;       // tokens per tile of the quantized types, straight from the panels
+constexpr size_t kMaxFloatTokens = 3;  // two halves, even and odd columns: 12 of the 16 registers
+constexpr size_t kHalves = 2;          // vectors that make a panel's 16 rows
+constexpr size_t kHalfBytes = 32;      // of a group's 64 bytes
+constexpr size_t kGroups = 8;          // groups of 4 neighbouring columns in a block of 32
 
 // Integer sums of 8 rows, in lanes of 32 bits or of 16. For GCC types of their own: as __m256i, four lanes of 64 bits
 // to it, the sums of a loop would be copied from register to register and to memory with every product.
@@ -134,7 +127,7 @@ struct Quantized {
       const size_t n_blocks = args.matmul->k / kBlockSize;
       for (size_t block = 0; block < n_blocks; ++block) {
         const uint8_t* unit = args.panel + block * Format::kUnitBytes;
-        if constexpr (begin == 0) prefetch_unit<Format::kUnitBytes>(unit);
+        if constexpr (begin == 0) prefetch_unit<Format::kUnitBytes>(unit, args.matmul->read_ahead);
         for (size_t half = begin; half < end; ++half) {
           add_block<Format, tokens>(unit, half, *args.matmul, args.first_token, block, sums);
         }
@@ -206,7 +199,7 @@ struct Float {
       size_t col = 0;
       for (; col + 2 <= k; col += 2) {
         const uint8_t* column = args.panel + col * kColumnBytes;
-        prefetch_unit<2 * kColumnBytes>(column);
+        prefetch_unit<2 * kColumnBytes>(column, args.matmul->read_ahead);
         add_column<Element, tokens>(column, x + col, k, even);
         add_column<Element, tokens>(column + kColumnBytes, x + col + 1, k, odd);
       }

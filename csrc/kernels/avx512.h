@@ -20,16 +20,9 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 16;            // tokens per tile: 16 sums, 8 vectors of codes, some temporaries
-constexpr size_t kMaxFloatTokens = 8;        // the same for float weights: sums of even and of odd columns
-constexpr size_t kGroups = 8;                // groups of 4 neighbouring columns in a block of 32
-constexpr size_t kPrefetchAhead = 32 * 288;  // bytes; 8 units are too few: several tokens then wait for memory
-
-template <size_t bytes>
-inline void prefetch_unit(const uint8_t* unit) noexcept {
-  const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + kPrefetchAhead;  // no pointer: may pass the buffer's end
-  for (size_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0);
-}
+constexpr size_t kMaxTokens = 16;      // tokens per tile: 16 sums, 8 vectors of codes, some temporaries
+constexpr size_t kMaxFloatTokens = 8;  // the same for float weights: sums of even and of odd columns
+constexpr size_t kGroups = 8;          // groups of 4 neighbouring columns in a block of 32
 
 using Bytes = __m512i;
 
@@ -98,7 +91,7 @@ struct Quantized {
       for (size_t t = 0; t < tokens; ++t) sums[t] = zeros();
       for (size_t block = 0; block < n_blocks; ++block) {
         const uint8_t* unit = args.panel + block * Format::kUnitBytes;
-        prefetch_unit<Format::kUnitBytes>(unit);
+        prefetch_unit<Format::kUnitBytes>(unit, args.matmul->read_ahead);
         __m512i codes[kGroups];
         Format::expand(unit, codes);
         const uint16_t* halves = reinterpret_cast<const uint16_t*>(unit + Format::kCodeBytes);  // d, then m
@@ -157,7 +150,7 @@ struct Float {
       for (size_t t = 0; t < tokens; ++t) even[t] = odd[t] = zeros();
       size_t col = 0;
       for (; col + 2 <= k; col += 2) {
-        prefetch_unit<2 * kColumnBytes>(panel + col * kColumnBytes);
+        prefetch_unit<2 * kColumnBytes>(panel + col * kColumnBytes, args.matmul->read_ahead);
         const Vector weights = Element::column(panel + col * kColumnBytes);
         const Vector next_weights = Element::column(panel + (col + 1) * kColumnBytes);
         for (size_t t = 0; t < tokens; ++t) {

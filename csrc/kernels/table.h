@@ -32,6 +32,7 @@ struct PanelMatmul {
   size_t n_tokens;
   float* y;  // [n_tokens, y_stride]; y[0] belongs to row 0 of the first panel
   size_t y_stride;
+  size_t read_ahead;  // bytes: how far in front of what it multiplies a kernel asks for panels; any number is safe
 };
 
 constexpr size_t kPageTokens = 32;  // positions per KV page; also the fixed split of the softmax

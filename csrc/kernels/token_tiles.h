@@ -2,6 +2,7 @@
 // Shared by the x86 files; everything stays inside the including file's anonymous namespace.
 #pragma once
 
+#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,17 @@ namespace belle {
 namespace {
 
 constexpr size_t kTokenGroupBytes = 256 * 1024;  // activations that stay in L2 while all panels pass by
+
+// Asks for the `bytes` that lie read_ahead bytes behind a unit's start. A line that two units share is asked for with
+// the second one alone: units start at multiples of 32 bytes.
+template <size_t bytes>
+inline void prefetch_unit(const uint8_t* unit, size_t read_ahead) noexcept {
+  constexpr size_t kLineBytes = 64, kWholeLines = bytes / kLineBytes * kLineBytes;
+  const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + read_ahead;  // no pointer: may pass the buffer's end
+  const auto ask = [ahead](size_t at) { _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0); };
+  for (size_t at = 0; at < kWholeLines; at += kLineBytes) ask(at);
+  if (kWholeLines < bytes && ahead % kLineBytes != 0) ask(kWholeLines);
+}
 
 /// One panel against tokens [first_token, first_token + tokens).
 struct TileArgs {

@@ -28,7 +28,7 @@ struct BloomWeights {
   std::vector<BloomLayer> layers;
   Norm output_norm;
   Matrix output;  // [vocab, hidden]; the token embedding where the file ties them
-  std::vector<WeightType> matrix_types;
+  std::vector<Matrix> matrices;
   Buffer image;
 };
 
@@ -78,7 +78,7 @@ class Bloom final : public Decoder {
   size_t vocab_size() const noexcept override { return output().n_rows; }
   size_t embedding_rows() const noexcept override { return weights_.token_embedding.n_rows; }
   size_t weight_bytes() const noexcept override { return weights_.image.size(); }
-  const std::vector<WeightType>& matrix_types() const noexcept override { return weights_.matrix_types; }
+  const std::vector<Matrix>& matrices() const noexcept override { return weights_.matrices; }
   bool keys_can_move() const noexcept override { return true; }  // ALiBi: keys carry no position
 
   void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
@@ -168,8 +168,8 @@ std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& con
   BloomWeights weights;
   WeightLoader loader(gguf);
   request(loader, config, weights);
-  weights.matrix_types = loader.matrix_types();
   weights.image = loader.load(context.pool);
+  weights.matrices = loader.matrices();
   return std::make_unique<Bloom>(config, context, std::move(weights));
 }
 

@@ -31,7 +31,7 @@ struct LlamaWeights {
   std::vector<LlamaLayer> layers;
   Norm output_norm;
   Matrix output;  // [vocab, hidden]; the token embedding where the file ties them
-  std::vector<WeightType> matrix_types;
+  std::vector<Matrix> matrices;
   Buffer image;
 };
 
@@ -93,7 +93,7 @@ class Llama final : public Decoder {
   size_t vocab_size() const noexcept override { return output().n_rows; }
   size_t embedding_rows() const noexcept override { return weights_.token_embedding.n_rows; }
   size_t weight_bytes() const noexcept override { return weights_.image.size(); }
-  const std::vector<WeightType>& matrix_types() const noexcept override { return weights_.matrix_types; }
+  const std::vector<Matrix>& matrices() const noexcept override { return weights_.matrices; }
 
   void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
     const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;
@@ -198,8 +198,8 @@ std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& con
   LlamaWeights weights;
   WeightLoader loader(gguf);
   request(loader, config, weights);
-  weights.matrix_types = loader.matrix_types();
   weights.image = loader.load(context.pool);
+  weights.matrices = loader.matrices();
   return std::make_unique<Llama>(config, context, std::move(weights));
 }
 

@@ -78,13 +78,10 @@ void WeightLoader::layer_norm(const std::string& name, size_t n, Norm& target) {
   vector(name + ".bias", n, target.bias);
 }
 
-std::vector<WeightType> WeightLoader::matrix_types() const {
-  std::vector<WeightType> types;
-  for (const MatrixRequest& request : matrices_) {
-    const WeightType type = request.target->type;
-    if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
-  }
-  return types;
+std::vector<Matrix> WeightLoader::matrices() const {
+  std::vector<Matrix> all;
+  for (const MatrixRequest& request : matrices_) all.push_back(*request.target);
+  return all;
 }
 
 Buffer WeightLoader::load(ThreadPool& pool) {

@@ -40,14 +40,14 @@ class WeightLoader {
   /// `name`.weight and `name`.bias
   void layer_norm(const std::string& name, size_t n, Norm& target);
 
-  /// The types of the requested matrices, each once.
-  std::vector<WeightType> matrix_types() const;
-
   /// Packs everything that was requested; the targets then point into the returned image.
   /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong
   /// output. Throws ModelFormatError for bytes that do not match their checksum, for weights that are not finite, and
   /// when the file changes meanwhile.
   Buffer load(ThreadPool& pool);
+
+  /// The requested matrices, in the order of the image.
+  std::vector<Matrix> matrices() const;
 
  private:
   struct MatrixRequest {

@@ -44,10 +44,10 @@ bool has_wide(const KernelTable& kernels, ActivationForm form, WeightType type) 
   return wide != nullptr && wide->matmul[static_cast<size_t>(type)] != nullptr;
 }
 
-bool any_choice(const KernelTable& kernels, const std::vector<WeightType>& types) {
+bool any_choice(const KernelTable& kernels, const std::vector<Matrix>& matrices) {
   for (const ActivationForm form : forms_of(kernels)) {
-    const auto wide = [&](WeightType type) { return has_wide(kernels, form, type); };
-    if (form != ActivationForm::kBlock32 && std::any_of(types.begin(), types.end(), wide)) return true;
+    const auto wide = [&](const Matrix& matrix) { return has_wide(kernels, form, matrix.type); };
+    if (form != ActivationForm::kBlock32 && std::any_of(matrices.begin(), matrices.end(), wide)) return true;
   }
   return false;
 }

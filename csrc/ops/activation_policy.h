@@ -16,8 +16,8 @@ const char* name_of(ActivationForm form) noexcept;
 std::vector<ActivationForm> forms_of(const KernelTable& kernels);
 /// Whether a tier has wide kernels of a form for weights of a type.
 bool has_wide(const KernelTable& kernels, ActivationForm form, WeightType type) noexcept;
-/// Whether a tier has more than one form for weights of any of the types.
-bool any_choice(const KernelTable& kernels, const std::vector<WeightType>& types);
+/// Whether a tier has more than one form for any of the matrices.
+bool any_choice(const KernelTable& kernels, const std::vector<Matrix>& matrices);
 /// Throws std::invalid_argument that lists the choices when the name is unknown, or not among the tier's.
 ActivationForm form_named(const std::string& name, const KernelTable& kernels);
 

@@ -63,6 +63,7 @@ void narrow_linear(const OpsContext& context, LinearInput& input, Span<const Lin
     share.n_tokens = input.n_tokens();
     share.y = output.y + first_row;
     share.y_stride = weight.n_rows;
+    share.read_ahead = context.read_ahead.for_tokens(share.n_tokens);
     context.kernels.matmul[static_cast<size_t>(weight.type)](share);
     add_bias(context, output, share.n_tokens, first_row, end_row);
   });

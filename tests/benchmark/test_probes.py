@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from belle_edge import _core
@@ -34,6 +37,27 @@ def test_no_time_is_one_round() -> None:
     assert len(_core.probe_integer_peak(seconds=0)["ops_per_second"]) == 1
 
 
+DISTANCES = {units * 288 for units in (0, 8, 16, 32)}
+
+
+@pytest.mark.parametrize("isa", TIERS)
+def test_reading_ahead(isa: str) -> None:
+    for threads in (1, 2):  # 57 pieces of 4,608 bytes, with a panel that is not full
+        found = _core.probe_read_ahead(isa=isa, threads=threads, n_rows=57 * 32 - 5, n_cols=256, piece_bytes=4608)
+        assert found["measured"]
+        assert {found["one_token"], found["several_tokens"]} <= DISTANCES
+
+
+def test_reading_ahead_needs_56_pieces() -> None:
+    measured = [_core.probe_read_ahead(n_rows=32 * n, n_cols=256, piece_bytes=4608)["measured"] for n in (1, 55, 56)]
+    assert measured == [False, False, True]
+
+
+def test_a_small_model_takes_the_defaults(tiny: Callable[[str], Path]) -> None:
+    found = _core.Model(str(tiny("llama"))).read_ahead
+    assert found == {"one_token": 9216, "several_tokens": 9216, "measured": False}
+
+
 def test_errors() -> None:
     with pytest.raises(ValueError, match="scalar"):
         _core.probe_integer_peak(isa="bogus")
@@ -41,3 +65,9 @@ def test_errors() -> None:
         _core.probe_read_bandwidth(n_bytes=0)
     with pytest.raises(OSError, match="memory"):
         _core.probe_read_bandwidth(n_bytes=1 << 60)
+    with pytest.raises(ValueError, match="multiple of 32"):
+        _core.probe_read_ahead(n_rows=16, n_cols=33)
+    with pytest.raises(ValueError, match="at least 1"):
+        _core.probe_read_ahead(n_rows=0, n_cols=32)
+    with pytest.raises(ValueError, match="at least 1"):
+        _core.probe_read_ahead(n_rows=16, n_cols=32, piece_bytes=0)
