@@ -43,13 +43,17 @@ DISTANCES = {units * 288 for units in (0, 8, 16, 32)}
 @pytest.mark.parametrize("isa", TIERS)
 def test_reading_ahead(isa: str) -> None:
     for threads in (1, 2):  # 57 pieces of 4,608 bytes, with a panel that is not full
-        found = _core.probe_read_ahead(isa=isa, threads=threads, n_rows=57 * 32 - 5, n_cols=256, piece_bytes=4608)
+        found = _core.probe_read_ahead(
+            isa=isa, threads=threads, n_rows=57 * 32 - 5, n_cols=256, piece_bytes=4608
+        )
         assert found["measured"]
         assert {found["one_token"], found["several_tokens"]} <= DISTANCES
 
 
 def test_reading_ahead_needs_56_pieces() -> None:
-    measured = [_core.probe_read_ahead(n_rows=32 * n, n_cols=256, piece_bytes=4608)["measured"] for n in (1, 55, 56)]
+    measured = [
+        _core.probe_read_ahead(n_rows=32 * n, n_cols=256, piece_bytes=4608)["measured"] for n in (1, 55, 56)
+    ]
     assert measured == [False, False, True]
 
 

@@ -41,10 +41,21 @@ struct Activations {
   }
 };
 
+constexpr size_t kReadAheads[] = {0, 8 * 288, 32 * 288, 1};  // bytes; none may change a bit
+
 PanelMatmul arguments(const uint8_t* panels, size_t n_rows, size_t k, const Activations& a, size_t first_token,
                       size_t n_tokens, float* y, size_t y_stride) {
-  return {panels,   n_rows, k,       a.x.data() + first_token * k, a.blocks.data() + first_token * (k / 32),
-          n_tokens, y,      y_stride};
+  PanelMatmul args{};
+  args.panels = panels;
+  args.n_rows = n_rows;
+  args.k = k;
+  args.x = a.x.data() + first_token * k;
+  args.blocks = a.blocks.data() + first_token * (k / 32);
+  args.n_tokens = n_tokens;
+  args.y = y;
+  args.y_stride = y_stride;
+  args.read_ahead = kReadAheads[(n_tokens + first_token) % 4];
+  return args;
 }
 
 struct Expected {
