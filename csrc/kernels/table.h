@@ -48,7 +48,7 @@ struct AttentionPage {
   size_t n_queries;       // 1 .. kMaxQueries
   const void* keys;       // [head_dim, kPageTokens], the positions side by side; all readable
   const void* values;     // [n_positions, head_dim]
-  const void* next_keys;  // of the page that comes next, which are asked for meanwhile; null if none does
+  const void* next_keys;  // what the next call reads, which is asked for meanwhile; null if there is none
   size_t n_positions;     // that the first query sees: 1 .. kPageTokens
   size_t more;  // that each query sees beyond the one before it: 1 where their own positions lie in the page, or 0
   size_t head_dim;
