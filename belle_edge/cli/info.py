@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .activations import activation_lines
 from .describe import describe_file, describe_machine, open_file, provenance
+from .measured import measured_lines
 
 _LONGEST = 100  # characters of a metadata value that --verbose shows
 
@@ -21,7 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "info",
         help="describe this machine, or a GGUF file",
         description="Without MODEL: version, processor, instruction sets, memory. With MODEL: what the file "
-        "holds, and the memory it needs. --verbose adds its provenance, how its activations are computed, and "
+        "holds, and the memory it needs. --verbose adds its provenance, what is measured when it is loaded, and "
         "every tensor.",
     )
     parser.add_argument("model", metavar="MODEL.gguf", type=Path, nargs="?")
@@ -137,7 +137,7 @@ def _detail_lines(path: Path) -> Iterator[str]:
     yield "metadata"
     for key, value in provenance(file).items():
         yield f"  {key:<44}{value if len(value) <= _LONGEST else value[: _LONGEST - 1] + '…'}"
-    yield from activation_lines(path)
+    yield from measured_lines(path)
     yield "tensors"
     for tensor in file.tensors():
         shape = " x ".join(map(str, tensor.shape))

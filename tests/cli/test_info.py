@@ -104,5 +104,8 @@ def test_the_forms_of_activations(belle: Belle, model: Path) -> None:
         assert line[2] == "6"
         assert line[3] in forms
         assert {"weights", *forms} <= set(line)
+    read_ahead = [line for line in done.stdout.splitlines() if line.startswith("read ahead")]
+    assert len(read_ahead) == 1
+    assert "one token 9,216 bytes, several 9,216 bytes (the default" in read_ahead[0]
     given = belle("info", model, "--verbose", BELLE_ISA=isa, BELLE_ACTIVATIONS=forms[-1]).stdout
     assert "BELLE_ACTIVATIONS names the form" in given

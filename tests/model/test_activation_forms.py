@@ -17,7 +17,7 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from belle_edge import _core
-from belle_edge.cli.activations import activation_lines
+from belle_edge.cli.measured import measured_lines
 
 from .conftest import ModelFile
 from .gguf_models import RANDOM_MODELS, GgufModel, random_llama
@@ -286,7 +286,7 @@ def test_each_type_of_a_file_is_described_by_its_own_forms(
     kind = GGMLQuantizationType.Q8_0
     model.raw["blk.0.ffn_down.weight"] = (kind, quantize(down, kind))
     monkeypatch.setenv("BELLE_ISA", wide_tier)
-    lines = list(activation_lines(model.write(tmp_path / "mixed.gguf", "q4_0")))
+    lines = list(measured_lines(model.write(tmp_path / "mixed.gguf", "q4_0")))
     for type in ("q4_0", "q8_0"):
         (line,) = (line for line in lines if f"ffn_down.weight {type}" in line)
         expected = ["block32"] if (wide_tier, type) in LEFT_TO_BLOCK32 else forms_of(wide_tier)

@@ -1,4 +1,4 @@
-"""What `info --verbose` says about the forms that a model's activations take in prefill."""
+"""What `info --verbose` says about the choices that are measured when a model is loaded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .._core import ActivationChoice
+    from .._core import ActivationChoice, ReadAhead
 
 
-def activation_lines(path: Path) -> Iterator[str]:
-    """The active tier's choice for each kind of matrix; loads the model only where there is a choice."""
+def measured_lines(path: Path) -> Iterator[str]:
+    """The active tier's choices for this file; loads the model only where prefill has a choice."""
     from .. import _core
     from ..errors import BelleError
     from ..memory import check_memory
@@ -25,15 +25,21 @@ def activation_lines(path: Path) -> Iterator[str]:
         return
     try:
         check_memory(path)
-        choices = _core.Model(str(path)).activation_forms
+        model = _core.Model(str(path))
     except (BelleError, OSError) as error:
         yield f"activations   not measured: {error}"
         return
+    yield from _activation_lines(model.activation_forms, name, forms)
+    yield _read_ahead_line(model.read_ahead)
+
+
+def _activation_lines(choices: list[ActivationChoice], tier: str, forms: list[str]) -> Iterator[str]:
+    """The form that each kind of matrix takes in prefill."""
     if not choices:
-        yield f"activations   nothing to measure: tier {name} has one form for each of the file's types, or"
+        yield f"activations   nothing to measure: tier {tier} has one form for each of the file's types, or"
         yield "              BELLE_ACTIVATIONS names the form"
         return
-    yield f"activations   in prefill on tier {name}, with relative RMS errors of the outputs in %"
+    yield f"activations   in prefill on tier {tier}, with relative RMS errors of the outputs in %"
     for kind, members in _by_kind(choices).items():
         chosen = Counter(choice["form"] for choice in members)
         counts = ", ".join(f"{n} {form}" for form, n in chosen.most_common()) + _outliers(members)
@@ -41,6 +47,12 @@ def activation_lines(path: Path) -> Iterator[str]:
         errors = [f"{form} {_range([choice['errors'][form] for choice in members])}" for form in measured]
         rounding = _range([choice["weight_error"] for choice in members])
         yield f"  {kind:<36}{counts:<26}weights {rounding}, {', '.join(errors)}"
+
+
+def _read_ahead_line(read_ahead: ReadAhead) -> str:
+    how = "measured" if read_ahead["measured"] else "the default, too small a model to measure"
+    one, several = read_ahead["one_token"], read_ahead["several_tokens"]
+    return f"read ahead    weights in decode, one token {one:,} bytes, several {several:,} bytes ({how})"
 
 
 def _by_kind(choices: list[ActivationChoice]) -> dict[str, list[ActivationChoice]]:
