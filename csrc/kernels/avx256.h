@@ -11,6 +11,7 @@
 
 #include "kernels/isa.h"
 
+#include "kernels/activation_order.h"
 #include "kernels/avx2_vector.h"
 #include "kernels/compiler.h"
 #include "kernels/token_tiles.h"
@@ -93,15 +94,13 @@ namespace {
 
 // sums[t] += one block of one half for every token of the tile, [tokens][8 rows].
 template <class Format, size_t tokens>
-inline void add_block(const uint8_t* unit, size_t half, const PanelMatmul& m, size_t first_token, size_t block,
+inline void add_block(const uint8_t* unit, size_t half, const ActivationBlock* activations,
                       Vector (*sums)[kHalves]) noexcept {
-  const size_t n_blocks = m.k / kBlockSize;
-  const ActivationBlock* activations = m.blocks + first_token * n_blocks + block;
   const uint16_t* d_halves = reinterpret_cast<const uint16_t*>(unit + Format::kCodeBytes) + half * kLanes;  // then m
   __m256i codes[kGroups];
   Format::expand(unit + half * kHalfBytes, codes);
   const Vector d = load(d_halves, AllLanes{});
-  for (size_t t = 0; t < tokens; ++t, activations += n_blocks) {
+  for (size_t t = 0; t < tokens; ++t, ++activations) {
     const int8_t* values = activations->values;
     __m256i even = Format::first_dots(activations->sum), odd = _mm256_setzero_si256();  // two chains halve the latency
     for (size_t g = 0; g < kGroups; g += 2) {
@@ -125,11 +124,13 @@ struct Quantized {
     template <size_t begin, size_t end>
     static inline void walk(const TileArgs& args, Vector (*sums)[kHalves]) noexcept {
       const size_t n_blocks = args.matmul->k / kBlockSize;
-      for (size_t block = 0; block < n_blocks; ++block) {
+      const ActivationRow row = activation_row(args.matmul->n_tokens, n_blocks, args.first_token);
+      const ActivationBlock* activations = args.matmul->blocks + row.first;
+      for (size_t block = 0; block < n_blocks; ++block, activations += row.stride) {
         const uint8_t* unit = args.panel + block * Format::kUnitBytes;
         if constexpr (begin == 0) prefetch_unit<Format::kUnitBytes>(unit, args.matmul->read_ahead);
         for (size_t half = begin; half < end; ++half) {
-          add_block<Format, tokens>(unit, half, *args.matmul, args.first_token, block, sums);
+          add_block<Format, tokens>(unit, half, activations, sums);
         }
       }
     }

@@ -11,6 +11,7 @@
 
 #include "kernels/isa.h"
 
+#include "kernels/activation_order.h"
 #include "kernels/avx512_vector.h"
 #include "kernels/compiler.h"
 #include "kernels/token_tiles.h"
@@ -20,9 +21,9 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxTokens = 16;      // tokens per tile: 16 sums, 8 vectors of codes, some temporaries
-constexpr size_t kMaxFloatTokens = 8;  // the same for float weights: sums of even and of odd columns
-constexpr size_t kGroups = 8;          // groups of 4 neighbouring columns in a block of 32
+constexpr size_t kMaxTokens = kTokenGroup;  // tokens per tile: 16 sums, 8 vectors of codes, some temporaries
+constexpr size_t kMaxFloatTokens = 8;       // the same for float weights: sums of even and of odd columns
+constexpr size_t kGroups = 8;               // groups of 4 neighbouring columns in a block of 32
 
 using Bytes = __m512i;
 
@@ -86,10 +87,11 @@ struct Quantized {
   struct Tile {
     static void run(const TileArgs& args) noexcept {
       const size_t n_blocks = args.matmul->k / kBlockSize;
-      const ActivationBlock* activations = args.matmul->blocks + args.first_token * n_blocks;  // [tokens, n_blocks]
+      const ActivationRow row = activation_row(args.matmul->n_tokens, n_blocks, args.first_token);
+      const ActivationBlock* activations = args.matmul->blocks + row.first;  // of the tile's first token
       Vector sums[tokens];
       for (size_t t = 0; t < tokens; ++t) sums[t] = zeros();
-      for (size_t block = 0; block < n_blocks; ++block) {
+      for (size_t block = 0; block < n_blocks; ++block, activations += row.stride) {
         const uint8_t* unit = args.panel + block * Format::kUnitBytes;
         prefetch_unit<Format::kUnitBytes>(unit, args.matmul->read_ahead);
         __m512i codes[kGroups];
@@ -97,7 +99,7 @@ struct Quantized {
         const uint16_t* halves = reinterpret_cast<const uint16_t*>(unit + Format::kCodeBytes);  // d, then m
         const Vector d = load(halves, AllLanes{});
         BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
-          const ActivationBlock& token = activations[t * n_blocks + block];
+          const ActivationBlock& token = activations[t];
           const Vector dots = block_dots(codes, token.values, -Format::kZeroCode * token.sum);
           sums[t] = multiply_add(dots, multiply(d, broadcast(token.scale)), sums[t]);
           if constexpr (Format::kHasMinimum) {

@@ -55,7 +55,7 @@ inline void pack_block(const int8_t* values, int32_t sum, float scale, size_t pl
 // One token's blocks of a slab, with a scale each.
 struct ScalePerBlock {
   static void quantize(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
-    quantize_activations(x, n_blocks, blocks);
+    quantize_activations(x, n_blocks, blocks, 1);
   }
 };
 

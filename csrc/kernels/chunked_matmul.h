@@ -29,12 +29,13 @@ struct ChunkPlace {
   size_t n_blocks;  // 1 .. kChunkBlocks
 };
 
-// Keeps the order of the source: left alone, GCC computes all products of a block first and spills them.
-inline void settle(__m256i& dots) noexcept {
+// Keeps a value in its register, and the order of the source: left alone, GCC computes all products of a block first
+// and spills them, or loads codes anew for each token.
+inline void settle(__m256i& value) noexcept {
 #if defined(__GNUC__)
-  asm volatile("" : "+x"(dots));
+  asm volatile("" : "+x"(value));
 #else
-  (void)dots;
+  (void)value;
 #endif
 }
 
@@ -62,8 +63,8 @@ inline Vector load_rows(const float* y, size_t n_rows, size_t half) noexcept {
 template <class Format, size_t tokens>
 inline void run_chunk(const ChunkPlace& place, const Chunk& chunk, size_t first_token) noexcept {
   const PanelMatmul& m = *place.matmul;
-  const size_t k_blocks = m.k / kBlockSize;
-  const ActivationBlock* activations = m.blocks + first_token * k_blocks + place.first_block;  // [tokens, k_blocks]
+  const ActivationRow row = activation_row(m.n_tokens, m.k / kBlockSize, first_token);
+  const ActivationBlock* activations = m.blocks + row.first + place.first_block * row.stride;
   float* y = m.y + first_token * m.y_stride + place.first_row;
   Vector sums[tokens][kHalves];
   for (size_t t = 0; t < tokens; ++t) {
@@ -71,22 +72,24 @@ inline void run_chunk(const ChunkPlace& place, const Chunk& chunk, size_t first_
       sums[t][half] = place.first_block == 0 ? zeros() : load_rows(y + t * m.y_stride, place.n_rows, half);
     }
   }
-  for (size_t b = 0; b < place.n_blocks; ++b) {
+  for (size_t b = 0; b < place.n_blocks; ++b, activations += row.stride) {
     __m256i dots[tokens][kHalves];
     for (size_t t = 0; t < tokens; ++t) {
-      dots[t][0] = dots[t][1] = Format::first_dots(activations[t * k_blocks + b].sum);
+      dots[t][0] = dots[t][1] = Format::first_dots(activations[t].sum);
     }
     for (size_t g = 0; g < kGroups; ++g) {
+      __m256i codes[kHalves] = {chunk.codes[b][g][0], chunk.codes[b][g][1]};
+      for (size_t half = 0; half < kHalves; ++half) settle(codes[half]);
       for (size_t t = 0; t < tokens; ++t) {
-        const __m256i columns = broadcast_group(activations[t * k_blocks + b].values + 4 * g);
+        const __m256i columns = broadcast_group(activations[t].values + 4 * g);
         for (size_t half = 0; half < kHalves; ++half) {
-          dots[t][half] = Format::add_dots(dots[t][half], chunk.codes[b][g][half], columns);
+          dots[t][half] = Format::add_dots(dots[t][half], codes[half], columns);
           settle(dots[t][half]);
         }
       }
     }
     for (size_t t = 0; t < tokens; ++t) {
-      const ActivationBlock& block = activations[t * k_blocks + b];
+      const ActivationBlock& block = activations[t];
       for (size_t half = 0; half < kHalves; ++half) {
         const Vector exact = _mm256_cvtepi32_ps(Format::exact_dots(dots[t][half]));
         sums[t][half] = multiply_add(exact, multiply(chunk.d[b][half], broadcast(block.scale)), sums[t][half]);
@@ -100,29 +103,31 @@ inline void run_chunk(const ChunkPlace& place, const Chunk& chunk, size_t first_
   for (size_t t = 0; t < tokens; ++t) store_rows(y + t * m.y_stride, place.n_rows, sums[t]);
 }
 
-template <class Format, size_t tokens>
-inline void run_last_tokens(const ChunkPlace& place, const Chunk& chunk, size_t token, size_t rest) noexcept {
+template <class Format, size_t tokens = kChunkTokens>
+inline void run_tile(const ChunkPlace& place, const Chunk& chunk, size_t token, size_t n_tokens) noexcept {
   if constexpr (tokens > 0) {
-    if (rest == tokens) return run_chunk<Format, tokens>(place, chunk, token);
-    run_last_tokens<Format, tokens - 1>(place, chunk, token, rest);
+    if (n_tokens == tokens) return run_chunk<Format, tokens>(place, chunk, token);
+    run_tile<Format, tokens - 1>(place, chunk, token, n_tokens);
   }
 }
+
+constexpr size_t tiles_for(size_t n_tokens) noexcept { return (n_tokens + kChunkTokens - 1) / kChunkTokens; }
 
 /// All tokens of [begin, end) against one chunk, while the units of the next one are on their way.
 template <class Format>
 inline void run_tokens_of_chunk(const ChunkPlace& place, const Chunk& chunk, size_t begin, size_t end,
                                 const uint8_t* next_units) noexcept {
   constexpr size_t kChunkLines = kChunkBlocks * Format::kUnitBytes / kLineBytes;
-  const size_t n_tiles = (end - begin + kChunkTokens - 1) / kChunkTokens;
+  const size_t n_tiles = (end - begin) / kTokenGroup * tiles_for(kTokenGroup) + tiles_for((end - begin) % kTokenGroup);
   const size_t lines_per_tile = (kChunkLines + n_tiles - 1) / n_tiles;
   uintptr_t line = reinterpret_cast<uintptr_t>(next_units);  // no pointer: may pass the buffer's end
-  size_t token = begin;
-  for (size_t tile = 0; tile < n_tiles; ++tile, token += kChunkTokens) {
+  for (size_t token = begin; token < end;) {
     for (size_t i = 0; i < lines_per_tile; ++i, line += kLineBytes) {
       _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0);
     }
-    if (end - token >= kChunkTokens) run_chunk<Format, kChunkTokens>(place, chunk, token);
-    else run_last_tokens<Format, kChunkTokens - 1>(place, chunk, token, end - token);
+    const size_t left = tokens_left_in_group(end, token), n_tokens = left < kChunkTokens ? left : kChunkTokens;
+    run_tile<Format>(place, chunk, token, n_tokens);
+    token += n_tokens;
   }
 }
 
@@ -130,7 +135,7 @@ inline void run_tokens_of_chunk(const ChunkPlace& place, const Chunk& chunk, siz
 template <class Format>
 inline void chunked_matmul(const PanelMatmul& matmul) noexcept {
   const size_t k_blocks = matmul.k / kBlockSize;
-  const size_t group = (kTokenGroupBytes / (matmul.k * kChunkTokens + 1) + 1) * kChunkTokens;
+  const size_t group = (kCachedTokenBytes / (matmul.k * kTokenGroup + 1) + 1) * kTokenGroup;
   Chunk chunk;
   for (size_t token = 0; token < matmul.n_tokens; token += group) {
     const size_t end = matmul.n_tokens - token < group ? matmul.n_tokens : token + group;

@@ -25,11 +25,11 @@ struct Quantizer {
   }
 };
 
-void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize) {
+void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks, size_t stride) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize, blocks += stride) {
     const Quantizer quantizer(x, kBlockSize);
-    blocks[b].scale = quantizer.scale;
-    blocks[b].sum = quantize_block(x, broadcast(quantizer.inverse), quantizer.usable, blocks[b].values);
+    blocks->scale = quantizer.scale;
+    blocks->sum = quantize_block(x, broadcast(quantizer.inverse), quantizer.usable, blocks->values);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/half.h"
+#include "kernels/activation_order.h"
 #include "kernels/isa.h"
 #include "quant/quantize.h"
 
@@ -149,9 +150,10 @@ void quantized_matmul(const PanelMatmul& args) noexcept {
   for (size_t row = 0; row < args.n_rows; row += kPanelRows) {
     const uint8_t* panel = args.panels + row / kPanelRows * n_blocks * Format::kUnitBytes;
     for (size_t t = 0; t < args.n_tokens; ++t) {
+      const ActivationRow x = activation_row(args.n_tokens, n_blocks, t);
       float acc[kPanelRows] = {};
       for (size_t block = 0; block < n_blocks; ++block) {
-        add_block<Format>(panel + block * Format::kUnitBytes, args.blocks[t * n_blocks + block], acc);
+        add_block<Format>(panel + block * Format::kUnitBytes, args.blocks[x.first + block * x.stride], acc);
       }
       memcpy(args.y + t * args.y_stride + row, acc, smaller(kPanelRows, args.n_rows - row) * sizeof(float));
     }
@@ -191,8 +193,8 @@ void quantize_block(const float* x, ActivationBlock& block) noexcept {
   }
 }
 
-void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b) quantize_block(x + b * kBlockSize, blocks[b]);
+void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks, size_t stride) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b) quantize_block(x + b * kBlockSize, blocks[b * stride]);
 }
 
 // ---- Attention --------------------------------------------------------------------------------------------------

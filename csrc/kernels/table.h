@@ -28,7 +28,7 @@ struct PanelMatmul {
   size_t n_rows;                  // rows to write; the last panel may hold fewer than 16 real ones
   size_t k;                       // columns; a multiple of 32 for the quantized types, any number for the float types
   const float* x;                 // [n_tokens, k], float types only
-  const ActivationBlock* blocks;  // [n_tokens, k / 32], quantized types only
+  const ActivationBlock* blocks;  // [n_tokens, k / 32] as activation_order.h puts them, quantized types only
   size_t n_tokens;
   float* y;  // [n_tokens, y_stride]; y[0] belongs to row 0 of the first panel
   size_t y_stride;
@@ -153,8 +153,9 @@ struct KernelTable {
 
   PanelMatmulFn matmul[kWeightTypeCount];  // indexed by WeightType
 
-  /// n_blocks blocks of 32: scale = absmax / 127, value = round-to-nearest-even(x / scale) (0 for an all-zero block).
-  void (*quantize_activations)(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept;
+  /// n_blocks blocks of 32, each `stride` behind the one before: scale = absmax / 127, value =
+  /// round-to-nearest-even(x / scale) (0 for an all-zero block).
+  void (*quantize_activations)(const float* x, size_t n_blocks, ActivationBlock* blocks, size_t stride) noexcept;
 
   /// Attention over one page of an f32 or f16 cache.
   void (*attend_page_f32)(const AttentionPage& page) noexcept;

@@ -11,7 +11,7 @@
 namespace belle {
 namespace {
 
-constexpr size_t kTokenGroupBytes = 256 * 1024;  // activations that stay in L2 while all panels pass by
+constexpr size_t kCachedTokenBytes = 256 * 1024;  // activations that stay in L2 while all panels pass by
 
 // Asks for the `bytes` that lie read_ahead bytes behind a unit's start. A line that two units share is asked for with
 // the second one alone: units start at multiples of 32 bytes.
@@ -60,7 +60,7 @@ inline void run_tokens(TileArgs args, size_t end_token) noexcept {
 /// Every panel with a group of tokens, then the next group: weights come from memory once per group.
 template <template <size_t> class Tile, size_t max_tokens>
 inline void run_matmul(const PanelMatmul& matmul, size_t panel_stride_bytes, size_t token_bytes) noexcept {
-  const size_t tiles_per_group = kTokenGroupBytes / (token_bytes * max_tokens + 1) + 1;
+  const size_t tiles_per_group = kCachedTokenBytes / (token_bytes * max_tokens + 1) + 1;
   const size_t group = tiles_per_group * max_tokens;
   for (size_t token = 0; token < matmul.n_tokens; token += group) {
     const size_t end = matmul.n_tokens - token < group ? matmul.n_tokens : token + group;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/activation_order.h"
+
 namespace belle {
 
 const float* LinearInput::floats() {
@@ -14,10 +16,16 @@ const ActivationBlock* LinearInput::blocks() {
   if (blocks_done_) return storage_.blocks.data();
   const float* x = floats();
   const OperationTimer timer(context_.profile, Operation::kQuantize);
-  const size_t n_blocks = n_tokens_ * n_cols_ / kBlockSize;
-  if (storage_.blocks.size() < n_blocks) storage_.blocks.resize(n_blocks);
-  context_.pool.parallel_for(n_blocks, [&](size_t begin, size_t end) {
-    context_.kernels.quantize_activations(x + begin * kBlockSize, end - begin, storage_.blocks.data() + begin);
+  const size_t n_blocks = n_cols_ / kBlockSize;
+  if (storage_.blocks.size() < n_tokens_ * n_blocks) storage_.blocks.resize(n_tokens_ * n_blocks);
+  context_.pool.parallel_for(n_tokens_ * n_blocks, [&](size_t begin, size_t end) {
+    while (begin < end) {
+      const size_t token = begin / n_blocks, block = begin % n_blocks, n = std::min(n_blocks - block, end - begin);
+      const ActivationRow row = activation_row(n_tokens_, n_blocks, token);
+      context_.kernels.quantize_activations(x + begin * kBlockSize, n,
+                                            storage_.blocks.data() + row.first + block * row.stride, row.stride);
+      begin += n;
+    }
   });
   blocks_done_ = true;
   return storage_.blocks.data();

@@ -47,7 +47,7 @@ class LinearInput {
   const float* floats();
   size_t n_tokens() const noexcept { return n_tokens_; }
   size_t n_cols() const noexcept { return n_cols_; }
-  const ActivationBlock* blocks();  // [n_tokens, n_cols / 32]
+  const ActivationBlock* blocks();  // [n_tokens, n_cols / 32] as kernels/activation_order.h puts them
   /// A form that context.kernels.wide has. n_cols must be a multiple of 32. outliers: the columns to keep out of
   /// kSlab256, none for the other forms; must stay valid as long as the result, which ends where another call names
   /// other columns.

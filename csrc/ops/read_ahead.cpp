@@ -91,7 +91,7 @@ class Trials {
   const std::vector<Piece> pieces_;
   size_t next_ = 0;
   FloatBuffer x_;                        // [tokens, k]
-  std::vector<ActivationBlock> blocks_;  // [tokens, k / 32]
+  std::vector<ActivationBlock> blocks_;  // [tokens, k / 32], in any order
   FloatBuffer y_;                        // [tokens, rows of the largest piece]
 };
 

@@ -34,12 +34,16 @@ ActivationBlock reference_block(const float* x) {
 }
 
 void check_blocks(const KernelTable& table, const std::vector<float>& input, const char* what, Checks& checks) {
-  const size_t n_blocks = input.size() / 32;
+  const size_t n_blocks = input.size() / 32, stride = 1 + n_blocks % 3;
   const Guarded<float> x(input);
-  Guarded<ActivationBlock> blocks(n_blocks);
-  table.quantize_activations(x.data(), n_blocks, blocks.data());
+  Guarded<ActivationBlock> blocks((n_blocks - 1) * stride + 1);
+  std::memset(blocks.data(), 0x5a, blocks.size() * sizeof(ActivationBlock));
+  table.quantize_activations(x.data(), n_blocks, blocks.data(), stride);
+  size_t touched = 0;
+  for (size_t i = 0; i < blocks.size(); ++i) touched += i % stride != 0 && blocks[i].sum != 0x5a5a5a5a;
+  checks.that(touched == 0, "quantize_activations %s: wrote between its blocks", what);
   for (size_t b = 0; b < n_blocks; ++b) {
-    const ActivationBlock expected = reference_block(x.data() + b * 32), &block = blocks[b];
+    const ActivationBlock expected = reference_block(x.data() + b * 32), &block = blocks[b * stride];
     const bool same_scale = std::isnan(expected.scale) ? std::isnan(block.scale) : block.scale == expected.scale;
     checks.that(same_scale, "quantize_activations %s block %zu: scale %g, expected %g", what, b,
                 static_cast<double>(block.scale), static_cast<double>(expected.scale));

@@ -17,11 +17,12 @@ constexpr float kUntouched = -12345.0f;
 
 /// The activations of both kinds of weights; quantized ones are made here, not by the kernel under test.
 struct Activations {
+  size_t n_tokens, n_blocks;
   Guarded<float> x;                 // [n_tokens, k]
-  Guarded<ActivationBlock> blocks;  // [n_tokens, k / 32]
+  Guarded<ActivationBlock> blocks;  // [n_tokens, k / 32] in groups of tokens
 
-  Activations(size_t n_tokens, size_t k, Random& random)
-      : x(random.floats(n_tokens * k, -3.0f, 3.0f)), blocks(n_tokens * (k / 32)) {
+  Activations(size_t tokens, size_t k, Random& random)
+      : n_tokens(tokens), n_blocks(k / 32), x(random.floats(n_tokens * k, -3.0f, 3.0f)), blocks(n_tokens * (k / 32)) {
     constexpr float kRare[] = {0.0f, 1e-30f, 1e20f};
     for (size_t b = 0; b < blocks.size(); ++b) {
       for (int8_t& value : blocks[b].values) {
@@ -31,6 +32,18 @@ struct Activations {
       blocks[b].scale = random.below(12) == 0 ? kRare[random.below(3)] : random.uniform(0.0f, 0.1f);
     }
     set_sums();
+  }
+
+  /// Token t alone.
+  Activations(const Activations& all, size_t t)
+      : n_tokens(1), n_blocks(all.n_blocks), x(all.x.size() / all.n_tokens), blocks(all.n_blocks) {
+    for (size_t i = 0; i < x.size(); ++i) x[i] = all.x[t * x.size() + i];
+    for (size_t b = 0; b < n_blocks; ++b) at(0, b) = all.at(t, b);
+  }
+
+  ActivationBlock& at(size_t token, size_t block) { return blocks[block_index(n_tokens, n_blocks, token, block)]; }
+  const ActivationBlock& at(size_t token, size_t block) const {
+    return blocks[block_index(n_tokens, n_blocks, token, block)];
   }
 
   void set_sums() {
@@ -43,18 +56,18 @@ struct Activations {
 
 constexpr size_t kReadAheads[] = {0, 8 * 288, 32 * 288, 1};  // bytes; none may change a bit
 
-PanelMatmul arguments(const uint8_t* panels, size_t n_rows, size_t k, const Activations& a, size_t first_token,
-                      size_t n_tokens, float* y, size_t y_stride) {
+PanelMatmul arguments(const uint8_t* panels, size_t n_rows, size_t k, const Activations& a, float* y, size_t y_stride,
+                      size_t read_ahead) {
   PanelMatmul args{};
   args.panels = panels;
   args.n_rows = n_rows;
   args.k = k;
-  args.x = a.x.data() + first_token * k;
-  args.blocks = a.blocks.data() + first_token * (k / 32);
-  args.n_tokens = n_tokens;
+  args.x = a.x.data();
+  args.blocks = a.blocks.data();
+  args.n_tokens = a.n_tokens;
   args.y = y;
   args.y_stride = y_stride;
-  args.read_ahead = kReadAheads[(n_tokens + first_token) % 4];
+  args.read_ahead = read_ahead;
   return args;
 }
 
@@ -68,7 +81,7 @@ Expected quantized_dot(const GgufMatrix& matrix, size_t row, const Activations& 
   Expected expected;
   for (size_t block = 0; block < n_blocks; ++block) {
     const size_t at = row * n_blocks + block;
-    const ActivationBlock& activations = a.blocks[token * n_blocks + block];
+    const ActivationBlock& activations = a.at(token, block);
     long long dot = 0;
     for (size_t i = 0; i < 32; ++i) dot += static_cast<long long>(matrix.codes[at * 32 + i]) * activations.values[i];
     const double scale = activations.scale;
@@ -117,11 +130,13 @@ void check_invariance(const KernelTable& table, const GgufMatrix& matrix, const 
   const size_t panel_bytes = belle::panel_bytes(matrix.type, matrix.k);
   bool same = true;
   for (size_t t = 0; t < n_tokens; ++t) {
+    const Activations token(a, t);
     for (size_t row = 0; row < matrix.n_rows; row += kPanelRows) {
       const size_t n = matrix.n_rows - row < kPanelRows ? matrix.n_rows - row : kPanelRows;
       Guarded<float> alone(n);
-      table.matmul[static_cast<size_t>(matrix.type)](
-          arguments(image.data() + row / kPanelRows * panel_bytes, n, matrix.k, a, t, 1, alone.data(), n));
+      table.matmul[static_cast<size_t>(matrix.type)](arguments(image.data() + row / kPanelRows * panel_bytes, n,
+                                                               matrix.k, token, alone.data(), n,
+                                                               kReadAheads[(t + 1) % 4]));
       same = same && same_bits(alone.data(), y.data() + t * y_stride + row, n);
     }
   }
@@ -137,7 +152,8 @@ void run_shape(const KernelTable& table, WeightType type, size_t n_rows, size_t 
   const size_t y_stride = n_rows + n_tokens % 3;
   Guarded<float> y((n_tokens - 1) * y_stride + n_rows);
   for (size_t i = 0; i < y.size(); ++i) y[i] = kUntouched;
-  table.matmul[static_cast<size_t>(type)](arguments(image.data(), n_rows, k, a, 0, n_tokens, y.data(), y_stride));
+  table.matmul[static_cast<size_t>(type)](
+      arguments(image.data(), n_rows, k, a, y.data(), y_stride, kReadAheads[n_tokens % 4]));
   check_values(matrix, a, n_tokens, y, y_stride, checks);
   check_invariance(table, matrix, image, a, n_tokens, y, y_stride, checks);
 }
@@ -154,16 +170,17 @@ void every_code(const KernelTable& table, WeightType type, int code, Checks& che
   Random random(1);
   Activations a(kTokens, 32, random);
   for (size_t t = 0; t < kTokens; ++t) {
-    a.blocks[t].scale = 1.0f;
+    a.at(t, 0).scale = 1.0f;
     for (size_t i = 0; i < 32; ++i) {
       const int extremes[] = {127, -127, i % 2 == 0 ? 127 : -127, i < 16 ? 127 : -127};
-      a.blocks[t].values[i] = static_cast<int8_t>(t < 32 ? (i == t ? (t % 2 == 0 ? 127 : -1) : 0) : extremes[t - 32]);
+      a.at(t, 0).values[i] = static_cast<int8_t>(t < 32 ? (i == t ? (t % 2 == 0 ? 127 : -1) : 0) : extremes[t - 32]);
     }
   }
   a.set_sums();
   const Guarded<uint8_t> image(packed(matrix));
   Guarded<float> y(kTokens * kPanelRows);
-  table.matmul[static_cast<size_t>(type)](arguments(image.data(), kPanelRows, 32, a, 0, kTokens, y.data(), kPanelRows));
+  table.matmul[static_cast<size_t>(type)](
+      arguments(image.data(), kPanelRows, 32, a, y.data(), kPanelRows, kReadAheads[code % 4]));
   bool exact = true;
   for (size_t t = 0; t < kTokens; ++t) {
     for (size_t row = 0; row < kPanelRows; ++row) {
@@ -181,9 +198,9 @@ void not_a_number(const KernelTable& table, WeightType type, Checks& checks) {
   const Guarded<uint8_t> image(packed(matrix));
   Activations a(n_tokens, k, random);
   a.x[bad * k + 3] = std::nanf("");
-  a.blocks[bad * (k / 32)].scale = std::nanf("");
+  if (a.n_blocks > 0) a.at(bad, 0).scale = std::nanf("");
   Guarded<float> y(n_tokens * n_rows);
-  table.matmul[static_cast<size_t>(type)](arguments(image.data(), n_rows, k, a, 0, n_tokens, y.data(), n_rows));
+  table.matmul[static_cast<size_t>(type)](arguments(image.data(), n_rows, k, a, y.data(), n_rows, kReadAheads[0]));
   bool right = true;
   for (size_t i = 0; i < y.size(); ++i) right = right && std::isnan(y[i]) == (i / n_rows == bad);
   checks.that(right, "matmul %s: NaN must stay in its token", belle::traits_of(type).name);
@@ -194,7 +211,7 @@ void not_a_number(const KernelTable& table, WeightType type, Checks& checks) {
 void test_matmul_quantized(const KernelTable& table, Checks& checks) {
   for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
     for (size_t n_rows = 1; n_rows <= 40; ++n_rows) run_shape(table, type, n_rows, 64, 3, checks);
-    for (size_t n_tokens = 1; n_tokens <= 17; ++n_tokens) run_shape(table, type, 19, 96, n_tokens, checks);
+    for (size_t n_tokens = 1; n_tokens <= 33; ++n_tokens) run_shape(table, type, 19, 96, n_tokens, checks);
     for (size_t k : {32, 64, 96, 1024}) run_shape(table, type, 33, k, 5, checks);
     run_shape(table, type, 33, 4096, 3, checks);
     run_shape(table, type, 32, 64, 33, checks);

@@ -1,6 +1,8 @@
 // Slow references in double, written from GGUF's formulas and not from the panel layout.
 #pragma once
 
+#include <algorithm>
+
 #include "core/half.h"
 #include "support.h"
 
@@ -20,6 +22,13 @@ GgufMatrix random_matrix(belle::WeightType type, size_t n_rows, size_t k, Random
 /// A quantized matrix with chosen stored codes (0..15, or -128..127) and scales.
 GgufMatrix matrix_of_codes(belle::WeightType type, size_t n_rows, size_t k, const std::vector<int>& stored_codes,
                            const std::vector<uint16_t>& d, const std::vector<uint16_t>& m);
+
+/// Where block `block` of token `token` lies among those of [n_tokens, n_blocks]: the tokens in groups of 16, a group's
+/// blocks one after the other, each as the tokens of the group side by side.
+inline size_t block_index(size_t n_tokens, size_t n_blocks, size_t token, size_t block) {
+  const size_t group = token / 16, n_in_group = std::min<size_t>(16, n_tokens - group * 16);
+  return group * 16 * n_blocks + block * n_in_group + token % 16;
+}
 
 /// The packed image, [panel_count, panel_bytes].
 std::vector<uint8_t> packed(const GgufMatrix& matrix);

@@ -382,7 +382,10 @@ void same_as_narrow(const belle::KernelTable& table, const Form& form, WeightTyp
   multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
 
   std::vector<belle::ActivationBlock> blocks(n_tokens * k / 32);
-  table.quantize_activations(x.data(), blocks.size(), blocks.data());
+  for (size_t t = 0; t < n_tokens; ++t) {
+    const size_t step = block_index(n_tokens, k / 32, t, 1) - block_index(n_tokens, k / 32, t, 0);
+    table.quantize_activations(x.data() + t * k, k / 32, &blocks[block_index(n_tokens, k / 32, t, 0)], step);
+  }
   belle::PanelMatmul narrow{};
   narrow.panels = image.data();
   narrow.n_rows = narrow.y_stride = n_rows;
