@@ -3,6 +3,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -58,8 +60,11 @@ class InsideBody {
   InsideBody(const InsideBody&) = delete;
   InsideBody& operator=(const InsideBody&) = delete;
 
-  static void refuse() {
-    if (inside_) throw std::logic_error("parallel_for was called inside the body of another parallel_for");
+  // No exception: those of several threads would end the process in the middle of each other's messages.
+  static void refuse() noexcept {
+    if (!inside_) return;
+    std::fputs("belle_edge: parallel_for was called inside the body of another parallel_for\n", stderr);
+    std::abort();
   }
 
  private:

@@ -18,7 +18,7 @@ class ThreadPool {
   size_t size() const noexcept { return n_threads_; }
 
   /// Calls body(begin, end) on contiguous chunks that cover [0, n_items), some per thread, and waits for all.
-  /// The body must not throw, nor call this of any pool: then std::logic_error leaves the body, which ends the process.
+  /// The body must not throw, nor call this of any pool: that ends the process with a message.
   /// Throws std::runtime_error in a process forked after construction.
   template <typename Body>
   void parallel_for(size_t n_items, const Body& body) {
