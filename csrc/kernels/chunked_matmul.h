@@ -6,11 +6,13 @@
 // by avx256.h; everything stays inside the including file's anonymous namespace.
 #pragma once
 
+#include "kernels/wide_shape.h"
+
 namespace belle {
 namespace {
 
 constexpr size_t kChunkBlocks = 16;  // 512 columns: 8 KB of codes beside a tile's activations
-constexpr size_t kChunkTokens = 3;   // 6 integer and 6 float sums, 2 vectors of codes, activations, a product: 16
+constexpr size_t kChunkTokens = 4;  // at most; 3 fill the registers, but 3, 3, 3, 3, 3 and 1 take longer than 4 times 4
 constexpr size_t kLineBytes = 64;
 
 /// Up to 16 blocks of a panel, ready to multiply.
@@ -111,7 +113,7 @@ inline void run_tile(const ChunkPlace& place, const Chunk& chunk, size_t token, 
   }
 }
 
-constexpr size_t tiles_for(size_t n_tokens) noexcept { return (n_tokens + kChunkTokens - 1) / kChunkTokens; }
+inline size_t tiles_for(size_t n_tokens) noexcept { return quotient_up(n_tokens, kChunkTokens); }
 
 /// All tokens of [begin, end) against one chunk, while the units of the next one are on their way.
 template <class Format>
@@ -125,7 +127,7 @@ inline void run_tokens_of_chunk(const ChunkPlace& place, const Chunk& chunk, siz
     for (size_t i = 0; i < lines_per_tile; ++i, line += kLineBytes) {
       _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0);
     }
-    const size_t left = tokens_left_in_group(end, token), n_tokens = left < kChunkTokens ? left : kChunkTokens;
+    const size_t left = tokens_left_in_group(end, token), n_tokens = quotient_up(left, tiles_for(left));
     run_tile<Format>(place, chunk, token, n_tokens);
     token += n_tokens;
   }
