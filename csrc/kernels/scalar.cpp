@@ -335,6 +335,7 @@ constexpr KernelTable kTable = {
     "scalar",
     {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0Format>,
      quantized_matmul<Q4_1Format>, quantized_matmul<Q8_0Format>},
+    false,
     quantize_activations,
     attend_page<float>,
     attend_page<uint16_t>,

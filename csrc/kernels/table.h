@@ -152,6 +152,7 @@ struct KernelTable {
   const char* name;
 
   PanelMatmulFn matmul[kWeightTypeCount];  // indexed by WeightType
+  bool reads_ahead;                        // whether they heed PanelMatmul::read_ahead
 
   /// n_blocks blocks of 32, each `stride` behind the one before: scale = absmax / 127, value =
   /// round-to-nearest-even(x / scale) (0 for an all-zero block).

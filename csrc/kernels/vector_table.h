@@ -17,6 +17,7 @@ constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nu
       name,
       {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0>,
        quantized_matmul<Q4_1>, quantized_matmul<Q8_0>},
+      true,
       quantize_activations,
       attend_page<float>,
       attend_page<uint16_t>,

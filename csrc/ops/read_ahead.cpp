@@ -98,6 +98,7 @@ class Trials {
 }  // namespace
 
 ReadAhead measure_read_ahead(const OpsContext& context, const std::vector<Matrix>& matrices, size_t piece_bytes) {
+  if (!context.kernels.reads_ahead) return {};
   std::vector<Piece> pieces = pieces_of(matrices, piece_bytes);
   if (pieces.empty()) return {};
   Trials trials(context, std::move(pieces));

@@ -46,7 +46,7 @@ def test_reading_ahead(isa: str) -> None:
         found = _core.probe_read_ahead(
             isa=isa, threads=threads, n_rows=57 * 32 - 5, n_cols=256, piece_bytes=4608
         )
-        assert found["measured"]
+        assert found["measured"] == (isa != "scalar")  # whose kernels do not read ahead
         assert {found["one_token"], found["several_tokens"]} <= DISTANCES
 
 
