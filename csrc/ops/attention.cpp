@@ -34,7 +34,7 @@ struct Partial {
 
 size_t n_splits(size_t position) noexcept { return position / kSplitPositions + 1; }
 
-// Some heads of a block of queries over one page. `next_keys`: of the page that follows, or null.
+// One head of a block of queries over one page. next_keys: what is read after it, or null.
 void attend_one_page(const LayerAttention& all, size_t head, RowBlock block, size_t first, const uint8_t* next_keys,
                      Partial partial) noexcept {
   const KvShape& kv = all.kv;
