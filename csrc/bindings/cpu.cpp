@@ -28,10 +28,13 @@ py::list tiers() {
     entry["missing_features"] = tier.missing_features;
     entry["compiled"] = tier.table != nullptr;
     py::list forms;
+    const char* prompt_attention = "float32";
     if (tier.table != nullptr) {
       for (const ActivationForm form : forms_of(*tier.table)) forms.append(name_of(form));
+      if (tier.table->wide_attention != nullptr) prompt_attention = tier.table->wide_attention->numbers;
     }
     entry["activation_forms"] = forms;
+    entry["prompt_attention"] = prompt_attention;
     result.append(entry);
   }
   return result;

@@ -13,6 +13,8 @@
 
 #include "kernels/amx_expand.h"
 
+#include "kernels/wide_attention.h"
+
 #include "kernels/amx_attention.h"
 
 #include "kernels/wide_matmul.h"
@@ -39,9 +41,9 @@ uint64_t tile_peak(size_t n_rounds, int32_t* sink) noexcept {
 }
 
 constexpr KernelTable amx_table(const char* name) noexcept {
-  KernelTable table = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>(name, &kSlab256Kernels, &kBf16Kernels);
+  KernelTable table =
+      table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>(name, &kSlab256Kernels, &kBf16Kernels, &kWideAttention);
   table.integer_peak = tile_peak;
-  table.wide_attention = &kWideAttention;
   return table;
 }
 

@@ -1,6 +1,8 @@
-// Lanes of 16 bits in 256-bit vectors, which slab_expand.h is written in. Include after avx256.h; everything stays
-// inside the including file's anonymous namespace.
+// Lanes of 16 bits in 256-bit vectors, which slab_expand.h and word_attention.h are written in. Include after avx256.h;
+// everything stays inside the including file's anonymous namespace.
 #pragma once
+
+#include <float.h>
 
 namespace belle {
 namespace {
@@ -42,6 +44,23 @@ inline Vector magnitude(Vector v) noexcept { return _mm256_andnot_ps(_mm256_set1
 /// a / b, and 0 where b is 0
 inline Vector quotient_or_zero(Vector a, Vector b) noexcept {
   return _mm256_and_ps(_mm256_div_ps(a, b), _mm256_cmp_ps(b, zeros(), _CMP_GT_OQ));
+}
+
+/// In each lane `first`, rounded, in the low word, and `second` in the high one.
+inline Bytes word_pairs(Vector first, Vector second) noexcept {
+  const __m256i high = _mm256_slli_epi32(_mm256_cvtps_epi32(second), 16);
+  return _mm256_blend_epi16(_mm256_cvtps_epi32(first), high, 0xaa);
+}
+/// kLanes words, rounded
+inline void store_words(uint8_t* to, Vector v) noexcept {
+  const __m256i numbers = _mm256_cvtps_epi32(v);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256(numbers, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), words);
+}
+
+inline Vector square_root(Vector v) noexcept { return _mm256_sqrt_ps(v); }
+inline Vector finite_or_zero(Vector v) noexcept {
+  return _mm256_and_ps(v, _mm256_cmp_ps(magnitude(v), broadcast(FLT_MAX), _CMP_LE_OQ));
 }
 
 }  // namespace

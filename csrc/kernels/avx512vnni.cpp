@@ -12,8 +12,9 @@
 namespace belle {
 namespace {
 
-constexpr size_t kSlabTokens = 4;   // of a tile of slabs, with
-constexpr size_t kTileVectors = 4;  // panels: 16 sums, 4 vectors of weights, activations
+constexpr size_t kSlabTokens = 4;                     // of a tile of slabs, with
+constexpr size_t kTileVectors = 4;                    // panels: 16 sums, 4 vectors of weights, activations
+constexpr size_t kWordQueries = 8, kWordVectors = 2;  // of a tile of attention: 16 sums, 2 vectors of keys or values
 
 // n columns of the four tokens of a tile -> [group of 4 columns][token][4], plus 128; n is a multiple of 32.
 inline void pack_groups(const int8_t (*values)[kSlabColumns], size_t n, uint8_t* out) noexcept {
@@ -35,10 +36,15 @@ inline void pack_groups(const int8_t (*values)[kSlabColumns], size_t n, uint8_t*
 
 #include "kernels/vnni_slab.h"
 
+#include "kernels/wide_attention.h"
+
+#include "kernels/word_attention.h"
+
 namespace belle {
 namespace {
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avx512vnni", &kSlab256Kernels);
+constexpr KernelTable kTable =
+    table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avx512vnni", &kSlab256Kernels, nullptr, &kWideAttention);
 
 }  // namespace
 

@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kSlabTokens = 6;   // of a tile of slabs, with
 constexpr size_t kTileVectors = 2;  // the vectors of one panel: 12 sums, 2 vectors of weights, activations
+constexpr size_t kWordQueries = 6, kWordVectors = 2;  // of a tile of attention: the same
 
 inline Sums32 load_sums(const int32_t* from) noexcept {
   return (Sums32)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
@@ -21,6 +22,11 @@ inline Vector to_floats(Sums32 sums) noexcept { return _mm256_cvtepi32_ps((__m25
 // sums + the products of four unsigned and four signed bytes in each lane
 inline Sums32 add_products(Sums32 sums, __m256i unsigned_bytes, __m256i signed_bytes) noexcept {
   return (Sums32)_mm256_dpbusd_avx_epi32((__m256i)sums, unsigned_bytes, signed_bytes);
+}
+
+// sums + the products of two pairs of words in each lane
+inline Sums32 add_word_products(Sums32 sums, Bytes a, Bytes b) noexcept {
+  return (Sums32)_mm256_dpwssd_avx_epi32((__m256i)sums, a, b);
 }
 
 }  // namespace
@@ -51,6 +57,10 @@ inline void pack_groups(const int8_t (*values)[kSlabColumns], size_t n, uint8_t*
 }  // namespace belle
 
 #include "kernels/vnni_slab.h"
+
+#include "kernels/wide_attention.h"
+
+#include "kernels/word_attention.h"
 
 namespace belle {
 namespace {
@@ -107,7 +117,8 @@ struct Multiply : Register256<Sums32> {
   static Sums32 step(Sums32 sum, Sums32 other) noexcept { return add_products(sum, (__m256i)other, (__m256i)other); }
 };
 
-constexpr KernelTable kTable = table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avxvnni", &kSlab256Kernels);
+constexpr KernelTable kTable =
+    table_of<Q4_0Format, Q4_1Format, Q8_0Format, Multiply>("avxvnni", &kSlab256Kernels, nullptr, &kWideAttention);
 
 }  // namespace
 

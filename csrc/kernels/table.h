@@ -121,7 +121,7 @@ struct WideKernels {
   size_t scratch_bytes;
 };
 
-constexpr size_t kMaxWideQueries = 128;  // per call of WideAttentionKernel::attend
+constexpr size_t kMaxWideQueries = 256;  // per call of WideAttentionKernel::attend
 
 /// Some queries of one head and sequence, at consecutive positions, over all positions of a float16 cache that they
 /// see: query i sits at first_position + i and sees the positions up to its own. As AttentionPage, page by page, but
@@ -143,6 +143,7 @@ struct WideAttention {
 };
 
 struct WideAttentionKernel {
+  const char* numbers;  // that its products multiply: "bf16", two for each factor, or "int16"
   size_t max_head_dim;
   size_t (*scratch_bytes)(size_t head_dim) noexcept;
   void (*attend)(const WideAttention& args) noexcept;
@@ -192,7 +193,7 @@ struct KernelTable {
   /// By ActivationForm; null where the tier has none. Those of kBlock32 give the bits of `matmul`, faster for many
   /// tokens.
   const WideKernels* wide[kActivationFormCount] = {};
-  /// Attention of prompts over a float16 cache; null where attend_page_f16 does it.
+  /// Attention of prompts over a float16 cache; null where attend_page_f16 does it, in float32.
   const WideAttentionKernel* wide_attention = nullptr;
 };
 

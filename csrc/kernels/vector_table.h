@@ -12,7 +12,8 @@ namespace {
 /// name in every tier.
 template <class Q4_0, class Q4_1, class Q8_0, class Multiply>
 constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nullptr,
-                               const WideKernels* bf16 = nullptr) noexcept {
+                               const WideKernels* bf16 = nullptr,
+                               const WideAttentionKernel* wide_attention = nullptr) noexcept {
   return {
       name,
       {float_matmul<F32Element>, float_matmul<F16Element>, float_matmul<Bf16Element>, quantized_matmul<Q4_0>,
@@ -33,6 +34,7 @@ constexpr KernelTable table_of(const char* name, const WideKernels* slab256 = nu
       {nullptr, nullptr, nullptr, quantize_q4_0, quantize_q4_1, quantize_q8_0},
       integer_peak<Multiply>,
       {nullptr, slab256, bf16},
+      wide_attention,
   };
 }
 

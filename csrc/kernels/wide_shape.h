@@ -11,8 +11,8 @@ constexpr size_t kPanelVectors = kPanelRows / kLanes;
 constexpr size_t kGroupColumns = 4;                         // of a token, which meet the rows of a vector at once
 constexpr size_t kGroupCodes = kGroupColumns * kPanelRows;  // of a panel, one byte each
 
-inline size_t smaller(size_t a, size_t b) noexcept { return a < b ? a : b; }
-inline size_t quotient_up(size_t a, size_t b) noexcept { return (a + b - 1) / b; }
+constexpr size_t smaller(size_t a, size_t b) noexcept { return a < b ? a : b; }
+constexpr size_t quotient_up(size_t a, size_t b) noexcept { return (a + b - 1) / b; }
 
 }  // namespace
 }  // namespace belle

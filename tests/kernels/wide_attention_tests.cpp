@@ -16,6 +16,28 @@ using belle::kPageTokens;
 using belle::WideAttentionKernel;
 
 constexpr float kUntouched = -12345.0f;
+
+/// What a query's scores can get wrong.
+struct ScoreSizes {
+  double largest;  // magnitude of the largest score
+  double norms;    // of the query, times the largest of the keys it sees, times the scale
+};
+
+/// What an output may differ by, for values up to 2.
+struct ErrorBounds {
+  double largest, rms;     // whatever the scores
+  double score, of_norms;  // more for each 1 + |largest score|, and for each 1 of ScoreSizes::norms; RMS: a quarter
+
+  double from(const ScoreSizes& sizes) const { return score * (1.0 + sizes.largest) + of_norms * sizes.norms; }
+};
+
+/// Words round values and probabilities to 1/8191 of the largest ones, by half a step at most: 1.2e-4 each; queries and
+/// keys, in norm, by 1e-5.
+ErrorBounds error_bounds(const WideAttentionKernel& kernel) {
+  if (std::strcmp(kernel.numbers, "int16") == 0) return {7e-4, 1e-4, 2e-5, 2e-5};
+  return {0.0, 0.0, 2e-5, 0.0};
+}
+
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -88,18 +110,24 @@ class Prompt {
   }
 
   /// The softmax in doubles.
-  std::vector<double> exact(size_t query, double& largest_score) const {
+  std::vector<double> exact(size_t query, ScoreSizes& sizes) const {
     const size_t n_seen = shape.first_position + query + 1;
     std::vector<double> scores(n_seen), out(shape.head_dim, 0.0);
+    double query_square = 0.0, largest_key_square = 0.0;
+    for (size_t d = 0; d < shape.head_dim; ++d) query_square += std::pow(q[query * stride + d], 2);
     for (size_t position = 0; position < n_seen; ++position) {
-      double score = 0.0;
+      double score = 0.0, key_square = 0.0;
       for (size_t d = 0; d < shape.head_dim; ++d) {
-        score += static_cast<double>(q[query * stride + d]) * read(position, key_at(position, d));
+        const double key = read(position, key_at(position, d));
+        score += static_cast<double>(q[query * stride + d]) * key;
+        key_square += key * key;
       }
+      largest_key_square = std::max(largest_key_square, key_square);
       const double away = static_cast<double>(position) - static_cast<double>(n_seen - 1);
       scores[position] = score * scale + shape.slope * away;
     }
-    largest_score = *std::max_element(scores.begin(), scores.end());
+    const double largest_score = *std::max_element(scores.begin(), scores.end());
+    sizes = {std::fabs(largest_score), std::sqrt(query_square * largest_key_square) * scale};
     double denominator = 0.0;
     for (size_t position = 0; position < n_seen; ++position) {
       const double weight = std::exp(scores[position] - largest_score);
@@ -152,28 +180,85 @@ void check_cut(const WideAttentionKernel& kernel, const Prompt& prompt, const st
               prompt.shape.first_position, prompt.shape.head_dim);
 }
 
-void check_case(const WideAttentionKernel& kernel, const Case& shape, Random& random, Checks& checks) {
-  const Prompt prompt(shape, random);
-  const std::vector<float> out = prompt.attended(kernel);
-  double worst = 0.0;
+std::vector<float> check_exact(const WideAttentionKernel& kernel, const Prompt& prompt, const char* what,
+                               Checks& checks) {
+  const Case& shape = prompt.shape;
+  std::vector<float> out = prompt.attended(kernel);
+  const ErrorBounds bounds = error_bounds(kernel);
+  double worst = 0.0, squares = 0.0, allowed_squares = 0.0;
   bool untouched = true;
   for (size_t i = 0; i < shape.n_queries; ++i) {
-    double largest_score = 0.0;
-    const std::vector<double> exact = prompt.exact(i, largest_score);
+    ScoreSizes sizes{};
+    const std::vector<double> exact = prompt.exact(i, sizes);
     for (size_t d = 0; d < shape.head_dim; ++d) {
-      const double error = std::fabs(out[i * prompt.stride + d] - exact[d]) / (1.0 + std::fabs(largest_score));
-      worst = error <= worst ? worst : error;  // NaN wins
+      const double error = std::fabs(out[i * prompt.stride + d] - exact[d]);
+      const double excess = error / (bounds.largest + bounds.from(sizes));
+      worst = excess <= worst ? worst : excess;  // NaN wins
+      squares += error * error;
+      allowed_squares += std::pow(bounds.rms + bounds.from(sizes) / 4, 2);
     }
     if (i + 1 == shape.n_queries) continue;
     for (size_t d = shape.head_dim; d < prompt.stride; ++d) {
       untouched = untouched && out[i * prompt.stride + d] == kUntouched;
     }
   }
-  checks.that(worst < 2e-5, "wide attention queries=%zu first=%zu head_dim=%zu slope=%g: error %.2g", shape.n_queries,
-              shape.first_position, shape.head_dim, static_cast<double>(shape.slope), worst);
-  checks.that(untouched, "wide attention head_dim=%zu: wrote between the rows", shape.head_dim);
+  const double rms = std::sqrt(squares / allowed_squares);
+  checks.that(worst < 1.0 && rms < 1.0,
+              "%s queries=%zu first=%zu head_dim=%zu slope=%g: error %.2g of what is allowed, RMS %.2g of it", what,
+              shape.n_queries, shape.first_position, shape.head_dim, static_cast<double>(shape.slope), worst, rms);
+  checks.that(untouched, "%s head_dim=%zu: wrote between the rows", what, shape.head_dim);
+  return out;
+}
+
+void check_case(const WideAttentionKernel& kernel, const Case& shape, Random& random, Checks& checks) {
+  const Prompt prompt(shape, random);
+  const std::vector<float> out = check_exact(kernel, prompt, "wide attention", checks);
   const size_t some = 1 + random.below(40), more = 1 + random.below(40);
   check_cut(kernel, prompt, out, {some, more}, checks);
+}
+
+// What sums of whole numbers could overflow or lose: everything as large as it gets, with one sign; a single column
+// that holds all; columns and positions that outweigh the others; queries too small or large to be squared.
+void check_extremes(const WideAttentionKernel& kernel, Random& random, Checks& checks) {
+  // Each of the functions gives an element from its query or position and its column.
+  const auto check = [&](const Case& shape, const char* what, auto query, auto key, auto value) {
+    Prompt prompt(shape, random);
+    for (size_t d = 0; d < shape.head_dim; ++d) {
+      for (size_t i = 0; i < shape.n_queries; ++i) prompt.q[i * prompt.stride + d] = query(i, d);
+      for (size_t position = 0; position < prompt.n_positions; ++position) {
+        prompt.set_key(position, d, key(position, d));
+        prompt.set_value(position, d, value(position, d));
+      }
+    }
+    check_exact(kernel, prompt, what, checks);
+  };
+  const auto small = [&](size_t, size_t) { return random.uniform(-2.0f, 2.0f); };
+  const auto alike = [](float x) { return [x](size_t, size_t) { return x; }; };
+  const auto in_column = [](size_t column, float x) {
+    return [=](size_t, size_t d) { return d == column ? x : 0.0f; };
+  };
+  for (size_t head_dim : {1, 2, 127, 128, 255, 256}) {
+    const Case shape = {40, 57, head_dim};
+    for (float sign : {1.0f, -1.0f}) check(shape, "all alike", alike(1.0f), alike(sign), alike(2.0f * sign));
+    const auto one = in_column(head_dim / 2, 2.0f);
+    check(shape, "one column", one, one, one);
+    check(shape, "zero queries", alike(0.0f), small, small);
+    check(shape, "zero keys", small, alike(0.0f), small);
+    check(shape, "zero values", small, small, alike(0.0f));
+    check(shape, "tiny queries", alike(1e-38f), small, small);
+    const auto rising = [](size_t position, size_t d) { return d == 0 ? 0.25f * static_cast<float>(position) : 0.0f; };
+    check(shape, "huge queries", in_column(0, 1e25f), rising, small);
+  }
+  const Case shape = {90, 200, 128};
+  const auto outlier = [&](size_t, size_t d) { return random.uniform(-1.0f, 1.0f) * (d == 5 ? 20.0f : 0.5f); };
+  check(shape, "outlier columns", outlier, outlier, small);
+  const auto sink_key = [](size_t position, size_t) { return position % 32 == 0 ? 1.0f : 0.0f; };
+  const auto sink_value = [&](size_t position, size_t) {
+    return position % 32 == 0 ? 1e-3f : random.uniform(-2.0f, 2.0f);
+  };
+  for (float strength : {0.2f, 0.5f, 0.8f, 1.2f}) {  // the sinks' scores: 2.3 to 14
+    check(shape, "sinks", alike(strength), sink_key, sink_value);
+  }
 }
 
 // What is not finite shows in the queries that see it, and changes no bit of the others.
@@ -229,7 +314,8 @@ void test_wide_attention(const belle::KernelTable& table, Checks& checks) {
     check_case(kernel, {33, 31, head_dim, 5, 0.25f, 2.0f, true}, random, checks);
     check_case(kernel, {1 + random.below(60), random.below(100), head_dim, random.below(3)}, random, checks);
   }
-  for (size_t n_queries = 1; n_queries <= kMaxWideQueries; n_queries += n_queries < 36 || n_queries > 120 ? 1 : 7) {
+  for (size_t n_queries = 1; n_queries <= kMaxWideQueries;
+       n_queries += n_queries < 36 || n_queries > kMaxWideQueries - 8 ? 1 : 7) {
     const bool alibi = n_queries % 2 == 0;
     check_case(kernel, {n_queries, random.below(70), 40, 1, alibi ? 0.5f : 0.0f, 2.0f, alibi}, random, checks);
   }
@@ -245,6 +331,7 @@ void test_wide_attention(const belle::KernelTable& table, Checks& checks) {
     check_not_finite(kernel, bad, false, checks);
   }
   check_zeros(kernel, random, checks);
+  check_extremes(kernel, random, checks);
 }
 
 }  // namespace belle_test

@@ -76,6 +76,10 @@ inline __m128i cvtepi32_epi8(__m512i a) noexcept {
   const Ints from = ints(a);
   return same_bits<__m128i>(each<Lanes<uint8_t, 16>>([&](size_t i) { return static_cast<uint8_t>(from.at[i]); }));
 }
+inline __m256i cvtepi32_epi16(__m512i a) noexcept {
+  const Ints from = ints(a);
+  return same_bits<__m256i>(each<Words>([&](size_t i) { return static_cast<uint16_t>(from.at[i]); }));
+}
 inline __m512i srai_epi32(__m512i a, unsigned bits) noexcept {
   const Ints from = ints(a);
   return same_bits<__m512i>(each<Ints>([&](size_t i) { return from.at[i] >> bits; }));
@@ -181,6 +185,7 @@ inline __m512i cvtne2ps_pbh(__m512 high, __m512 low) noexcept {
 #define _mm512_cvtps_ph(a, rounding) software::cvtps_ph<rounding>(a)
 #define _mm512_cvtepu16_epi32 software::cvtepu16_epi32
 #define _mm512_cvtepi32_epi8 software::cvtepi32_epi8
+#define _mm512_cvtepi32_epi16 software::cvtepi32_epi16
 #define _mm512_srai_epi32 software::srai_epi32
 #define _mm512_maskz_loadu_ps software::maskz_loadu_ps
 #define _mm512_mask_storeu_ps software::mask_storeu_ps
@@ -197,3 +202,4 @@ inline __m512i cvtne2ps_pbh(__m512 high, __m512 low) noexcept {
 #define _mm512_fpclass_ps_mask(a, classes) software::fpclass_ps_mask<classes>(a)
 #define _mm512_cvtne2ps_pbh software::cvtne2ps_pbh
 #define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
+#define _mm256_dpwssd_avx_epi32 simde_mm256_dpwssd_epi32
