@@ -19,7 +19,8 @@ def measured_lines(path: Path) -> Iterator[str]:
     from ..memory import check_memory
 
     name = _core.default_isa()
-    forms = next(tier["activation_forms"] for tier in _core.isa_tiers() if tier["name"] == name)
+    tier = next(tier for tier in _core.isa_tiers() if tier["name"] == name)
+    forms = tier["activation_forms"]
     if len(forms) == 1:
         yield f"activations   {forms[0]}, the only form of tier {name}"
         return
@@ -30,6 +31,8 @@ def measured_lines(path: Path) -> Iterator[str]:
         yield f"activations   not measured: {error}"
         return
     yield from _activation_lines(model.activation_forms, name, forms)
+    if tier["prompt_attention"] != "float32":
+        yield f"attention     of prompts whose activations are coarser than block32: {tier['prompt_attention']}"
     yield _read_ahead_line(model.read_ahead)
 
 

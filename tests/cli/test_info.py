@@ -104,6 +104,8 @@ def test_the_forms_of_activations(belle: Belle, model: Path) -> None:
         assert line[2] == "6"
         assert line[3] in forms
         assert {"weights", *forms} <= set(line)
+    if wide[0]["prompt_attention"] != "float32":
+        assert f"block32: {wide[0]['prompt_attention']}" in done.stdout
     read_ahead = [line for line in done.stdout.splitlines() if line.startswith("read ahead")]
     assert len(read_ahead) == 1
     assert "one token 9,216 bytes, several 9,216 bytes (the default" in read_ahead[0]
