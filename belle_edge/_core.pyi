@@ -21,7 +21,7 @@ class IsaTierInfo(TypedDict):
     missing_features: list[str]
     compiled: bool
     activation_forms: list[str]  # that its kernels take in prefill: "block32" always; "slab256", "bf16"
-    prompt_attention: str  # what it multiplies beside wide forms, over a float16 cache: "float32", "int16" or "bf16"
+    prompt_attention: str  # what that multiplies beside coarser forms: "float32", "int16" or "bf16"
 
 def cpu_info() -> CpuInfo: ...
 def cgroup_cpu_quota(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> float:
