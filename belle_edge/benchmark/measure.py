@@ -1,11 +1,14 @@
-"""The course of a benchmark: engines take turns run by run, and the limits of the machine are measured between."""
+"""The course of a benchmark: engines take turns, and the limits of the machine are measured between.
+
+Memory that others use as well is not as fast in one second as in the next. So decoding is cut into stretches of a few
+tokens: each engine does one, right after the speed of memory has been measured.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 from .. import _core
@@ -20,6 +23,9 @@ _LEAST_READ_BYTES = 64 << 20
 _READ_PASSES = 6
 _PEAK_SECONDS = 0.15
 _WARM_UP_TOKENS = 2
+_STRETCH_TOKENS = 8
+_STRETCH_READ_BYTES = 256 << 20
+_STRETCH_READ_PASSES = 4
 
 Say = Callable[[str], None]
 
@@ -43,6 +49,28 @@ class Settings:
     profile: bool = False
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Some tokens of one sequence."""
+
+    tokens: int
+    seconds: float
+    read_rate: float  # bytes per second that memory gave right before
+
+
+@dataclass
+class Run:
+    """One repetition."""
+
+    prefill_s: float
+    stretches: list[Stretch] = field(default_factory=list)
+    batch_s: float = 0.0
+
+    @property
+    def decode_s(self) -> float:
+        return sum(stretch.seconds for stretch in self.stretches)
+
+
 @dataclass
 class Side:
     """One engine, and what was measured of it."""
@@ -52,36 +80,47 @@ class Side:
     load_request: dict[str, Any]
     python: str | None = None
     loads: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)  # to everything
     child: Child | None = None
 
     def open(self, stack: ExitStack) -> None:
         """A fresh process that loads the model."""
         self.child = stack.enter_context(self.start())
-        self.loads.append(self.child.ask("load", **self.load_request))
+        self.loads.append(self._ask("load", **self.load_request))
 
     def close(self) -> None:
         if self.child is not None:
             self.child.close()
         self.child = None
 
-    def run(self, workload: Workload, *, generate: int | None = None) -> dict[str, Any]:
-        assert self.child is not None
-        return self.child.ask(
-            "run",
-            prompt=workload.prompt_ids,
-            generate=workload.generate if generate is None else generate,
-            batch=workload.batch_ids,
-        )
+    def prompt(self, prompts: list[list[int]]) -> float:
+        """Seconds of a pass of new sequences, up to their first tokens."""
+        return self._seconds("prompt", prompts=prompts)
 
-    def middle(self, key: str) -> float:
-        """The median of a time over the runs, in seconds."""
-        return float(median(run[key] for run in self.runs))
+    def decode(self, n_tokens: int) -> float:
+        """Seconds of more tokens of these sequences."""
+        return self._seconds("decode", generate=n_tokens)
+
+    def warm_up(self, workload: Workload) -> None:
+        for prompts in ([workload.prompt_ids], workload.batch_ids):
+            self.prompt(prompts)
+            self.decode(_WARM_UP_TOKENS)
 
     def most(self, key: str) -> int | None:
-        """The largest of a number of bytes over loads and runs; None where the system does not tell."""
-        values = [answer[key] for answer in (*self.loads, *self.runs) if answer[key] is not None]
-        return max(values, default=None)
+        """The largest of a number of bytes over all answers; None where the system does not tell."""
+        return max((answer[key] for answer in self.answers if answer.get(key) is not None), default=None)
+
+    def _seconds(self, do: str, **request: Any) -> float:
+        seconds = self._ask(do, **request).get("seconds")
+        if not isinstance(seconds, (int, float)):
+            raise MeasuringError(f"the process answered {do!r} without a time")
+        return float(seconds)
+
+    def _ask(self, do: str, **request: Any) -> dict[str, Any]:
+        assert self.child is not None
+        self.answers.append(self.child.ask(do, **request))
+        return self.answers[-1]
 
 
 @dataclass
@@ -140,13 +179,14 @@ def _open_throughout(
     for side in result.sides():
         say(f"{side.name}: warm-up")
         with _peer_may_fail(result, side):
-            side.run(workload, generate=_WARM_UP_TOKENS)
+            side.warm_up(workload)
     for number in range(settings.repeat):
         _probe(result, settings)
         for side in result.sides():
             say(f"{side.name}: run {number + 1} of {settings.repeat}")
             with _peer_may_fail(result, side):
-                side.runs.append(side.run(workload))
+                side.runs.append(Run(side.prompt([workload.prompt_ids])))
+        _decode_in_turns(result, result.sides(), workload, settings)
 
 
 def _open_one_by_one(
@@ -159,9 +199,31 @@ def _open_one_by_one(
             say(f"{side.name}: load and run {number + 1} of {settings.repeat}")
             with _peer_may_fail(result, side):
                 side.open(stack)
-                side.run(workload, generate=_WARM_UP_TOKENS)
-                side.runs.append(side.run(workload))
-                side.close()
+                side.warm_up(workload)
+                side.runs.append(Run(side.prompt([workload.prompt_ids])))
+            _decode_in_turns(result, [side], workload, settings)
+            side.close()
+
+
+def _decode_in_turns(result: Measurement, sides: list[Side], workload: Workload, settings: Settings) -> None:
+    """The tokens behind a prompt, and those of several sequences, stretch by stretch; who begins alternates."""
+    lengths = [_STRETCH_TOKENS] * (workload.generate // _STRETCH_TOKENS)
+    lengths += [rest] if (rest := workload.generate % _STRETCH_TOKENS) else []
+    for number, n_tokens in enumerate(lengths):
+        read_rate = _read_rate(result, settings, _STRETCH_READ_BYTES, _STRETCH_READ_PASSES)
+        for side in sides[:: -1 if number % 2 else 1]:
+            if side in result.sides():
+                with _peer_may_fail(result, side):
+                    side.runs[-1].stretches.append(Stretch(n_tokens, side.decode(n_tokens), read_rate))
+    for side in sides:
+        if side in result.sides():
+            with _peer_may_fail(result, side):
+                side.prompt(workload.batch_ids)
+    for number, n_tokens in enumerate(lengths):
+        for side in sides[:: -1 if number % 2 else 1]:
+            if side in result.sides():
+                with _peer_may_fail(result, side):
+                    side.runs[-1].batch_s += side.decode(n_tokens)
 
 
 def _start_peer(result: Measurement, workload: Workload, settings: Settings, peer: Peer, say: Say) -> None:
@@ -198,20 +260,25 @@ def _peer_may_fail(result: Measurement, side: Side) -> Iterator[None]:
 
 def _probe(result: Measurement, settings: Settings) -> None:
     """The limits, measured now: a machine that others share is not the same in every minute."""
-    available = available_memory()
-    n_bytes = _READ_BYTES if available is None else min(_READ_BYTES, available.n_bytes // 4)
-    n_bytes = max(n_bytes, _LEAST_READ_BYTES)
-    result.read_rates += _core.probe_read_bandwidth(
-        n_bytes=n_bytes, passes=_READ_PASSES, threads=settings.threads
-    )
+    _read_rate(result, settings, _READ_BYTES, _READ_PASSES)
     peak = _core.probe_integer_peak(isa=settings.isa, threads=settings.threads, seconds=_PEAK_SECONDS)
     result.peak_rates.append(max(peak["ops_per_second"]))
+
+
+def _read_rate(result: Measurement, settings: Settings, n_bytes: int, passes: int) -> float:
+    """The best of some passes over memory, in bytes per second."""
+    available = available_memory()
+    if available is not None:
+        n_bytes = max(min(n_bytes, available.n_bytes // 4), _LEAST_READ_BYTES)
+    rates = _core.probe_read_bandwidth(n_bytes=n_bytes, passes=passes, threads=settings.threads)
+    result.read_rates += rates
+    return max(rates)
 
 
 def _profile(own: Side, workload: Workload, stack: ExitStack) -> dict[str, Any]:
     """Times by operation, of one more prompt and its tokens."""
     if own.child is None:
         own.open(stack)
-        own.run(workload, generate=_WARM_UP_TOKENS)
+        own.warm_up(workload)
     assert own.child is not None
     return own.child.ask("profile", prompt=workload.prompt_ids, generate=workload.generate)

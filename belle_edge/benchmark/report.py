@@ -56,7 +56,7 @@ def report(measurement: Measurement, workload: Workload, settings: Settings) -> 
 
 
 def _engine(side: Side, workload: Workload, kv_bytes: int, limits: dict[str, float]) -> dict[str, Any]:
-    prefill_s, decode_s, batch_s = (side.middle(f"{name}_s") for name in _RATES)
+    prefill_s, decode_s, batch_s = (median(getattr(run, f"{name}_s") for run in side.runs) for name in _RATES)
     bytes_per_token = workload.bytes_per_token(kv_bytes)
     decode_tps = workload.generate / decode_s
     operations = workload.prefill_operations / prefill_s
@@ -71,15 +71,20 @@ def _engine(side: Side, workload: Workload, kv_bytes: int, limits: dict[str, flo
         "anonymous_peak_bytes": side.most("anonymous_bytes"),
         "bytes_per_token": bytes_per_token,
         "read_gbps_probe": limits["read_gbps_probe"],
-        "decode_bandwidth_fraction": bytes_per_token * decode_tps / (limits["read_gbps_probe"] * 1e9),
+        "decode_bandwidth_fraction": bytes_per_token
+        * median(
+            stretch.tokens / stretch.seconds / stretch.read_rate
+            for run in side.runs
+            for stretch in run.stretches
+        ),
         "peak_ops_probe": limits["peak_ops_probe"],
         "prefill_peak_fraction": operations / limits["peak_ops_probe"]
         if workload.weights.quantized
         else None,
         "repetitions": {
-            "prefill_tps": [workload.prompt / run["prefill_s"] for run in side.runs],
-            "decode_tps": [workload.generate / run["decode_s"] for run in side.runs],
-            "batch_tps": [workload.batch * workload.generate / run["batch_s"] for run in side.runs],
+            "prefill_tps": [workload.prompt / run.prefill_s for run in side.runs],
+            "decode_tps": [workload.generate / run.decode_s for run in side.runs],
+            "batch_tps": [workload.batch * workload.generate / run.batch_s for run in side.runs],
             "load_s": [load["load_s"] for load in side.loads],
         },
     }

@@ -38,7 +38,7 @@ def measured(path: Path, settings: Settings) -> tuple[Measurement, dict[str, Any
 @pytest.mark.parametrize("isa", ["", "scalar"])
 def test_our_figures_are_consistent(tiny: Tiny, isa: str) -> None:
     settings = Settings(threads=2, isa=isa, repeat=3, profile=True)
-    _, result, _ = measured(tiny("llama"), settings)
+    measurement, result, _ = measured(tiny("llama"), settings)
     assert (result["isa"], result["threads"]) == (isa or _core.default_isa(), 2)
     assert (result["prompt"], result["generate"], result["batch"], result["repeat"]) == (40, 3, 2, 3)
     assert (result["against"], result["ratio"]) == (None, None)
@@ -46,9 +46,12 @@ def test_our_figures_are_consistent(tiny: Tiny, isa: str) -> None:
         assert len(result["repetitions"][name]) == 3
         assert result[name] == pytest.approx(median(result["repetitions"][name]))
     assert result["ttft_ms"] == pytest.approx(40 / result["prefill_tps"] * 1e3)
-    read = result["bytes_per_token"] * result["decode_tps"]
-    assert result["decode_bandwidth_fraction"] == pytest.approx(read / result["read_gbps_probe"] / 1e9)
+    stretches = [stretch for run in measurement.own.runs for stretch in run.stretches]
+    assert [stretch.tokens for stretch in stretches] == [3] * 3
+    shares = [result["bytes_per_token"] * 3 / stretch.seconds / stretch.read_rate for stretch in stretches]
+    assert result["decode_bandwidth_fraction"] == pytest.approx(median(shares))
     assert result["read_gbps_probe_median"] <= result["read_gbps_probe"]
+    assert max(stretch.read_rate for stretch in stretches) <= result["read_gbps_probe"] * 1e9
     assert result["prefill_peak_fraction"] > 0
     assert result["peak_rss_bytes"] > 0
     if sys.platform == "linux":
@@ -81,6 +84,16 @@ def test_engines_take_turns(llama_cpp: Any, tiny: Tiny) -> None:
     text = "\n".join(table(result))
     assert peer["cpu_flags"] in text
     assert "ratio" in text
+
+
+def test_decoding_is_cut_into_stretches(tiny: Tiny) -> None:
+    workload = read_workload(tiny("llama"), prompt=40, generate=19, batch=2)
+    runs = measure(workload, SETTINGS, say=lambda _text: None).own.runs
+    assert [[stretch.tokens for stretch in run.stretches] for run in runs] == [[8, 8, 3]] * 2
+    for run in runs:
+        assert run.decode_s == pytest.approx(sum(stretch.seconds for stretch in run.stretches))
+        assert run.batch_s > 0
+        assert run.prefill_s > 0
 
 
 def test_one_engine_at_a_time_where_memory_is_short(
@@ -131,6 +144,7 @@ def test_a_peer_that_is_not_there(tiny: Tiny, tmp_path: Path) -> None:
         ("echo broken >&2; exit 3", BackendError, "exit code 3: broken"),
         ("exec cat", BackendError, "no Python"),
         ("echo no JSON; exec cat", BackendError, "no JSON"),
+        ("while read a; do echo '{\"ready\": true}'; done", BackendError, "without a time"),
     ],
 )
 def test_a_peer_that_fails(tiny: Tiny, tmp_path: Path, body: str, kind: type[Exception], text: str) -> None:
@@ -149,7 +163,7 @@ def test_a_peer_that_fails(tiny: Tiny, tmp_path: Path, body: str, kind: type[Exc
 def test_a_peer_that_dies_on_the_way(tiny: Tiny, tmp_path: Path) -> None:
     """It answers two requests, then it is gone."""
     python = tmp_path / "python"
-    answer = '{"load_s": 1, "threads": 1, "version": "0", "cpu_flags": "", "peak_rss_bytes": 1}'
+    answer = '{"load_s": 1, "threads": 1, "version": "0", "cpu_flags": "", "peak_rss_bytes": 1, "seconds": 1}'
     script = f"read a; echo '{{\"ready\": true}}'; read a; echo '{answer}'; read a; kill -SEGV $$"
     python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     python.chmod(0o755)

@@ -28,46 +28,51 @@ class Engine(Protocol):
 
 def serve(engine: Engine) -> None:
     """Answer requests until standard input ends. What else is printed goes to standard error."""
+    loop = _Loop(engine)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
         for line in sys.stdin:
             request = json.loads(line)
             try:
-                answer = {**_answer(engine, request), **_memory()}
+                answer = {**loop.answer(request), **_memory()}
             except Exception as error:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
 
 
-def _answer(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    if request["do"] == "load":
+class _Loop:
+    """An engine, and the last tokens of the sequences that it is decoding."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._tokens: list[int] = []
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["do"] == "load":
+            start = time.perf_counter()
+            description = self._engine.load(request)
+            return {"load_s": time.perf_counter() - start, **description}
+        if request["do"] == "prompt":
+            return {"seconds": self._prompt(request["prompts"])}
+        if request["do"] == "decode":
+            return {"seconds": self._decode(request["generate"])}
+        if request["do"] == "hello":
+            return {"ready": True}
+        return dict(getattr(self._engine, request["do"])(request))  # what only one engine can do
+
+    def _prompt(self, prompts: Sequence[Sequence[int]]) -> float:
+        """Seconds up to the first token of each sequence."""
         start = time.perf_counter()
-        description = engine.load(request)
-        return {"load_s": time.perf_counter() - start, **description}
-    if request["do"] == "run":
-        return _run(engine, request)
-    if request["do"] == "hello":
-        return {"ready": True}
-    return dict(getattr(engine, request["do"])(request))  # what only one engine can do
+        self._tokens = self._engine.prompt(prompts)
+        return time.perf_counter() - start
 
-
-def _run(engine: Engine, request: dict[str, Any]) -> dict[str, float]:
-    """Seconds of a prompt up to its first token, of the tokens after it, and of several sequences together."""
-    prompt, generate, batch = request["prompt"], request["generate"], request["batch"]
-    start = time.perf_counter()
-    tokens = engine.prompt([prompt])
-    prefill_s = time.perf_counter() - start
-    decode_s = _decode(engine, tokens, generate)
-    tokens = engine.prompt(batch)
-    return {"prefill_s": prefill_s, "decode_s": decode_s, "batch_s": _decode(engine, tokens, generate)}
-
-
-def _decode(engine: Engine, tokens: list[int], n_tokens: int) -> float:
-    start = time.perf_counter()
-    for _ in range(n_tokens):
-        tokens = engine.step(tokens)
-    return time.perf_counter() - start
+    def _decode(self, n_tokens: int) -> float:
+        """Seconds of so many more tokens of each sequence."""
+        start = time.perf_counter()
+        for _ in range(n_tokens):
+            self._tokens = self._engine.step(self._tokens)
+        return time.perf_counter() - start
 
 
 def _memory() -> dict[str, int | None]:
