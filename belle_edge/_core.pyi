@@ -289,9 +289,12 @@ class Model:
         batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32]]],
         *,
         logits: str = "last",
+        decode: bool | PySequence[bool] = False,
     ) -> list[NDArray[np.float32]]:
         """Append tokens to one or more sequences (prefill and decode mixed) in one pass.
 
+        decode: for all, or for each entry, whether the model itself chose these tokens. A row's bits follow from this,
+        from the tokens before it and from nothing else.
         logits "last": [1, n_vocab] per entry, "all": [n_tokens, n_vocab], "none": empty arrays. On an error or Ctrl-C
         (KeyboardInterrupt) every sequence keeps the length it had. ValueError for ids out of range, empty entries,
         the same sequence twice, or a sequence of another model; RuntimeError in a forked child process.
@@ -302,6 +305,7 @@ class Model:
         batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
         *,
         top_logprobs: Literal[-1] = -1,
+        decode: bool | PySequence[bool] = False,
     ) -> list[int]: ...
     @overload
     def forward_sample(
@@ -309,6 +313,7 @@ class Model:
         batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
         *,
         top_logprobs: int,
+        decode: bool | PySequence[bool] = False,
     ) -> list[tuple[int, float, list[tuple[int, float]]]]:
         """As forward, then each sampler chooses and accepts the next token: logits never reach Python.
 

@@ -82,11 +82,14 @@ class Answer:
         window: Window,
         sequence: SequenceState | None = None,
         turn_starts: Sequence[int] = (),
+        written: Sequence[tuple[int, int]] = (),
     ) -> None:
         """Nothing is computed yet.
 
         sequence: one that holds the beginning of the prompt already, but not all of it; None: a new one.
-        turn_starts: positions at which turns begin, for a window that slides.
+        turn_starts: positions at which turns begin, for a window that slides. written: positions [begin, end) of
+        the prompt, ascending, that earlier answers wrote token by token: where they are not in `sequence`, they
+        are computed as they were then.
         Raises ValueError for an empty prompt, one longer than the context, a setting out of range.
         """
         if max_tokens < 1:
@@ -110,6 +113,7 @@ class Answer:
         self._tokenizer = tokenizer
         self._window = window
         self._turn_starts = list(turn_starts)
+        self._written = list(written)
         # The last token need not be fed.
         self._n_limit = max_tokens if window.slides else min(max_tokens, window.context - self.begin + 1)
         at_start = all(tokenizer.is_special(token_id) for token_id in self.history)
@@ -132,6 +136,11 @@ class Answer:
         clock = self._clock
         return clock["first"] - clock["start"], clock["end"] - clock["first"]
 
+    @property
+    def decodes(self) -> bool:
+        """Whether the next pass is for a token that the model chose, rather than for the prompt."""
+        return len(self.ids) > 0
+
     def entry(self) -> tuple[SequenceState, list[int], SamplerState]:
         """What the next pass needs of this answer; makes room first where the context is full."""
         if self._sampler is None:
@@ -143,6 +152,8 @@ class Answer:
                 self.sequence = self._backend.new_sequence()
             self.prefilled_tokens = len(self.history) - self.sequence.length
         assert self.sequence is not None
+        if not self.decodes:
+            self._compute_earlier_answers(self.sequence)
         if len(self.history) > self._window.context:
             self._slide(self.sequence)
         return self.sequence, self.history[self.sequence.length :], self._sampler
@@ -187,6 +198,14 @@ class Answer:
         n_kept, rest = self._assembler.whole_tokens()
         return self.history[: self.begin + max(0, n_kept - self._n_gone)], rest
 
+    def _compute_earlier_answers(self, sequence: SequenceState) -> None:
+        """What the sequence lacks, up to the last token that an earlier answer wrote."""
+        for begin, end in self._written:
+            for stop, decode in ((begin, False), (end, True)):
+                piece = self.history[sequence.length : stop]
+                if piece:
+                    self._backend.forward([(sequence, piece)], logits="none", decode=decode)
+
     def _slide(self, sequence: SequenceState) -> None:
         dropped = self._window.to_drop(sequence.length, self._turn_starts)
         sequence.discard(*dropped)
@@ -204,12 +223,13 @@ class Answer:
 def advance(backend: Backend, answers: Sequence[Answer]) -> list[str]:
     """One pass over all `answers`, prefill and decode mixed: the text that each one gained."""
     batch = [answer.entry() for answer in answers]
+    decode = [answer.decodes for answer in answers]
     wanted = [answer.params.top_logprobs for answer in answers if answer.params.top_logprobs is not None]
     if not wanted:
-        chosen = backend.forward_sample(batch)
+        chosen = backend.forward_sample(batch, decode=decode)
         return [answer.accept(token_id) for answer, token_id in zip(answers, chosen, strict=True)]
     pieces = []
-    scored = backend.forward_sample_scored(batch, top_logprobs=max(wanted))
+    scored = backend.forward_sample_scored(batch, top_logprobs=max(wanted), decode=decode)
     for answer, token in zip(answers, scored, strict=True):
         pieces.append(answer.accept(token.token_id))
         answer.score(token)

@@ -120,7 +120,8 @@ class Conversation:
             new_ids = self._encode(text, is_first=not history.ids)
             history = self._with_room(history.cut(len(history.ids), len(history.turns)), len(new_ids))
             begin = len(history.ids)
-            turn = Turn(text, "", begin, begin + len(new_ids), begin + len(new_ids))
+            end = begin + len(new_ids)
+            turn = Turn(text, "", begin, end, end, end)
             return self._begin(replace(history, ids=(*history.ids, *new_ids)), turn, max_tokens, sampling)
 
     def say(self, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Generation:
@@ -207,6 +208,7 @@ class Conversation:
             window=replace(self._window, n_keep=self._n_kept(history)),
             sequence=history.sequence,
             turn_starts=[*(earlier.begin for earlier in history.turns[1:]), turn.begin],
+            written=[(earlier.answer_begin, earlier.decoded_end) for earlier in history.turns],
         )
         stream = Stream(model.backend, answer, lambda ended: self._commit(history, turn, ended))
         self._current = weakref.ref(stream)
@@ -218,7 +220,7 @@ class Conversation:
         if not (answer.finished or answer.text):
             return
         ids, rest = answer.spoken()
-        sequence = answer.sequence
+        sequence, n_spoken = answer.sequence, len(ids)
         if sequence is not None:
             sequence.truncate(min(sequence.length, len(ids)))
             if sequence.tokens().tolist() != ids[: sequence.length]:  # Ctrl-C came in the middle of a slide
@@ -227,7 +229,8 @@ class Conversation:
         turns = [*history.turns, replace(turn, answer=answer.text)]
         for dropped in answer.dropped:
             turns = [earlier.after_drop(dropped) for earlier in turns]
-        turns[-1] = replace(turns[-1], answer_begin=answer.begin, end=len(ids))
+        decoded_end = max(answer.begin, sequence.length if sequence is not None else n_spoken - 1)
+        turns[-1] = replace(turns[-1], answer_begin=answer.begin, end=len(ids), decoded_end=decoded_end)
         self._history = _History(tuple(ids), tuple(turns), sequence)
         self._n_drawn += 1
         self._current = None

@@ -20,13 +20,18 @@ _MAGIC = b"BELLE EDGE CONVERSATION 1\n"
 @dataclass(frozen=True)
 class Turn:
     """One message with its answer, and where their ids stand in the history: the prompt in [begin, answer_begin),
-    the answer in [answer_begin, end). The ids of a turn that slid out stand nowhere: all three are equal."""
+    the answer in [answer_begin, end). The ids of a turn that slid out stand nowhere: all of these are equal.
+
+    The answer's tokens in [answer_begin, decoded_end) went through the model one by one; what is left of it goes
+    through with the next prompt.
+    """
 
     user: str
     answer: str
     begin: int
     answer_begin: int
     end: int
+    decoded_end: int
 
     def after_drop(self, dropped: tuple[int, int]) -> Turn:
         """The turn after the positions `dropped` [begin, end) have left."""
@@ -35,6 +40,7 @@ class Turn:
             begin=moved(self.begin, dropped),
             answer_begin=moved(self.answer_begin, dropped),
             end=moved(self.end, dropped),
+            decoded_end=moved(self.decoded_end, dropped),
         )
 
 
@@ -107,7 +113,7 @@ def _parsed(header: Any) -> Saved:
         system=None if header["system"] is None else _of(str, header["system"]),
         n_drawn=_of(int, header["n_drawn"]),
         ids=tuple(_of(int, token_id) for token_id in _of(list, header["ids"])),
-        turns=tuple(Turn(**turn) for turn in _of(list, header["turns"])),
+        turns=tuple(_turn(turn) for turn in _of(list, header["turns"])),
     )
     if saved.n_drawn < 0:
         raise ValueError("n_drawn is negative")
@@ -116,10 +122,17 @@ def _parsed(header: Any) -> Saved:
         _of(str, turn.user), _of(str, turn.answer)
         if not position <= _of(int, turn.begin) <= _of(int, turn.answer_begin) <= _of(int, turn.end):
             raise ValueError("the turns do not follow each other")
+        if not turn.answer_begin <= _of(int, turn.decoded_end) <= turn.end:
+            raise ValueError("an answer lies outside its turn")
         position = turn.end
     if position != len(saved.ids):
         raise ValueError("the turns do not cover the tokens")
     return saved
+
+
+def _turn(stored: Any) -> Turn:
+    """Files of earlier versions do not say where decoding ended: as a rule before the last token."""
+    return Turn(**{"decoded_end": max(stored["answer_begin"], stored["end"] - 1), **stored})
 
 
 def _of(kind: type, value: Any) -> Any:

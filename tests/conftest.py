@@ -11,17 +11,6 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_activation_form() -> Iterator[None]:
-    """Many tests compare bits between batches of different sizes: on every tier they run the form that allows it.
-
-    Tests of the other forms name them, or delete BELLE_ACTIVATIONS.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BELLE_ACTIVATIONS", "block32")
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is kept between runs goes to a folder of the tests."""
     with pytest.MonkeyPatch.context() as patch:

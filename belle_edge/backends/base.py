@@ -14,6 +14,7 @@ from ..vocabulary import Metadata
 
 TokenIds = Sequence[int] | NDArray[np.int32]
 LogitsMode = Literal["last", "all", "none"]
+Decode = bool | Sequence[bool]  # for all entries of a batch, or for each
 
 
 class ScoredToken(NamedTuple):
@@ -91,19 +92,31 @@ class Backend(Protocol):
     def new_sampler(self, params: SamplingParams) -> SamplerState: ...
 
     def forward(
-        self, batch: Sequence[tuple[SequenceState, TokenIds]], *, logits: LogitsMode = "last"
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds]],
+        *,
+        logits: LogitsMode = "last",
+        decode: Decode = False,
     ) -> list[NDArray[np.float32]]:
         """Append tokens to each sequence in one pass; logits per entry: [1, n_vocab], [n_tokens, n_vocab] or
         empty.
 
+        decode: whether the model itself chose these tokens; an engine may compute them in another way than a
+        prompt's. In the native engine nothing but this and the tokens before it decides what a row becomes.
         ValueError for ids out of range or empty entries. On an error every sequence keeps the length it had.
         """
 
-    def forward_sample(self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]]) -> list[int]:
+    def forward_sample(
+        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, decode: Decode = False
+    ) -> list[int]:
         """As `forward`, then each sampler chooses and accepts the next token of its sequence."""
 
     def forward_sample_scored(
-        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, top_logprobs: int
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]],
+        *,
+        top_logprobs: int,
+        decode: Decode = False,
     ) -> list[ScoredToken]:
         """As `forward_sample`, with log-probabilities: of the choice, and of the `top_logprobs` best tokens.
 

@@ -17,7 +17,7 @@ from ..errors import BelleError, UnsupportedModelError
 from ..sampling import SamplingParams
 from ..tokenizer import Tokenizer
 from ..vocabulary import Metadata
-from .base import LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
+from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
 from .llama_config import (
     KV_BYTES,
     config_of,
@@ -137,7 +137,11 @@ class LlamaCppBackend:
         return core_sampler(params)
 
     def forward(
-        self, batch: Sequence[tuple[SequenceState, TokenIds]], *, logits: LogitsMode = "last"
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds]],
+        *,
+        logits: LogitsMode = "last",
+        decode: Decode = False,  # llama.cpp knows no difference
     ) -> list[NDArray[np.float32]]:
         if os.getpid() != self._pid:
             raise RuntimeError("[model] it was loaded before this process forked: load it again in the child")
@@ -151,13 +155,19 @@ class LlamaCppBackend:
                 )
             return self.context.decode(entries, logits) if entries else []
 
-    def forward_sample(self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]]) -> list[int]:
+    def forward_sample(
+        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, decode: Decode = False
+    ) -> list[int]:
         with _all_or_nothing(batch):
             rows = self.forward([(sequence, ids) for sequence, ids, _ in batch])
             return [sampler.sample(row[0]) for row, (_, _, sampler) in zip(rows, batch, strict=True)]
 
     def forward_sample_scored(
-        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, top_logprobs: int
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]],
+        *,
+        top_logprobs: int,
+        decode: Decode = False,
     ) -> list[ScoredToken]:
         with _all_or_nothing(batch):
             return score_and_sample(self, batch, top_logprobs=top_logprobs)

@@ -13,7 +13,7 @@ from .. import _core
 from ..sampling import SamplingParams
 from ..tokenizer import Tokenizer
 from ..vocabulary import Metadata
-from .base import LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
+from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
 from .samplers import core_sampler
 
 
@@ -71,20 +71,31 @@ class NativeBackend:
         return core_sampler(params)
 
     def forward(
-        self, batch: Sequence[tuple[SequenceState, TokenIds]], *, logits: LogitsMode = "last"
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds]],
+        *,
+        logits: LogitsMode = "last",
+        decode: Decode = False,
     ) -> list[NDArray[np.float32]]:
-        return self.model.forward(cast("list[tuple[_core.Sequence, TokenIds]]", batch), logits=logits)
+        pairs = cast("list[tuple[_core.Sequence, TokenIds]]", batch)
+        return self.model.forward(pairs, logits=logits, decode=decode)
 
-    def forward_sample(self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]]) -> list[int]:
-        return self.model.forward_sample(cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch))
+    def forward_sample(
+        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, decode: Decode = False
+    ) -> list[int]:
+        triples = cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch)
+        return self.model.forward_sample(triples, decode=decode)
 
     def forward_sample_scored(
-        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, top_logprobs: int
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]],
+        *,
+        top_logprobs: int,
+        decode: Decode = False,
     ) -> list[ScoredToken]:
         triples = cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch)
-        return [
-            ScoredToken(*chosen) for chosen in self.model.forward_sample(triples, top_logprobs=top_logprobs)
-        ]
+        scored = self.model.forward_sample(triples, top_logprobs=top_logprobs, decode=decode)
+        return [ScoredToken(*chosen) for chosen in scored]
 
     def close(self) -> None:
         self._model = None

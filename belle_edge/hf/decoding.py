@@ -95,11 +95,11 @@ def decode_steps(
         active = [row for row in rows if not row.done]
         may_end = step >= n_steps_without_end
         if plain and may_end:
-            chosen = backend.forward_sample(
-                [(row.sequence, row.ids[row.n_fed :], row.sampler) for row in active]
-            )
+            batch = [(row.sequence, row.ids[row.n_fed :], row.sampler) for row in active]
+            chosen = backend.forward_sample(batch, decode=step > 0)
         else:
-            logits = backend.forward([(row.sequence, row.ids[row.n_fed :]) for row in active])
+            pairs = [(row.sequence, row.ids[row.n_fed :]) for row in active]
+            logits = backend.forward(pairs, decode=step > 0)
             banned = [] if may_end else eos_ids
             chosen = [
                 row.sampler.sample(_processed(row, scores[0], banned, config, hooks))

@@ -20,11 +20,11 @@ struct Batch {
   std::vector<SequencePtr> sequences;
   std::vector<BatchEntry> entries;
 
-  void add(const SequencePtr& sequence, const py::handle& ids) {
+  void add(const SequencePtr& sequence, const py::handle& ids, Phase phase) {
     arrays.push_back(to_token_array(ids));
     sequences.push_back(sequence);
     const TokenArray& array = arrays.back();
-    entries.push_back({sequence.get(), {array.data(), static_cast<size_t>(array.size())}});
+    entries.push_back({sequence.get(), {array.data(), static_cast<size_t>(array.size())}, phase});
   }
 };
 
@@ -35,11 +35,26 @@ LogitsMode mode_from(const std::string& name) {
   throw py::value_error("logits: expected 'last', 'all' or 'none', got '" + name + "'");
 }
 
+// The phase of each of n entries: one bool for all, or one for each.
+std::vector<Phase> phases_from(const py::object& decode, size_t n) {
+  const auto phase_of = [](const py::handle& value) {
+    if (!py::isinstance<py::bool_>(value)) throw py::type_error("decode: expected a bool, or one for each entry");
+    return value.cast<bool>() ? Phase::kDecode : Phase::kPrefill;
+  };
+  if (!py::isinstance<py::sequence>(decode)) return std::vector<Phase>(n, phase_of(decode));
+  std::vector<Phase> phases;
+  for (const py::handle value : decode) phases.push_back(phase_of(value));
+  if (phases.size() == n) return phases;
+  throw py::value_error("decode: expected one for each of " + std::to_string(n) + " entries, got " +
+                        std::to_string(phases.size()));
+}
+
 py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::object>>& pairs,
-                 const std::string& logits) {
+                 const std::string& logits, const py::object& decode) {
   const LogitsMode mode = mode_from(logits);
+  const std::vector<Phase> phases = phases_from(decode, pairs.size());
   Batch batch;
-  for (const auto& [sequence, ids] : pairs) batch.add(sequence, ids);
+  for (size_t i = 0; i < pairs.size(); ++i) batch.add(pairs[i].first, pairs[i].second, phases[i]);
   const size_t n_rows = Engine::logit_row_count(batch.entries, mode);
   py::array_t<float> all({n_rows, engine.vocab_size()});
   float* out = all.mutable_data();
@@ -58,12 +73,14 @@ py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::ob
 }
 
 py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr, py::object, SamplerPtr>>& triples,
-                        int top_logprobs) {
+                        int top_logprobs, const py::object& decode) {
   if (top_logprobs < kNoLogprobs) throw py::value_error("top_logprobs: expected -1 (none) or a count");
   Batch batch;
   std::vector<Sampler*> samplers;
-  for (const auto& [sequence, ids, sampler] : triples) {
-    batch.add(sequence, ids);
+  const std::vector<Phase> phases = phases_from(decode, triples.size());
+  for (size_t i = 0; i < triples.size(); ++i) {
+    const auto& [sequence, ids, sampler] = triples[i];
+    batch.add(sequence, ids, phases[i]);
     samplers.push_back(sampler.get());
   }
   std::vector<SampledToken> sampled;
@@ -198,8 +215,9 @@ void bind_engine(py::module_& module) {
       .def("stop_profile", stop_profile)
       .def("new_sequence", &Engine::new_sequence)
       .def("restore", restore, py::arg("data"))
-      .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last")
-      .def("forward_sample", forward_sample, py::arg("batch"), py::kw_only(), py::arg("top_logprobs") = kNoLogprobs);
+      .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last", py::arg("decode") = false)
+      .def("forward_sample", forward_sample, py::arg("batch"), py::kw_only(), py::arg("top_logprobs") = kNoLogprobs,
+           py::arg("decode") = false);
 }
 
 }  // namespace belle

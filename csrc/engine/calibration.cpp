@@ -36,7 +36,8 @@ void Engine::calibrate() {
   std::vector<KvRow> rows;
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({kv.page_table(), static_cast<uint32_t>(i)});
   policy_.begin_measuring();
-  decoder_->forward(kv_shape(), PassInput{tokens, rows, {}}, [] {}, nullptr);
+  decoder_->forward(
+      kv_shape(), PassInput{tokens, rows, {}}, [] {}, nullptr);
   policy_.choose();
 }
 

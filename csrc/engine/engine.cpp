@@ -203,13 +203,12 @@ void Engine::run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptC
   collect_rows(batch, mode);
   size_t next_logit = 0, first = 0;
   if (!policy_.any_wide()) return run_rows(first, rows_.size(), check, next_logit, logits);
-  // The kernels that a row meets depend on how many rows its own sequence brings, not on its neighbours: entries that
-  // want the same ones, side by side, go together.
+  // Neighbours of one phase go together.
   for (size_t i = 0; i < batch.size();) {
-    const bool wide = batch[i].tokens.size() > kNarrowTokens;
+    const Phase phase = batch[i].phase;
     size_t end = first;
-    for (; i < batch.size() && (batch[i].tokens.size() > kNarrowTokens) == wide; ++i) end += batch[i].tokens.size();
-    policy_.set_pass(wide ? PassKind::kWide : PassKind::kNarrow);
+    for (; i < batch.size() && batch[i].phase == phase; ++i) end += batch[i].tokens.size();
+    policy_.set_phase(phase);
     run_rows(first, end, check, next_logit, logits);
     first = end;
   }

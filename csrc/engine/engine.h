@@ -53,9 +53,12 @@ struct EngineOptions {
 
 enum class LogitsMode { kNone, kLast, kAll };
 
+/// What one sequence brings to a pass. The phase decides the bits of its rows, together with the tokens before them;
+/// nothing else does: not how many rows there are, nor what else is in the batch.
 struct BatchEntry {
   Sequence* sequence;
   Span<const int32_t> tokens;
+  Phase phase;
 };
 
 struct SampledToken {

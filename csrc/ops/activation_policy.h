@@ -31,8 +31,9 @@ struct ActivationChoice {
   std::vector<uint32_t> outliers = {};  // columns, kSlab256 only
 };
 
-/// Which kernels a pass may take: those of its number of rows, or, where several sequences share it, always the same.
-enum class PassKind : uint8_t { kByRows, kNarrow, kWide };
+/// What the rows of a pass are: a prompt's, which take the form that the policy chose, however few they are; or an
+/// answer's, whose tokens came one by one and which always take block32.
+enum class Phase : uint8_t { kPrefill, kDecode };
 
 class ActivationPolicy {
  public:
@@ -57,11 +58,9 @@ class ActivationPolicy {
   /// Whether any matrix takes another form than block32.
   bool any_wide() const noexcept;
   /// For the passes that follow.
-  void set_pass(PassKind kind) noexcept { pass_ = kind; }
-  /// Whether an input of n_tokens meets the forms of form_of(), not block32.
-  bool wide_for(size_t n_tokens) const noexcept {
-    return pass_ == PassKind::kByRows ? n_tokens > kNarrowTokens : pass_ == PassKind::kWide;
-  }
+  void set_phase(Phase phase) noexcept { phase_ = phase; }
+  /// Whether an input meets the forms of form_of(), not block32.
+  bool prefills() const noexcept { return phase_ == Phase::kPrefill; }
 
   /// Between begin_measuring() and choose(), every linear() calls measure().
   void begin_measuring() noexcept { measuring_ = true; }
@@ -79,7 +78,7 @@ class ActivationPolicy {
 
  private:
   ActivationForm default_form_;
-  PassKind pass_ = PassKind::kByRows;
+  Phase phase_ = Phase::kPrefill;
   bool measuring_ = false;
   std::vector<ActivationChoice> choices_;  // by Matrix::policy_index
 };

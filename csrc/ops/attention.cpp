@@ -260,7 +260,7 @@ void attention(const OpsContext& context, const KvShape& kv, const AttentionShap
                Span<const KvRow> rows, HeadRows queries, ScratchPool& scratch, float* out) {
   const OperationTimer timer(context.profile, Operation::kAttention);
   const LayerAttention all{context.kernels, kv, shape, layer, rows, queries};
-  if (takes_wide_attention(context, kv, rows.size())) return wide_attention(context, all, scratch, out);
+  if (takes_wide_attention(context, kv)) return wide_attention(context, all, scratch, out);
   const size_t n_items = shape.n_heads * ((rows.size() + kMaxQueries - 1) / kMaxQueries);
   const bool long_enough =
       std::any_of(rows.begin(), rows.end(), [](const KvRow& row) { return row.position >= kSplitPositions; });

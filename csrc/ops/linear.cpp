@@ -100,7 +100,7 @@ Route route_for(const OpsContext& context, LinearInput& input, const Matrix& wei
   if (context.policy != nullptr) {
     if (context.policy->measuring()) context.policy->measure(context, input, weight);
     const ActivationForm form = context.policy->form_of(weight);
-    const bool wide = context.policy->wide_for(input.n_tokens()) && form != kBlock32;
+    const bool wide = context.policy->prefills() && form != kBlock32;
     if (wide && has_wide(context.kernels, form, weight.type)) return {form, true, context.policy->outliers_of(weight)};
   }
   return {kBlock32, input.n_tokens() > kNarrowTokens && has_wide(context.kernels, kBlock32, weight.type), {}};

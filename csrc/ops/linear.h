@@ -34,8 +34,8 @@ struct LinearOutput {
   float* y;
 };
 
-/// Linear layers with one input, as one piece of work for the threads (queries, keys and values; gate and up). More
-/// than kNarrowTokens tokens meet a quantized weight in the form that context.policy names for it. Throws
+/// Linear layers with one input, as one piece of work for the threads (queries, keys and values; gate and up). The
+/// tokens of a prompt meet a quantized weight in the form that context.policy names for it. Throws
 /// std::invalid_argument when the input's columns are not a weight's.
 void linear(const OpsContext& context, LinearInput& input, Span<const LinearOutput> outputs);
 

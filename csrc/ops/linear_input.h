@@ -13,8 +13,7 @@
 
 namespace belle {
 
-/// Up to this many tokens the kernels of ActivationBlock run, whose bits do not depend on the batch: decoding, small
-/// batches. More tokens may take a wide form.
+/// Up to this many tokens take the kernels for few tokens, where block32 is their form.
 constexpr size_t kNarrowTokens = 16;
 
 /// Room for the forms of activations; grows to the largest input and is then reused.

@@ -38,10 +38,10 @@ void attend_head(const LayerAttention& all, size_t head, RowBlock block, uint8_t
 
 }  // namespace
 
-bool takes_wide_attention(const OpsContext& context, const KvShape& kv, size_t n_rows) noexcept {
+bool takes_wide_attention(const OpsContext& context, const KvShape& kv) noexcept {
   const WideAttentionKernel* kernel = context.kernels.wide_attention;
   if (kernel == nullptr || kv.type != KvType::kF16 || kv.head_dim > kernel->max_head_dim) return false;
-  return context.policy != nullptr && context.policy->any_wide() && context.policy->wide_for(n_rows);
+  return context.policy != nullptr && context.policy->any_wide() && context.policy->prefills();
 }
 
 void wide_attention(const OpsContext& context, const LayerAttention& all, ScratchPool& scratch, float* out) {

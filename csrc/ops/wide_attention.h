@@ -5,9 +5,9 @@
 
 namespace belle {
 
-/// Whether a pass of n_rows rows takes it: where quantized matrices meet wide forms of the activations too, the cache
-/// is float16, and the tier's kernel takes such heads.
-bool takes_wide_attention(const OpsContext& context, const KvShape& kv, size_t n_rows) noexcept;
+/// Whether a pass takes it: where quantized matrices meet wide forms of the activations too, the cache is float16, and
+/// the tier's kernel takes such heads.
+bool takes_wide_attention(const OpsContext& context, const KvShape& kv) noexcept;
 
 /// attention(), with other bits: out [n_rows, n_heads, head_dim].
 void wide_attention(const OpsContext& context, const LayerAttention& all, ScratchPool& scratch, float* out);

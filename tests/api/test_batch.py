@@ -47,9 +47,9 @@ def test_members_of_both_architectures_equal_the_prompts_alone(tiny: Belle) -> N
 def test_finished_members_leave_and_waiting_ones_enter(tiny: Belle, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, real = [], tiny.backend.forward_sample
 
-    def counted(batch):
+    def counted(batch, **options):
         sizes.append([len(ids) for _, ids, _ in batch])
-        return real(batch)
+        return real(batch, **options)
 
     monkeypatch.setattr(tiny.backend, "forward_sample", counted)
     prompts = [[3 + index] * (index + 1) for index in range(7)]

@@ -62,10 +62,10 @@ def test_the_event_loop_stays_free(tiny_zh: Belle) -> None:
 def test_cancelling_lets_go(tiny: Belle, monkeypatch: pytest.MonkeyPatch, in_a_pass: bool) -> None:
     real, entered = tiny.backend.forward_sample, threading.Event()
 
-    def slow(batch):
+    def slow(batch, **options):
         entered.set()
         time.sleep(0.03)
-        return real(batch)
+        return real(batch, **options)
 
     async def cancelled() -> None:
         entered.clear()

@@ -35,8 +35,8 @@ def test_what_leaves_a_full_window(
 
 def test_positions_move_with_what_left() -> None:
     assert [moved(at, (3, 6)) for at in (0, 3, 4, 6, 9)] == [0, 3, 3, 3, 6]
-    turn = Turn("q", "a", begin=2, answer_begin=5, end=8)
-    assert turn.after_drop((3, 6)) == Turn("q", "a", begin=2, answer_begin=3, end=5)
+    turn = Turn("q", "a", begin=2, answer_begin=5, end=8, decoded_end=7)
+    assert turn.after_drop((3, 6)) == Turn("q", "a", begin=2, answer_begin=3, end=5, decoded_end=4)
 
 
 @pytest.mark.parametrize("overflow", ["error", "slide"])

@@ -10,7 +10,7 @@ from belle_edge import Belle, Conversation
 from belle_edge.chat_format import ChatFormat
 from belle_edge.prompts import FAMILIES
 
-from .turns import QUESTIONS, assert_turn_equals_one_prefill, cached_tokens
+from .turns import QUESTIONS, assert_turn_equals_its_parts, cached_tokens, last_answer_anew
 
 
 @pytest.fixture(params=sorted(FAMILIES))
@@ -22,10 +22,10 @@ def stories_chat(request: pytest.FixtureRequest, stories: Belle) -> Iterator[Bel
     stories.chat_format = plain
 
 
-def test_twelve_turns_equal_one_prefill_of_the_history(tiny_zh: Belle) -> None:
+def test_twelve_turns_equal_their_parts(tiny_zh: Belle) -> None:
     conversation = tiny_zh.conversation(system="你是一个助手。", temperature=0, max_tokens=24)
     for text in QUESTIONS:
-        assert_turn_equals_one_prefill(tiny_zh, conversation, text, 24)
+        assert_turn_equals_its_parts(tiny_zh, conversation, text, 24)
     assert len(conversation.messages) == 25
     assert conversation.messages[0] == {"role": "system", "content": "你是一个助手。"}
 
@@ -33,7 +33,7 @@ def test_twelve_turns_equal_one_prefill_of_the_history(tiny_zh: Belle) -> None:
 def test_twelve_turns_on_the_other_architecture(stories_chat: Belle) -> None:
     conversation = stories_chat.conversation(temperature=0, max_tokens=10)
     for index in range(12):
-        assert_turn_equals_one_prefill(stories_chat, conversation, f"Tell {index}", 10)
+        assert_turn_equals_its_parts(stories_chat, conversation, f"Tell {index}", 10)
 
 
 def test_the_history_is_the_text_that_the_template_renders(stories_chat: Belle) -> None:
@@ -59,16 +59,13 @@ def test_a_stop_string_leaves_the_cache(tiny_zh: Belle) -> None:
     assert tiny_zh.detokenize(conversation.token_ids[turn.answer_begin :]) == result.text == turn.answer
     assert stop not in tiny_zh.detokenize(conversation.token_ids[turn.answer_begin :])
     assert cached_tokens(conversation) <= len(conversation.token_ids)
-    assert_turn_equals_one_prefill_of_next(tiny_zh, conversation)
+    assert_next_turn_equals_its_parts(tiny_zh, conversation)
 
 
-def assert_turn_equals_one_prefill_of_next(model: Belle, conversation: Conversation) -> None:
+def assert_next_turn_equals_its_parts(model: Belle, conversation: Conversation) -> None:
+    stops = [*model.chat_format.stop_strings, "\nHuman:"]
     result = conversation.say("继续", stop=["\nHuman:"])
-    prompt = conversation.token_ids[: conversation._history.turns[-1].answer_begin]
-    once = model.generate(
-        prompt, raw=True, temperature=0, max_tokens=30, stop=[*model.chat_format.stop_strings, "\nHuman:"]
-    )
-    assert once.token_ids == result.token_ids
+    assert last_answer_anew(model, conversation, 30, stop=stops).token_ids == result.token_ids
 
 
 @pytest.mark.parametrize("stop", ["Human", "uman", "ma", "你", "an:"])

@@ -9,7 +9,7 @@ import pytest
 
 from belle_edge import Belle
 
-from .turns import QUESTIONS, assert_turn_equals_one_prefill
+from .turns import QUESTIONS, assert_turn_equals_its_parts
 
 
 def test_an_interrupted_turn_keeps_what_was_written(tiny_zh: Belle) -> None:
@@ -20,7 +20,7 @@ def test_an_interrupted_turn_keeps_what_was_written(tiny_zh: Belle) -> None:
     assert conversation.messages[-1] == {"role": "assistant", "content": begun}
     turn = conversation._history.turns[-1]
     assert tiny_zh.detokenize(conversation.token_ids[turn.answer_begin :]) == begun
-    assert_turn_equals_one_prefill(tiny_zh, conversation, "继续", 30)
+    assert_turn_equals_its_parts(tiny_zh, conversation, "继续", 30)
 
 
 def test_ctrl_c_in_a_turn(tiny_zh: Belle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,10 +32,10 @@ def test_ctrl_c_in_a_turn(tiny_zh: Belle, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupt_pass(number: int) -> None:
         passes = iter(range(1, 1000))
 
-        def forward_sample(batch):
+        def forward_sample(batch, **options):
             if next(passes) == number:
                 raise KeyboardInterrupt
-            return real(batch)
+            return real(batch, **options)
 
         monkeypatch.setattr(tiny_zh.backend, "forward_sample", forward_sample)
         with pytest.raises(KeyboardInterrupt):
@@ -46,7 +46,7 @@ def test_ctrl_c_in_a_turn(tiny_zh: Belle, monkeypatch: pytest.MonkeyPatch) -> No
     interrupt_pass(4)
     assert len(conversation.messages) == len(before[0]) + 2
     monkeypatch.undo()
-    assert_turn_equals_one_prefill(tiny_zh, conversation, "继续", 30)
+    assert_turn_equals_its_parts(tiny_zh, conversation, "继续", 30)
 
 
 def test_a_real_ctrl_c(tiny: Belle) -> None:
@@ -73,7 +73,7 @@ def test_a_regeneration_that_fails_keeps_the_old_answer(
     conversation.say("你好")
     before = conversation.messages, conversation.token_ids
 
-    def failing(batch):
+    def failing(batch, **options):
         raise RuntimeError("no")
 
     with monkeypatch.context() as patch:
@@ -81,7 +81,7 @@ def test_a_regeneration_that_fails_keeps_the_old_answer(
         with pytest.raises(RuntimeError, match="no"):
             conversation.regenerate().finish()
     assert (conversation.messages, conversation.token_ids) == before
-    assert_turn_equals_one_prefill(tiny_zh, conversation, "继续", 8)
+    assert_turn_equals_its_parts(tiny_zh, conversation, "继续", 8)
 
 
 def test_leaving_a_loop_ends_the_turn(tiny_zh: Belle) -> None:

@@ -19,7 +19,11 @@ def test_logprobs_are_the_models_own(tiny_zh: Belle) -> None:
     assert result.logprobs is not None
     assert tuple(token.token_id for token in result.logprobs) == result.token_ids
     ids = tiny_zh.chat_format.encode(tiny_zh.tokenizer, [{"role": "user", "content": QUESTION}])
-    rows = tiny_zh.logits([*ids, *result.token_ids])[len(ids) - 1 :].astype(np.float64)
+    sequence = tiny_zh.backend.new_sequence()
+    parts = [tiny_zh.backend.forward([(sequence, ids)])[0]]
+    for token_id in result.token_ids:
+        parts.append(tiny_zh.backend.forward([(sequence, [token_id])], decode=True)[0])
+    rows = np.concatenate(parts).astype(np.float64)
     for token, row in zip(result.logprobs, rows, strict=False):
         expected = row - np.log(np.exp(row - row.max()).sum()) - row.max()
         assert token.logprob == pytest.approx(expected[token.token_id], abs=1e-4)

@@ -32,7 +32,6 @@ def test_divergence_is_no_worse_than_llama_cpp(
     fidelity: ModuleType, test_data: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("transformers")
-    monkeypatch.delenv("BELLE_ACTIVATIONS")  # tiers with a choice of activation forms choose
     items = json.loads((test_data / "models" / "belle-tiny-zh" / "val.json").read_text("utf-8"))[:N_ITEMS]
     isas = [tier["name"] for tier in _core.isa_tiers() if tier["supported"] and tier["name"] != "scalar"]
     results = fidelity.measure(

@@ -84,13 +84,13 @@ def test_a_linear_layer(wide_tier: str, form: str, type: str, n_rows: int, k: in
 
 
 @pytest.mark.parametrize("type", QUANTIZED_TYPES)
-def test_few_tokens_take_the_invariant_form(wide_tier: str, form: str, type: str) -> None:
-    rows, x, _ = random_layer(type, 100, 288, 17)
-    block = _core.linear(rows, type, x, isa=wide_tier)
-    for n_tokens in (1, 2, 15, 16):
+def test_few_tokens_take_the_same_form_as_many(wide_tier: str, form: str, type: str) -> None:
+    rows, x, _ = random_layer(type, 100, 288, 40)
+    whole = _core.linear(rows, type, x, isa=wide_tier, activations=form)
+    for n_tokens in (1, 2, 15, 16, 17, 33):
         y = _core.linear(rows, type, x[:n_tokens], isa=wide_tier, activations=form)
-        np.testing.assert_array_equal(y, block[:n_tokens])
-    same = np.array_equal(_core.linear(rows, type, x, isa=wide_tier, activations=form), block)
+        np.testing.assert_array_equal(y, whole[:n_tokens])
+    same = np.array_equal(_core.linear(rows, type, x, isa=wide_tier, activations="block32"), whole)
     assert same == ((wide_tier, type) in LEFT_TO_BLOCK32)
 
 
@@ -105,10 +105,12 @@ def rms_error(values: NDArray[np.float32], exact: NDArray[Any]) -> float:
     return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
 
 
-def logits_of(model: _core.Model, ids: Ids, sizes: list[int] | None = None) -> NDArray[np.float32]:
+def logits_of(
+    model: _core.Model, ids: Ids, sizes: list[int] | None = None, *, decode: bool = False
+) -> NDArray[np.float32]:
     sequence, rows, first = model.new_sequence(), [], 0
     for size in sizes or [len(ids)]:
-        rows.append(model.forward([(sequence, ids[first : first + size])], logits="all")[0])
+        rows.append(model.forward([(sequence, ids[first : first + size])], logits="all", decode=decode)[0])
         first += size
     return np.concatenate(rows)
 
@@ -133,9 +135,10 @@ def test_a_model(
     wide = _core.Model(path, isa=wide_tier, activations=form)
     logits = logits_of(wide, ids[:100])
     assert rms_error(logits, logits_of(_core.Model(str(floats)), ids[:100])) < TOLERANCES[form][1]
-    # Any cut into passes of more than 16 rows gives the same bits, and passes of fewer give those of block32.
-    np.testing.assert_array_equal(logits_of(wide, ids[:100], [33, 17, 50]), logits)
-    np.testing.assert_array_equal(logits_of(wide, ids[:48], [16, 1, 15, 16]), logits_of(block, ids[:48]))
+    # Any cut gives the same bits; decoding gives those of block32.
+    np.testing.assert_array_equal(logits_of(wide, ids[:100], [33, 1, 16, 17, 33]), logits)
+    decoded = logits_of(wide, ids[:48], [16, 1, 15, 16], decode=True)
+    np.testing.assert_array_equal(decoded, logits_of(block, ids[:48]))
     other = _core.Model(path, isa=wide_tier, activations=form, threads=3)
     np.testing.assert_array_equal(logits_of(other, ids[:100]), logits)
 
@@ -144,12 +147,13 @@ def test_a_model(
 def test_neighbours_change_nothing(
     wide_tier: str, form: str, architecture: str, model_file: ModelFile, ids: Ids
 ) -> None:
-    """Whether a sequence's rows take the wide form depends on their own number alone."""
+    """Prompts and tokens that were decoded, side by side in any order."""
     model = _core.Model(str(model_file(architecture, "q4_0")), isa=wide_tier, activations=form)
-    sizes = [1, 40, 16, 17, 3, 600, 12]  # 600: more than one pass
+    sizes = [1, 1, 40, 16, 17, 3, 600, 12]  # 600: more than one pass
+    decode = [True, False, False, True, False, False, False, True]
     parts = [np.resize(ids, size + i)[i:] for i, size in enumerate(sizes)]
-    alone = [model.forward([(model.new_sequence(), part)], logits="all")[0] for part in parts]
-    together = model.forward([(model.new_sequence(), part) for part in parts], logits="all")
+    alone = [logits_of(model, part, decode=phase) for part, phase in zip(parts, decode, strict=True)]
+    together = model.forward([(model.new_sequence(), part) for part in parts], logits="all", decode=decode)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -158,12 +162,6 @@ def choices_of(path: Path, tier: str, threads: int = 0) -> list[_core.Activation
     return _core.Model(str(path), isa=tier, threads=threads).activation_forms
 
 
-@pytest.fixture
-def _choosing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BELLE_ACTIVATIONS")
-
-
-@pytest.mark.usefixtures("_choosing")
 def test_every_matrix_of_the_layers_is_measured(wide_tier: str, model_file: ModelFile) -> None:
     path = model_file("llama", "q4_0")
     choices = choices_of(path, wide_tier)
@@ -185,12 +183,10 @@ def test_every_matrix_of_the_layers_is_measured(wide_tier: str, model_file: Mode
     assert choices_of(path, wide_tier, threads=3) == choices
 
 
-@pytest.mark.usefixtures("_choosing")
 def test_a_tier_with_one_form_measures_nothing(model_file: ModelFile) -> None:
     assert choices_of(model_file("llama", "q4_0"), "scalar") == []
 
 
-@pytest.mark.usefixtures("_choosing")
 def test_a_file_of_floats_is_not_measured(wide_tier: str, model_file: ModelFile) -> None:
     assert choices_of(model_file("llama", "f32"), wide_tier) == []
 
@@ -217,7 +213,6 @@ def choices_by_tensor(path: Path, tier: str) -> dict[str, _core.ActivationChoice
     return {choice["tensor"]: choice for choice in choices_of(path, tier)}
 
 
-@pytest.mark.usefixtures("_choosing")
 def test_outliers_are_kept_out_of_the_slabs(wide_tier: str, tmp_path: Path) -> None:
     plain, outliers = tmp_path / "plain.gguf", tmp_path / "outliers.gguf"
     with_large_channels(slice(0)).write(plain, "q4_0")
@@ -236,7 +231,6 @@ def test_outliers_are_kept_out_of_the_slabs(wide_tier: str, tmp_path: Path) -> N
                 )
 
 
-@pytest.mark.usefixtures("_choosing")
 def test_more_large_channels_than_can_be_kept_out_ask_for_the_finer_form(
     wide_tier: str, tmp_path: Path
 ) -> None:
@@ -247,7 +241,6 @@ def test_more_large_channels_than_can_be_kept_out_ask_for_the_finer_form(
         assert choices[name]["outliers"] == []
 
 
-@pytest.mark.usefixtures("_choosing")
 def test_a_model_with_outliers(wide_tier: str, tmp_path: Path, ids: Ids) -> None:
     model = with_large_channels(slice(0, 512, 80))
     path = model.write(tmp_path / "outliers.gguf", "q4_0")
@@ -256,8 +249,9 @@ def test_a_model_with_outliers(wide_tier: str, tmp_path: Path, ids: Ids) -> None
     logits = logits_of(wide, ids[:100])
     block = _core.Model(str(path), isa=wide_tier, activations="block32")
     assert rms_error(logits, exact) < 0.5 * rms_error(logits_of(block, ids[:100]), exact)
-    np.testing.assert_array_equal(logits_of(wide, ids[:100], [33, 17, 50]), logits)
-    np.testing.assert_array_equal(logits_of(wide, ids[:48], [16, 1, 15, 16]), logits_of(block, ids[:48]))
+    np.testing.assert_array_equal(logits_of(wide, ids[:100], [33, 1, 16, 17, 33]), logits)
+    decoded = logits_of(wide, ids[:48], [16, 1, 15, 16], decode=True)
+    np.testing.assert_array_equal(decoded, logits_of(block, ids[:48]))
     np.testing.assert_array_equal(
         logits_of(_core.Model(str(path), isa=wide_tier, threads=3), ids[:100]), logits
     )
@@ -267,7 +261,6 @@ def test_a_model_with_outliers(wide_tier: str, tmp_path: Path, ids: Ids) -> None
         np.testing.assert_array_equal(logits_of(wide, part), other)
 
 
-@pytest.mark.usefixtures("_choosing")
 def test_eight_bit_weights_keep_what_they_have(wide_tier: str, model_file: ModelFile) -> None:
     """A slab's scale would cost more than the rounding of the weights did."""
     forms = {choice["form"] for choice in choices_of(model_file("bloom", "q8_0"), wide_tier)}
@@ -277,7 +270,6 @@ def test_eight_bit_weights_keep_what_they_have(wide_tier: str, model_file: Model
         assert forms == {finer_form(wide_tier)}
 
 
-@pytest.mark.usefixtures("_choosing")
 def test_each_type_of_a_file_is_described_by_its_own_forms(
     wide_tier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,8 @@ class NativeEngine:
 
     def step(self, tokens: Sequence[int]) -> list[int]:
         entries = [[token] for token in tokens]
-        return self._model.forward_sample(list(zip(self._sequences, entries, self._samplers, strict=True)))
+        triples = list(zip(self._sequences, entries, self._samplers, strict=True))
+        return self._model.forward_sample(triples, decode=True)
 
     def profile(self, request: dict[str, Any]) -> dict[str, Any]:
         """Times by operation: of one prompt, and of the tokens after it."""
