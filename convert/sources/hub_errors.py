@@ -25,8 +25,9 @@ class HubAnswerError(HubError):
     """An answer that no sound hub gives, such as a path for a hash. Nothing of it was used; the message names it."""
 
     def __init__(self, where: str, problem: str) -> None:
+        place = where if len(where) <= 2 * _SHOWN_CHARACTERS else f"{where[:_SHOWN_CHARACTERS]}…"
         super().__init__(
-            f"[{where}] refused: {problem}; the hub or mirror is broken or hostile: use another HF_ENDPOINT"
+            f"[{place}] refused: {problem}; the hub or mirror is broken or hostile: use another HF_ENDPOINT"
         )
 
 

@@ -6,6 +6,7 @@ itself it bounds no body, unpacks compressed ones of any size, and waits for as 
 
 from __future__ import annotations
 
+import platform
 import queue
 import re
 import threading
@@ -111,7 +112,7 @@ def request(
     hub's own scheme, host and port only, and nowhere after a redirect has led away from there. Raises
     HubAnswerError (no address, too many redirects, from https to http), StatusError and ConnectionFailedError.
     """
-    sent = {**_login(), "Accept-Encoding": "identity", **(headers or {})}
+    sent = {**_identification(), "Accept-Encoding": "identity", **(headers or {})}
     home, at_home, hub_headers = _origin(_checked_url(url, where)), True, dict[str, str]()
     for _ in range(LIMITS.n_redirects + 1):
         with _exchange(method, url, sent, at_home) as exchange:
@@ -142,10 +143,16 @@ def _accepted(answer: Answer) -> Answer:
     raise StatusError(answer.status, code if _ERROR_CODE.fullmatch(code) else "")
 
 
-def _login() -> dict[str, str]:
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined, unused-ignore]
+def _identification() -> dict[str, str]:
+    """Who asks: the login, if there is one, and the program.
 
-    return dict(build_hf_headers())
+    huggingface_hub's own function for it asks the hub a question of its own first, without any bound.
+    """
+    from huggingface_hub import __version__, constants, get_token
+
+    program = f"belle-edge; hf_hub/{__version__}; python/{platform.python_version()}"
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    return {"User-Agent": program, **({"Authorization": f"Bearer {token}"} if token else {})}
 
 
 def _redirected(url: str, location: str | None, where: str) -> str:
@@ -253,7 +260,7 @@ def _open(
     from huggingface_hub.constants import HF_HUB_DOWNLOAD_TIMEOUT
 
     timeout_s = max(15, HF_HUB_DOWNLOAD_TIMEOUT)
-    if hasattr(session, "stream"):  # httpx
+    if callable(getattr(session, "stream", None)):  # httpx
         with session.stream(
             method, url, headers=headers, follow_redirects=False, timeout=timeout_s
         ) as answer:

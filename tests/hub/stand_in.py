@@ -60,7 +60,7 @@ def serve(
     serving = type("Serving", (handler or Handler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), serving)
     hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield hub
