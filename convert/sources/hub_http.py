@@ -266,7 +266,11 @@ def _open(
         ) as answer:
             yield answer.status_code, answer.headers, answer.iter_raw()
         return
+    import requests  # type: ignore[import-untyped, unused-ignore]
+
+    # Without the session's own `request`, which reads the whole body of a redirect even when it does not follow it.
     auth = None if at_home else lambda request: request  # none of the user's .netrc for others
-    options = {"headers": headers, "allow_redirects": False, "stream": True, "timeout": timeout_s}
-    with session.request(method, url, auth=auth, **options) as answer:  # requests
+    prepared = session.prepare_request(requests.Request(method, url, headers=headers, auth=auth))
+    settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+    with session.get_adapter(prepared.url).send(prepared, timeout=timeout_s, **settings) as answer:
         yield answer.status_code, answer.headers, answer.raw.stream(_PIECE_BYTES, decode_content=False)

@@ -174,6 +174,11 @@ ANSWERS = [
     ),
     Attack("redirects-in-a-circle", "more than 5 redirects", on_list=redirect(f"/api/models/x/y?{COMMIT}")),
     Attack(
+        "redirect-with-an-endless-body",
+        "expected an http or https address, got 'ftp",
+        on_list=endless(CHUNKED.replace("200 OK", "302 Found\nLocation: ftp://a/"), CHUNK),
+    ),
+    Attack(
         "redirect-to-a-file",
         "http or https address, got 'file:///etc",
         on_list=redirect("file:///etc/passwd"),

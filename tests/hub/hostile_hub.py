@@ -63,10 +63,9 @@ class HostileHandler(Handler):
     def raw(self, head: str, *bodies: bytes) -> None:
         """An answer as it is, with the head's end unless that ends in an ellipsis; the connection ends with it."""
         self.close_connection = True
-        lines = "HTTP/1.1 " + head.replace("\n", "\r\n")
-        self.wfile.write(
-            (lines.removesuffix("...") + "\r\n\r\n" * (not lines.endswith("..."))).encode("latin-1")
-        )
+        end = "" if head.endswith("...") else "\nConnection: close\n\n"
+        lines = f"HTTP/1.1 {head.removesuffix('...')}{end}"
+        self.wfile.write(lines.replace("\n", "\r\n").encode("latin-1"))
         for body in bodies:
             self.wfile.write(body)
 
