@@ -5,27 +5,26 @@ The hub's usual environment variables apply: HF_ENDPOINT (a mirror), HF_HUB_OFFL
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from pathlib import Path
 
 from belle_edge.convert.sources.encrypted import files_in, is_encrypted, missing_key, plain_name
-from belle_edge.convert.sources.hub_files import (
-    HubError,
-    HubUnreachableError,
-    RemoteFile,
+from belle_edge.convert.sources.hub_cache import (
+    checked,
+    earlier_commit,
     expected_sha256,
-    fetch_to_cache,
-    fetch_to_folder,
+    remember,
     remove_cached,
-    sha256_of,
+    storage_of,
 )
+from belle_edge.convert.sources.hub_errors import HubError, HubUnreachableError, explained
+from belle_edge.convert.sources.hub_files import fetch_to_cache, fetch_to_folder, sha256_of
+from belle_edge.convert.sources.hub_listing import RemoteFile, check_names, read_listing
 from belle_edge.convert.sources.key_file import KeyFile
 
 _METADATA_PATTERNS = ("*.json", "tokenizer.model", "*.jinja", "README.md", "LICENSE*")
@@ -34,8 +33,6 @@ _WEIGHTS = re.compile(
 )
 _SUFFIXES = (".safetensors", ".bin", ".pt")  # of weights, the preferred ones first
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -100,24 +97,18 @@ def look_up(repo_id: str, revision: str | None = None) -> Repository:
     """What the hub has under `repo_id` (a branch, tag or commit; None: main), with sizes and hashes.
 
     Out of reach, an earlier download will do, with a warning. Raises HubError: no such repository or revision,
-    no access to it, HubUnreachableError when there is no earlier download either.
+    no access to it, HubAnswerError (an answer that cannot be true, or would lead out of the cache),
+    HubUnreachableError when there is no earlier download either.
     """
-    from huggingface_hub import HfApi
-
     try:
-        info = _explained(
-            repo_id,
-            revision,
-            lambda: HfApi().model_info(repo_id, revision=revision, timeout=15, files_metadata=True),
-        )
+        listing = explained(repo_id, revision, lambda: read_listing(repo_id, revision))
     except HubUnreachableError as error:
         earlier = _earlier_download(repo_id, revision)
         if earlier is None:
             raise
         warnings.warn(f"{error}: using the copy downloaded earlier", stacklevel=2)
         return earlier
-    files = [_remote_file(sibling) for sibling in info.siblings or []]
-    return Repository(repo_id, str(info.sha), tuple(file for file in files if _is_safe(file.name)))
+    return Repository(repo_id, listing.commit, listing.files)
 
 
 def download(
@@ -129,17 +120,18 @@ def download(
 ) -> Path:
     """Fetch `files` and return the folder that holds them: of huggingface_hub's cache, or `to`.
 
-    Interrupted downloads continue where they stopped, SHA-256 hashes are checked. Raises HubError: damaged or
-    vanished files, a broken connection, too little space; and KeyboardInterrupt, after which a later call
-    continues.
+    Interrupted downloads continue where they stopped, hashes are checked. Raises HubError: damaged or vanished
+    files, a broken connection, too little space, names and links that lead elsewhere; and KeyboardInterrupt, after
+    which a later call continues.
     """
-    storage = _storage(repository.repo_id)
+    check_names(files)
     if repository.folder is not None:
         return _check_earlier(repository, files, to)
+    storage = storage_of(repository.repo_id)
     snapshot = storage / "snapshots" / repository.commit
     _check_space(repository.repo_id, files, to or storage, present=to or snapshot)
     for file in files:
-        _explained(
+        explained(
             repository.repo_id,
             revision,
             lambda file=file: (  # type: ignore[misc]
@@ -151,7 +143,7 @@ def download(
         )
     if to is not None:
         return to
-    _remember(storage, revision or "main", repository.commit)
+    remember(storage, revision or "main", repository.commit)
     return snapshot
 
 
@@ -176,64 +168,6 @@ def download_checkpoint(repo_id: str, revision: str | None = None, key: KeyFile 
     return download(repository, repository.checkpoint_files(), revision=revision)
 
 
-def _explained(
-    repo_id: str, revision: str | None, call: Callable[[], _Result], *, doing: str = ""
-) -> _Result:
-    """`call()`, with the hub's errors as one sentence that says what to do."""
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        return call()
-    except HubError:
-        raise
-    except GatedRepoError:
-        raise HubError(
-            f"[{repo_id}] is gated: accept its terms on its page, then log in (hf auth login, or HF_TOKEN)"
-        ) from None
-    except RepositoryNotFoundError:
-        raise HubError(
-            f"[{repo_id}] no such folder here, and no such model on the hub (or it needs a login: hf auth"
-            " login, or HF_TOKEN)"
-        ) from None
-    except RevisionNotFoundError:
-        raise HubError(f"[{repo_id}] the hub has no revision {revision!r} of it") from None
-    except EntryNotFoundError as error:
-        raise HubError(f"[{repo_id}] the file vanished from the hub: {_first_line(error)}") from None
-    except Exception as error:  # the kinds of network errors differ between versions of huggingface_hub
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HubError(f"{doing or f'[{repo_id}]'}: no space left; free some and pull again") from None
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(error, HfHubHTTPError) and status in (401, 403):
-            raise HubError(
-                f"[{repo_id}] access refused ({status}): log in (hf auth login, or HF_TOKEN)"
-            ) from None
-        if doing:
-            raise HubError(f"{doing} ({_first_line(error)}): pull again, it continues there") from None
-        raise HubUnreachableError(
-            f"[{repo_id}] no such folder here, and the hub cannot be reached ({_first_line(error)})"
-        ) from None
-
-
-def _remote_file(sibling: Any) -> RemoteFile:
-    lfs = getattr(sibling, "lfs", None)
-    sha256 = lfs.get("sha256") if isinstance(lfs, dict) else getattr(lfs, "sha256", None)
-    return RemoteFile(sibling.rfilename, getattr(sibling, "size", None), sha256)
-
-
-def _is_safe(name: str) -> bool:
-    """Whether a path of a repository stays in the folder it is put into."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\\" not in name and ":" not in name
-
-
 def _matching(files: Iterable[RemoteFile], patterns: Sequence[str]) -> list[RemoteFile]:
     """Files whose whole path matches, as it is or decrypted; a pattern without a slash is about the top folder."""
     return [
@@ -247,53 +181,38 @@ def _matching(files: Iterable[RemoteFile], patterns: Sequence[str]) -> list[Remo
     ]
 
 
-def _storage(repo_id: str) -> Path:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return Path(HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}"
-
-
-def _remember(storage: Path, revision: str, commit: str) -> None:
-    """Note which commit a branch or tag was, for later calls without the hub."""
-    if revision == commit or not _is_safe(revision):
-        return
-    path = storage / "refs" / revision
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(commit, encoding="ascii")
-
-
 def _earlier_download(repo_id: str, revision: str | None) -> Repository | None:
     """What the cache holds of a revision. Whether that is all of it, its reader has to see."""
-    storage, name = _storage(repo_id), revision or "main"
-    reference = storage / "refs" / name
-    if _is_safe(name) and reference.is_file():
-        name = reference.read_text(encoding="ascii").strip()
-    folder = storage / "snapshots" / name
-    if not _COMMIT.fullmatch(name) or not folder.is_dir():
+    storage = storage_of(repo_id)
+    commit = earlier_commit(storage, revision or "main")
+    if commit is None:
         return None
+    folder = storage / "snapshots" / commit
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = [
         RemoteFile(path.relative_to(folder).as_posix(), path.stat().st_size, expected_sha256(path))
         for path in paths
     ]
-    return Repository(repo_id, name, tuple(files), folder) if files else None
+    return Repository(repo_id, commit, tuple(files), folder) if files else None
 
 
 def _check_earlier(repository: Repository, files: Sequence[RemoteFile], to: Path | None) -> Path:
     """The folder of an earlier download, or `to` with copies; HubError for a damaged file, which is removed."""
     assert repository.folder is not None
+    storage = storage_of(repository.repo_id)
     for file in files:
-        path = repository.folder / file.name
+        path = checked(repository.folder / file.name, storage)
         if file.sha256 is not None and sha256_of(path) != file.sha256:
-            remove_cached(path)
+            remove_cached(path, storage)
             raise HubError(
                 f"[{file.name}] the downloaded copy was damaged and is removed: pull again when online"
             )
         if to is not None:
             target = to / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target.with_name(f"{target.name}.incomplete"))
-            target.with_name(f"{target.name}.incomplete").replace(target)
+            part = checked(target.with_name(f"{target.name}.incomplete"), to)
+            part.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, part)
+            part.replace(target)
     return to or repository.folder
 
 
@@ -307,7 +226,3 @@ def _check_space(repo_id: str, files: Sequence[RemoteFile], target: Path, *, pre
             f"[{repo_id}] needs {needed / 1e9:.2f} GB, {place} has {free / 1e9:.2f} GB free: make room, set HF_HOME,"
             " or use --to"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -17,6 +17,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = (".safetensors", ".bin", ".gguf", ".model")
 
 
+def git_sha1(data: bytes) -> str:
+    """Git's name for a file of this content."""
+    return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
+
+
 @dataclass
 class StandInHub:
     """One repository and what happened to it; the settings may be changed while it serves."""
@@ -45,15 +50,17 @@ class StandInHub:
 
 
 @contextmanager
-def serve(repo_id: str, files: dict[str, bytes] | Path) -> Iterator[StandInHub]:
+def serve(
+    repo_id: str, files: dict[str, bytes] | Path, *, handler: type[Handler] | None = None
+) -> Iterator[StandInHub]:
     """Run a stand-in that serves `files`, or those of a folder; its address is `.url`."""
     if isinstance(files, Path):
         files = {path.name: path.read_bytes() for path in sorted(files.iterdir()) if path.is_file()}
     hub = StandInHub(repo_id, files)
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    serving = type("Serving", (handler or Handler,), {"hub": hub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serving)
     hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield hub
@@ -63,7 +70,7 @@ def serve(repo_id: str, files: dict[str, bytes] | Path) -> Iterator[StandInHub]:
         server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: StandInHub
 
@@ -110,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.hub.files[name]
         entry: dict[str, Any] = {"rfilename": name}
         if not self.hub.without_hashes:
-            entry |= {"size": len(data), "blobId": hashlib.sha1(data).hexdigest()}
+            entry |= {"size": len(data), "blobId": git_sha1(data)}
             if name.endswith(LARGE):
                 digest = hashlib.sha256(data).hexdigest()
                 entry["lfs"] = {"sha256": digest, "size": len(data), "pointerSize": 134}
@@ -121,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.hub.files[name]
         if not name.endswith(LARGE):
             self.note(name)
-            self.send(data, {"ETag": f'"{hashlib.sha1(data).hexdigest()}"'})
+            self.send(data, {"ETag": f'"{git_sha1(data)}"'})
             return
         port = self.server.server_address[1]
         headers = {
