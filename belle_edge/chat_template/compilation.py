@@ -131,7 +131,12 @@ class _Charging(NodeTransformer):
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
         """Slices pass by the environment's getitem."""
         self.generic_visit(node)
-        return self._filter(node, _MAKE) if isinstance(node.arg, nodes.Slice) else node
+        if not isinstance(node.arg, nodes.Slice):
+            return node
+        node.node = self._filter(
+            node.node, _READ
+        )  # a bare number with [:] behind it is a warning of Python's
+        return self._filter(node, _MAKE)
 
     def _filter(self, node: nodes.Expr, name: str, arguments: list[Any] | None = None) -> nodes.Filter:
         made = nodes.Filter(node, name, arguments or [], [], None, None, lineno=node.lineno)

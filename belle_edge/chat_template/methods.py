@@ -18,6 +18,7 @@ _PLAIN = frozenset((
     "unescape", "striptags",
 ))
 # fmt: on
+_OF_BYTES = frozenset({"decode", "hex", "startswith", "endswith", "find", "count", "lower", "upper"})
 _CODECS = frozenset({"utf-8", "utf8", "ascii", "latin-1", "latin1"})
 _MOST_PAIRS, _PAIRS_PER_STEP = 100_000_000, 4000
 _MOST_STRIPPED = 20_000  # characters in which tags are looked for
@@ -39,9 +40,10 @@ def check_method(
     if not isinstance(owner, (dict, list, tuple)) or name in ("count", "index"):
         budget.read(owner)
     guard = _GUARDS.get(name)
-    if guard is not None:
+    known = name in _OF_BYTES if isinstance(owner, bytes) else guard is not None or name in _PLAIN
+    if known and guard is not None:
         return guard(budget, owner, arguments, named)
-    if name not in _PLAIN:
+    if not known:
         raise TemplateLimitError(f"it calls {type(owner).__name__}.{name}, which no template needs")
     if name == "striptags" and len(owner) > _MOST_STRIPPED:
         raise TemplateLimitError(f"it strips tags from more than {_MOST_STRIPPED} characters")
