@@ -77,8 +77,8 @@ class MessagesRejected(TemplateError):
 
 
 def raise_exception(message: Any) -> None:
-    """What templates call to reject messages."""
-    raise MessagesRejected(message)
+    """What templates call to reject messages. Whatever it gives becomes a text here, where its bounds hold."""
+    raise MessagesRejected(str(message))
 
 
 def tojson(
