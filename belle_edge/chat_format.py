@@ -121,5 +121,8 @@ def _short(value: float) -> float:
 
 
 def _shielded(message: Message, tokenizer: Tokenizer, guard: str) -> Message:
+    """Role and text, and no other key: those would reach the template unshielded."""
     content = message.get("content")
-    return {**message, "content": tokenizer.shield(content, guard)} if isinstance(content, str) else message
+    if not isinstance(content, str):
+        return message
+    return {"role": message.get("role", ""), "content": tokenizer.shield(content, guard)}

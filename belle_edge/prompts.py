@@ -129,38 +129,35 @@ def render(
     template: str,
     messages: Sequence[Message],
     *,
-    bos_token: str = "",
-    eos_token: str = "",
+    bos_token: str | None = "",
+    eos_token: str | None = "",
     add_generation_prompt: bool = True,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    documents: Sequence[Mapping[str, Any]] | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> str:
-    """The prompt text of `messages` under a Jinja chat template, rendered in Jinja's immutable sandbox.
+    """The prompt text of `messages` under a Jinja chat template, as transformers renders it.
 
-    A template comes from a model file, so it is untrusted: it can read the messages and nothing else.
+    A template comes from a model file, so it is untrusted: it reads what is given here and nothing else, and its
+    steps, texts, lists and time are bounded (chat_template/limits.py).
+    bos_token, eos_token: with None the template does not know the name, as in transformers without such a token.
+    tools, documents: JSON schemas and texts, for templates that show them. values: further names of the template.
     Raises ValueError for malformed messages and for a template that is broken or rejects the messages.
     """
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from .chat_template.rendering import render_template
 
-    checked = _check_messages(messages)
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = _raise_exception
-    try:
-        return environment.from_string(template).render(
-            messages=checked,
-            bos_token=bos_token,
-            eos_token=eos_token,
-            add_generation_prompt=add_generation_prompt,
-        )
-    except TemplateError as error:
-        line = getattr(error, "lineno", None)
-        where = f" at line {line}" if line else ""
-        raise ValueError(
-            f"[chat template] broken{where}: {error}; use raw=True to send the text as it is"
-        ) from error
-    except MemoryError as error:
-        raise ValueError("[chat template] it asks for more text than memory holds; use raw=True") from error
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"[chat template] failed on these messages: {error}") from error
+    tokens = {"bos_token": bos_token, "eos_token": eos_token}
+    return render_template(
+        template,
+        {
+            "messages": _check_messages(messages),
+            "tools": tools,
+            "documents": documents,
+            "add_generation_prompt": add_generation_prompt,
+            **{name: token for name, token in tokens.items() if token is not None},
+            **(values or {}),
+        },
+    )
 
 
 def check_dialogue(messages: Sequence[Message]) -> None:
@@ -187,7 +184,7 @@ def check_dialogue(messages: Sequence[Message]) -> None:
         )
 
 
-def _check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
+def _check_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     if isinstance(messages, (str, Mapping)):
         raise ValueError("[messages] expected a list of messages")
     if not messages:
@@ -201,9 +198,5 @@ def _check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
             raise ValueError(
                 f"[messages] message {index}: expected text under 'role' and 'content', got {dict(message)!r}"
             )
-        checked.append({"role": role, "content": content})
+        checked.append(dict(message))
     return checked
-
-
-def _raise_exception(message: str) -> Any:
-    raise ValueError(message)

@@ -13,6 +13,7 @@ from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, main_type, p
 from belle_edge.convert.report import VocabularyReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
+from belle_edge.convert.template_check import template_warnings
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.trim import TrimRequest, trim_vocabulary
 from belle_edge.convert.vocabulary import TokenizerTables
@@ -118,6 +119,7 @@ def _plan_job(
             "no chat template: not a known BELLE (--family names one), and the source brings none of its own;"
             " chat programs will guess"
         )
+    warnings += template_warnings(metadata.get("tokenizer.chat_template"), tables)
     header = build_header(model.architecture, metadata, planned)
     return Job(checkpoint, model, tables, identity, planned, chosen_type, header, warnings)
 

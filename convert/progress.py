@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from belle_edge.terminal_text import printable_line
+
 if TYPE_CHECKING:
     from belle_edge.convert.quantize import PlannedTensor
     from belle_edge.convert.reading import SourceBlock
@@ -60,7 +62,7 @@ def terminal_progress(doing: str = "converting") -> Iterator[ProgressCallback | 
     )
 
     columns = (
-        TextColumn("{task.description:<24}"),
+        TextColumn("{task.description:<24}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -70,6 +72,7 @@ def terminal_progress(doing: str = "converting") -> Iterator[ProgressCallback | 
         task = bar.add_task(doing, total=None)
 
         def show(event: ConversionProgress) -> None:
-            bar.update(task, completed=event.done_bytes, total=event.total_bytes, description=event.tensor)
+            name = printable_line(event.tensor)
+            bar.update(task, completed=event.done_bytes, total=event.total_bytes, description=name)
 
         yield show

@@ -7,6 +7,8 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from belle_edge.terminal_text import printable_line
+
 
 @dataclass(frozen=True)
 class TensorReport:
@@ -111,7 +113,7 @@ class ConversionReport:
         from rich.table import Table
 
         title = f"{self.name} → {self.type}" + (" (dry run: nothing written)" if self.dry_run else "")
-        table = Table(title=escape(title), title_justify="left")
+        table = Table(title=escape(printable_line(title)), title_justify="left")
         table.add_column("type")
         for heading in ("tensors", "size", "bits per weight"):
             table.add_column(heading, justify="right")
@@ -124,7 +126,7 @@ class ConversionReport:
         console = Console(highlight=False, soft_wrap=True)
         console.print(table)
         for line in self._lines():
-            console.print(escape(line))
+            console.print(escape(printable_line(line)))
 
     def _lines(self) -> list[str]:
         sizes = f"{format_bytes(self.source_bytes)} → {format_bytes(self.output_bytes)}"

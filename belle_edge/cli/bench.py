@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..terminal_text import printable_line
+from .terminal import LOGGER, print_lines
+
 if TYPE_CHECKING:
     from ..benchmark.measure import Peer
 
@@ -92,13 +95,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(values, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(table(values)))
+        print_lines(table(values))
     if args.plot is not None:
         from ..benchmark.plot import plot
 
         plot(values, args.plot)
     if measurement.peer_failure is not None:
-        print(f"belle-edge: error: {measurement.peer_failure}", file=sys.stderr)
+        print_lines([f"belle-edge: error: {measurement.peer_failure}"], stream=sys.stderr)
         return 1
     return 0
 
@@ -141,7 +144,6 @@ def _model(args: argparse.Namespace) -> Path:
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Any]:
     """Says on standard error what is being done: in one line of a terminal, else a line each."""
-    from .terminal import LOGGER
 
     in_place = sys.stderr.isatty()
 
@@ -149,7 +151,7 @@ def _progress(*, quiet: bool) -> Iterator[Any]:
         if quiet:
             return
         if in_place:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{printable_line(text)}", end="", file=sys.stderr, flush=True)
         else:
             LOGGER.info("%s", text)
 

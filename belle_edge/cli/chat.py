@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..terminal_text import printable_line
 from .notice import start_notice
 from .options import (
     add_engine_arguments,
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     with open_model(args) as model:
         if not args.quiet:
             for line in start_notice(model.backend.metadata):
-                print(styled(line, "dim", stream=sys.stderr), file=sys.stderr)
+                print(styled(printable_line(line), "dim", stream=sys.stderr), file=sys.stderr)
         session = ChatSession(
             model,
             interactive=interactive,

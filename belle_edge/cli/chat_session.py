@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BelleError
+from ..terminal_text import printable
 from .reports import report, speed_line
 from .terminal import LOGGER, styled, text_writer
 
@@ -187,4 +188,4 @@ class ChatSession:
     def _say(self, text: str) -> None:
         """A remark of the program, not of the model."""
         if self._interactive or LOGGER.isEnabledFor(logging.INFO):
-            print(styled(text, "dim", stream=sys.stderr), file=sys.stderr)
+            print(styled(printable(text), "dim", stream=sys.stderr), file=sys.stderr)

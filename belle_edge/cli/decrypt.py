@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .terminal import print_lines
+
 if TYPE_CHECKING:
     from belle_edge.convert.decryption import DecryptionReport
 
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(_lines(report)))
+        print_lines(_lines(report))
     return 0
 
 

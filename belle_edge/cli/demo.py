@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..memory import size_text
+from ..terminal_text import printable
 from .describe import describe_file
 from .options import add_engine_arguments, open_model
 from .reports import speed_line
@@ -107,7 +108,7 @@ def _answer(args: argparse.Namespace, path: Path, console: Console) -> None:
             console.print("[bold]Assistant:[/bold] ", end="")
             stream = model.stream(question, max_tokens=64, temperature=0)
             for piece in stream:
-                console.print(piece, end="", markup=False)
+                console.print(printable(piece), end="", markup=False)
             console.print(f"\n[dim]{speed_line(stream.result, model)}[/dim]\n")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..terminal_text import printable
 from .options import (
     add_engine_arguments,
     add_model_argument,
@@ -17,7 +18,7 @@ from .options import (
     sampling_settings,
 )
 from .reports import report, speed_line
-from .terminal import LOGGER, printable, text_writer
+from .terminal import LOGGER, text_writer
 
 if TYPE_CHECKING:
     from ..generation import Generation, Stream

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .terminal import printable
+from .terminal import print_lines
 
 if TYPE_CHECKING:
     from ..convert.description import SourceDescription
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(description.to_dict(), ensure_ascii=False))
     else:
-        print("\n".join(printable(line) for line in _lines(description)))
+        print_lines(_lines(description))
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .describe import describe_file, describe_machine, open_file, provenance
 from .measured import measured_lines
+from .terminal import print_lines, text_writer
 
 _LONGEST = 100  # characters of a metadata value that --verbose shows
 
@@ -50,15 +51,15 @@ def run(args: argparse.Namespace) -> int:
     if args.template:
         if not report["has_chat_template"]:
             raise ValueError(f"{args.model.name} has no chat template")
-        sys.stdout.write(report["chat_template"] + "\n")
+        text_writer(sys.stdout)(report["chat_template"] + "\n")
     elif args.json:
         print(json.dumps(report, ensure_ascii=False))
     elif args.model is None:
-        print("\n".join(_machine_lines(report)))
+        print_lines(_machine_lines(report))
     else:
-        print("\n".join(_file_lines(report)))
+        print_lines(_file_lines(report))
         if args.verbose:
-            print("\n".join(_detail_lines(args.model)))
+            print_lines(_detail_lines(args.model))
     return 0
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import __version__
 from ..errors import BelleError
+from ..terminal_text import printable_line
 from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, verify
-from .terminal import printable, set_up_messages, use_utf8
+from .terminal import print_lines, set_up_messages, use_utf8
 
 _COMMANDS = (convert, decrypt, identify, pull, generate, chat, info, verify, bench, demo, completion)
 
@@ -57,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         if verbose or os.environ.get("BELLE_DEBUG"):
-            raise
+            print_lines(traceback.format_exc().rstrip().split("\n"), stream=sys.stderr)
+            return 1
         print(f"belle-edge: error: {_one_line(error)}", file=sys.stderr)
         return 1
     return code or 0
@@ -66,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _one_line(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"the input is not UTF-8 text (byte {error.start})"
-    text = printable(" ".join(str(error).split()))
+    text = printable_line(" ".join(str(error).split()))
     expected = isinstance(error, (BelleError, ValueError, OSError)) and text
     return text if expected else f"{type(error).__name__}: {text} (--verbose shows where)"
 

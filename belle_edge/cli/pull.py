@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from .terminal import print_lines
 
 if TYPE_CHECKING:
     from ..hub import Pulled
@@ -101,11 +104,15 @@ def _print(pulled: Pulled) -> None:
     if pulled.report is not None:
         pulled.report.print()
         return
+    print_lines(_lines(pulled))
+
+
+def _lines(pulled: Pulled) -> Iterator[str]:
     source = f"{pulled.repo_id}@{pulled.commit[:8]}"
-    print(f"{source}: {len(pulled.files)} files, {pulled.n_bytes / 1e6:.1f} MB, in {pulled.folder}")
+    yield f"{source}: {len(pulled.files)} files, {pulled.n_bytes / 1e6:.1f} MB, in {pulled.folder}"
     if pulled.gguf is not None:
-        print(f"belle-edge chat {pulled.gguf}")
+        yield f"belle-edge chat {pulled.gguf}"
     elif any(path.name == "config.json" for path in pulled.files):
-        print(f"belle-edge convert {pulled.folder} -o model.gguf")
+        yield f"belle-edge convert {pulled.folder} -o model.gguf"
     elif any(path.name.endswith(".enc") for path in pulled.files):
-        print(f"belle-edge convert {pulled.folder} --key consolidated.00.pth -o model.gguf")
+        yield f"belle-edge convert {pulled.folder} --key consolidated.00.pth -o model.gguf"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TextIO
+
+from ..terminal_text import printable, printable_line
 
 LOGGER = logging.getLogger("belle_edge")
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
 
 def use_utf8() -> None:
@@ -35,11 +35,18 @@ def set_up_messages(*, quiet: bool, verbose: bool) -> None:
     quiet: errors only; verbose: information, too.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("belle-edge: %(message)s"))
+    handler.setFormatter(_LineFormatter("belle-edge: %(message)s"))
     LOGGER.handlers = [handler]
     LOGGER.propagate = False
     LOGGER.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
     warnings.showwarning = _log_warning
+
+
+class _LineFormatter(logging.Formatter):
+    """A record is one line, and orders nothing from the terminal: messages quote names from files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_line(super().format(record))
 
 
 def _log_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
@@ -67,9 +74,9 @@ def styled(text: str, *styles: str, stream: TextIO, readline_prompt: bool = Fals
     return f"{mark.format(start)}{text}{mark.format(chr(27) + '[0m')}"
 
 
-def printable(text: str) -> str:
-    """Text without control characters: a model must not move the cursor or reprogram the terminal."""
-    return _CONTROL.sub("", text)
+def print_lines(lines: Iterable[str], *, stream: TextIO | None = None) -> None:
+    """Print lines for people, which may quote files, on stdout or `stream`."""
+    print("\n".join(map(printable_line, lines)), file=stream)
 
 
 def text_writer(stream: TextIO) -> Callable[[str], None]:

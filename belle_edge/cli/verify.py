@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .options import add_model_argument
 from .source_options import add_source_arguments, source_options
-from .terminal import LOGGER, printable
+from .terminal import LOGGER, print_lines
 
 if TYPE_CHECKING:
     from ..verification import ContentReport, FileReport
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({**report.to_dict(), **found}, ensure_ascii=False))
     else:
         lines = [*_lines(report), *(_content_lines(contents, args) if contents else ())]
-        print("\n".join(printable(line) for line in lines))
+        print_lines(lines)
     return 0 if contents is None or contents.ok else 1
 
 
@@ -152,7 +152,7 @@ def _progress_bar() -> Iterator[StageCallback | None]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

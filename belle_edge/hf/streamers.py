@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..terminal_text import printable
 from .tensors import to_lists
 
 
@@ -46,7 +47,8 @@ class TextStreamer:
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
         """Prints; subclasses may do something else."""
-        print(text, end="\n" if stream_end else "", flush=True)
+        shown = printable(text) if sys.stdout.isatty() else text
+        print(shown, end="\n" if stream_end else "", flush=True)
 
     def _print(self, text: str) -> None:
         self._n_printed += len(text)

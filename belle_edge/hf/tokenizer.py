@@ -17,6 +17,16 @@ from .encoding import BatchEncoding, batch_encoding, pad_rows
 from .tensors import to_lists
 
 _log = logging.getLogger(__name__)
+_CALL_OPTIONS = (
+    "padding",
+    "truncation",
+    "max_length",
+    "pad_to_multiple_of",
+    "padding_side",
+    "return_tensors",
+    "return_attention_mask",
+    "return_token_type_ids",
+)
 _NO_LIMIT = int(1e30)  # transformers' model_max_length of a tokenizer that states none
 
 
@@ -231,11 +241,18 @@ class HfTokenizer:
         """Texts of rows of ids."""
         return [self.decode(row, skip_special_tokens, **ignored) for row in to_lists(sequences)]
 
+    def _other_tokens(self) -> dict[str, str]:
+        """The special tokens, besides BOS and EOS, that transformers passes to templates."""
+        named = {"unk_token": self.unk_token, "pad_token": self.pad_token}
+        return {name: token for name, token in named.items() if token is not None}
+
     # ---- chat -----------------------------------------------------------------------------------------------
 
     def apply_chat_template(
         self,
-        conversation: Sequence[Mapping[str, str]],
+        conversation: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        documents: Sequence[Mapping[str, Any]] | None = None,
         *,
         chat_template: str | None = None,
         add_generation_prompt: bool = False,
@@ -245,21 +262,27 @@ class HfTokenizer:
     ) -> Any:
         """The prompt of a conversation: its text (tokenize=False), its encoding, or its ids (return_dict=False).
 
-        Options as for a call. Raises ValueError without a template, or for messages that do not fit it.
+        tools, documents: JSON schemas and texts for the template. Options as for a call; others are names that the
+        template may use, as in transformers.
+        Raises ValueError without a template, or for messages that do not fit it.
         """
         template = chat_template or self.chat_template
         if template is None:
             raise ValueError(
                 "[tokenizer] no chat template: pass chat_template=…, or name the family on converting"
             )
+        of_a_call = {name: options.pop(name) for name in _CALL_OPTIONS if name in options}
         text = render(
             template,
             [dict(message) for message in conversation],
-            bos_token=self.bos_token or "",
-            eos_token=self.eos_token or "",
+            bos_token=self.bos_token,
+            eos_token=self.eos_token,
             add_generation_prompt=add_generation_prompt,
+            tools=tools,
+            documents=documents,
+            values={**self._other_tokens(), **options},
         )
         if not tokenize:
             return text
-        encoding = self(text, add_special_tokens=False, **options)
+        encoding = self(text, add_special_tokens=False, **of_a_call)
         return encoding if return_dict else encoding["input_ids"]

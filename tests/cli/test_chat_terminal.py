@@ -221,6 +221,6 @@ def test_a_full_context_is_an_error_or_slides(chat: Opener, model: Path) -> None
 
 
 def test_the_screen_gets_no_control_characters() -> None:
-    from belle_edge.cli.terminal import printable
+    from belle_edge.terminal_text import printable
 
     assert printable("a\x1b[2Jb\x07c\x9b1md\te\n你好\r") == "a[2Jbc1md\te\n你好"

@@ -138,6 +138,23 @@ def test_chat_template(bloom: Pair) -> None:
     assert ids == bloom.hf_tokenizer(prompt)["input_ids"]
 
 
+def test_chat_template_with_tools_and_names_of_its_own(bloom: Pair) -> None:
+    """As transformers' tokenizer renders it, special tokens and further arguments included."""
+    template = (
+        "{{ bos_token }}{% for m in messages %}{{ m.role ~ m.get('name', '') }}: {{ m.content }}{{ eos_token }}"
+        "{% endfor %}"
+        "{{ tools | tojson }}{{ documents is none }}{{ extra }}{{ unk_token }}{{ pad_token }}{{ cls_token is defined }}"
+    )
+    messages = [{"role": "user", "content": "你好", "name": "<b>"}]
+    given: dict[str, Any] = {
+        "tools": [{"type": "function", "function": {"name": "天气"}}],
+        "chat_template": template,
+    }
+    ours = bloom.tokenizer.apply_chat_template(messages, tokenize=False, extra="x", **given)
+    assert ours == bloom.hf_tokenizer.apply_chat_template(messages, tokenize=False, extra="x", **given)
+    assert '"name": "天气"' in ours
+
+
 def test_chat_template_missing(llama: Pair) -> None:
     with pytest.raises(ValueError, match="no chat template"):
         llama.tokenizer.apply_chat_template([{"role": "user", "content": "hi"}])

@@ -27,13 +27,15 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "folders", "_version"}
+SHARED = {"errors", "folders", "_version", "terminal_text"}
 TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
     "folders": set(),
-    "prompts": SHARED,
+    "terminal_text": set(),
+    "chat_template": set(),
+    "prompts": SHARED | {"chat_template"},
     "sampling": SHARED,
     "vocabulary": SHARED,
     "encoders": SHARED | {"vocabulary"},
@@ -41,7 +43,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
     "evaluation": SHARED,
     "demo": SHARED,
-    "convert": {"_core", "prompts", "tokenizer", "errors"},
+    "convert": {"_core", "prompts", "tokenizer", "errors", "terminal_text"},
     "backends": SHARED | TEXT | {"_core"},
     "text_assembly": SHARED | TEXT,
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
