@@ -34,6 +34,7 @@ class LlamaTokenizer(Tokenizer):
         if self._api.llama_vocab_type(self._vocab) == _NO_VOCABULARY:
             raise UnsupportedModelError(f"[tokenizer] {path.name} carries no vocabulary")
         self._encode_plain = self._tokenize
+        self._long_text = None  # where its texts may be cut is not known here
         self.vocabulary = self._tables(metadata)
         self._special = self.vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})
         longest_first = sorted(self._special, key=len, reverse=True)
@@ -48,10 +49,16 @@ class LlamaTokenizer(Tokenizer):
         add_eos: bool | None = None,
         parse_special: bool = False,
         guard: str = "",
+        limit: int | None = None,
     ) -> list[int]:
         if not parse_special or (guard and guard in text):  # then the control tokens are cut out by us
             return super().encode(
-                text, add_bos=add_bos, add_eos=add_eos, parse_special=parse_special, guard=guard
+                text,
+                add_bos=add_bos,
+                add_eos=add_eos,
+                parse_special=parse_special,
+                guard=guard,
+                limit=limit,
             )
         before = super().encode("", add_bos=add_bos, add_eos=False)
         after = super().encode("", add_bos=False, add_eos=add_eos)

@@ -6,17 +6,19 @@ As there, and unlike `belle_edge.Tokenizer.encode`, the texts of special tokens 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from ..prompts import render
+from ..settings import integer
 from ..tokenizer import Tokenizer
 from .codec import Codec
 from .encoding import BatchEncoding, batch_encoding, pad_rows
 from .tensors import to_lists
 
 _log = logging.getLogger(__name__)
+_MAX_PADDED = 2**31  # tokens: no row is padded to more by a length that was meant
 _NO_LIMIT = int(1e30)  # transformers' model_max_length of a tokenizer that states none
 
 
@@ -165,8 +167,14 @@ class HfTokenizer:
         """
         if ignored:
             _log.debug("tokenizer: arguments without effect here: %s", ", ".join(sorted(ignored)))
+        if max_length is not None:
+            max_length = integer("[tokenizer] max_length", max_length, low=1)
+        if pad_to_multiple_of is not None:
+            pad_to_multiple_of = integer(
+                "[tokenizer] pad_to_multiple_of", pad_to_multiple_of, low=1, high=_MAX_PADDED
+            )
         single = isinstance(text, str)
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [text] if isinstance(text, str) else list(text) if isinstance(text, Iterable) else [text]
         if not all(isinstance(item, str) for item in texts):
             raise ValueError(
                 "[tokenizer] expected a string or a list of strings (no pairs, no pre-split words)"
@@ -180,6 +188,7 @@ class HfTokenizer:
             longest = max((len(row) for row in rows), default=0)
             if padding == "max_length":
                 longest = max(longest, max_length or (self.model_max_length % _NO_LIMIT))
+                integer("[tokenizer] max_length", longest, low=0, high=_MAX_PADDED)
             if self._pad_id is None:
                 raise ValueError(
                     "[tokenizer] padding: there is no padding token; set tokenizer.pad_token = tokenizer.eos_token"

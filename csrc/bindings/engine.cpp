@@ -21,6 +21,7 @@ struct Batch {
   std::vector<BatchEntry> entries;
 
   void add(const SequencePtr& sequence, const py::handle& ids) {
+    if (sequence == nullptr) throw py::value_error("batch: expected a Sequence in each entry, got None");
     arrays.push_back(to_token_array(ids));
     sequences.push_back(sequence);
     const TokenArray& array = arrays.back();
@@ -64,6 +65,7 @@ py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr
   std::vector<Sampler*> samplers;
   for (const auto& [sequence, ids, sampler] : triples) {
     batch.add(sequence, ids);
+    if (sampler == nullptr) throw py::value_error("batch: expected a Sampler in each entry, got None");
     samplers.push_back(sampler.get());
   }
   std::vector<SampledToken> sampled;

@@ -27,21 +27,24 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "folders", "_version"}
+SHARED = {"errors", "folders", "_version", "settings", "process_lock"}
 TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
     "folders": set(),
+    "settings": set(),
+    "process_lock": set(),
     "prompts": SHARED,
     "sampling": SHARED,
     "vocabulary": SHARED,
     "encoders": SHARED | {"vocabulary"},
-    "tokenizer": SHARED | {"vocabulary", "encoders"},
+    "long_text": SHARED | {"vocabulary"},
+    "tokenizer": SHARED | {"vocabulary", "encoders", "long_text"},
     "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
     "evaluation": SHARED,
     "demo": SHARED,
-    "convert": {"_core", "prompts", "tokenizer", "errors"},
+    "convert": {"_core", "prompts", "tokenizer", "errors", "settings"},
     "backends": SHARED | TEXT | {"_core"},
     "text_assembly": SHARED | TEXT,
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
