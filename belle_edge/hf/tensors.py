@@ -84,6 +84,8 @@ def to_lists(ids: Any) -> Any:
         return ids.tolist()
     if isinstance(ids, Sequence) and not isinstance(ids, (str, bytes, bytearray, memoryview)):
         return [to_lists(item) for item in ids]
+    if isinstance(ids, bool):  # of a mask; whoever wants ids looks for them
+        return ids
     try:
         return operator.index(ids)
     except TypeError:

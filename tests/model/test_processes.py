@@ -178,3 +178,28 @@ def test_models_come_and_go(model_file: ModelFile) -> None:
         (logits,) = model.forward([(model.new_sequence(), [5, 6])])
         expected = logits if expected is None else expected
         np.testing.assert_array_equal(logits, expected)
+
+
+OUT_OF_MEMORY = """
+import resource
+model = _core.Model(sys.argv[1], threads=1)
+sequence = model.new_sequence()
+model.forward([(sequence, [1, 2, 3])])
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (64 << 20), resource.RLIM_INFINITY))
+for n_tokens in (300_000, 3_000_000, 16_000_000):
+    for logits in ("none", "all"):
+        try:
+            model.forward([(sequence, np.full(n_tokens, 7, np.int32))], logits=logits)
+        except MemoryError:
+            continue
+        sys.exit(f"{n_tokens} tokens fit, which this test did not expect")
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+model.forward([(sequence, [4])])
+print(sequence.length)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space limits")
+def test_a_cache_that_does_not_fit_is_a_memory_error(model_file: ModelFile) -> None:
+    assert output_of(OUT_OF_MEMORY, model_file("llama", "f32")) == "4"
