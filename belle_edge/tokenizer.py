@@ -15,7 +15,6 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
 
 from .encoders import bpe_encoder, byte_level_bytes, sentencepiece_bytes, sentencepiece_encoder
 from .long_text import LongText
@@ -33,6 +32,7 @@ class Tokenizer:
         spm = vocabulary.model == "llama"
         self._encode_plain = sentencepiece_encoder(vocabulary) if spm else bpe_encoder(vocabulary)
         self._long_text: LongText | None = LongText(vocabulary)
+        self._inner: Callable[[str], list[int]] | None = None  # made for the first long text
         self._to_bytes = sentencepiece_bytes if spm else byte_level_bytes()
         self._special = vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})
         # SentencePiece finds user-defined pieces itself; byte-level BPE needs them cut out beforehand.
@@ -81,7 +81,7 @@ class Tokenizer:
             n_guards = text.count(guard) if guard else 0
             n_bytes -= n_guards * len(guard.encode())
             if self._long_text.fewest_tokens(len(text) - n_guards, n_bytes) > limit:
-                raise _too_long(limit)
+                raise too_long(limit)
         vocabulary = self.vocabulary
         ids: list[int] = []
         if vocabulary.add_bos if add_bos is None else add_bos:
@@ -108,15 +108,16 @@ class Tokenizer:
         ids.extend(self._encode_plain(next(pieces)))
         for piece in pieces:
             if limit is not None and len(ids) > limit:
-                raise _too_long(limit)
+                raise too_long(limit)
             ids.extend(self._encode_inner(piece))
 
-    @cached_property
-    def _encode_inner(self) -> Callable[[str], list[int]]:
+    def _encode_inner(self, plain: str) -> list[int]:
         """As _encode_plain, for a text that goes on another: without SentencePiece's space in front."""
         if not self.vocabulary.add_space_prefix or self.vocabulary.model != "llama":
-            return self._encode_plain
-        return sentencepiece_encoder(replace(self.vocabulary, add_space_prefix=False))
+            return self._encode_plain(plain)
+        if self._inner is None:
+            self._inner = sentencepiece_encoder(replace(self.vocabulary, add_space_prefix=False))
+        return self._inner(plain)
 
     def shield(self, text: str, guard: str) -> str:
         """`text` with `guard` inside all that `encode(parse_special=True)` would take for a control token."""
@@ -192,7 +193,8 @@ def _utf8_length(text: str) -> int:
         ) from None
 
 
-def _too_long(limit: int) -> ValueError:
+def too_long(limit: int) -> ValueError:
+    """The error for a text of more than `limit` tokens."""
     return ValueError(
         f"[tokenizer] the text has more than {limit} tokens, and no more fit into the context: shorten it"
     )

@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..encoders import byte_alphabet
 from ..errors import UnsupportedModelError
-from ..tokenizer import Tokenizer
+from ..long_text import LongText
+from ..tokenizer import Tokenizer, too_long
 from ..vocabulary import Metadata, TokenType, Vocabulary
 from .llama_library import Library
 
@@ -39,6 +41,7 @@ class LlamaTokenizer(Tokenizer):
         self._special = self.vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})
         longest_first = sorted(self._special, key=len, reverse=True)
         self._special_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+        self._bound = _length_bound(self.vocabulary)
         self._added, self._added_pattern = {}, re.compile("((?!))")  # llama.cpp finds these itself
 
     def encode(
@@ -51,6 +54,8 @@ class LlamaTokenizer(Tokenizer):
         guard: str = "",
         limit: int | None = None,
     ) -> list[int]:
+        if limit is not None and self._bound is not None:
+            self._check_length(text.replace(guard, "") if guard else text, limit)
         if not parse_special or (guard and guard in text):  # then the control tokens are cut out by us
             return super().encode(
                 text,
@@ -73,6 +78,14 @@ class LlamaTokenizer(Tokenizer):
     def __del__(self) -> None:
         if model := getattr(self, "_model", None):
             self._api.llama_model_free(model)
+
+    def _check_length(self, text: str, limit: int) -> None:
+        """ValueError for a text that must have more tokens. White space does not count: some control tokens take it
+        in."""
+        words = "".join(text.split())
+        n_bytes = len(words.encode("utf-8", "replace"))
+        if self._bound is not None and self._bound.fewest_tokens(len(words), n_bytes) > limit:
+            raise too_long(limit)
 
     def _tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
         if not text:
@@ -123,6 +136,13 @@ class LlamaTokenizer(Tokenizer):
             add_eos=eos_id is not None and bool(api.llama_vocab_get_add_eos(vocab)),
             add_space_prefix=b"".join(map(self._piece, self._tokenize("a"))).startswith(b" "),
         )
+
+
+def _length_bound(vocabulary: Vocabulary) -> LongText | None:
+    """What knows the fewest tokens of a text, where every character of one must come out as tokens."""
+    if vocabulary.model == "gpt2" and not byte_alphabet().keys() <= set(vocabulary.tokens):
+        return None  # llama.cpp leaves out what no token stands for
+    return LongText(vocabulary) if vocabulary.model in ("gpt2", "llama") else None
 
 
 def _type_of(attributes: Any) -> int:

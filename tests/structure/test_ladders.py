@@ -28,7 +28,7 @@ MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
 SHARED = {"errors", "folders", "_version", "settings", "process_lock"}
-TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
+TEXT = {"prompts", "sampling", "vocabulary", "encoders", "long_text", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
