@@ -18,8 +18,8 @@ _MAX_ID = 2**31 - 1
 _MAX_ANSWERS = 4096  # of one prompt: each has a sampler and a cache of its own
 # Settings that are whole numbers -> the lowest and the highest value. -1 is how some files say "no such token".
 _INTEGERS: dict[str, tuple[int, int | None]] = {
-    "max_length": (1, None),
-    "max_new_tokens": (1, None),
+    "max_length": (0, None),
+    "max_new_tokens": (0, None),
     "min_length": (0, None),
     "min_new_tokens": (0, None),
     "no_repeat_ngram_size": (0, None),

@@ -158,8 +158,7 @@ struct ThreadPool::Workers {
   }
 };
 
-ThreadPool::ThreadPool(size_t n_threads)
-    : n_threads_(checked_count(n_threads)), workers_(new Workers(n_threads_)) {
+ThreadPool::ThreadPool(size_t n_threads) : n_threads_(checked_count(n_threads)), workers_(new Workers(n_threads_)) {
   try {
     for (size_t index = 1; index < n_threads_; ++index) {
       workers_->threads.emplace_back([workers = workers_] { workers->loop(); });
@@ -169,8 +168,8 @@ ThreadPool::ThreadPool(size_t n_threads)
     delete workers_;
     const auto* refused = dynamic_cast<const std::system_error*>(&error);
     if (refused == nullptr) throw;
-    throw SystemError(refused->code().value(), "cannot start " + std::to_string(n_threads_) +
-                                                   " threads (" + refused->what() + "): give fewer threads");
+    throw SystemError(refused->code().value(), "cannot start " + std::to_string(n_threads_) + " threads (" +
+                                                   refused->what() + "): give fewer threads");
   }
 }
 

@@ -145,9 +145,8 @@ void Sampler::collect_candidates(Span<const float> logits, Span<const float> sco
   candidates_.clear();
   const float bound = bound_of_top_k(scores);
   // What a tiny temperature divides is the distance from the best: the result is the argmax, as it should be.
-  const float shift = options_.temperature < kTinyTemperature
-                          ? scores[static_cast<size_t>(argmax(logits, scores))]
-                          : 0.0f;
+  const float shift =
+      options_.temperature < kTinyTemperature ? scores[static_cast<size_t>(argmax(logits, scores))] : 0.0f;
   for (size_t first = 0; first < scores.size(); first += kBlock) {
     if (bound > kBanned && block_maxima_[first / kBlock] < bound) continue;
     for (size_t i = first; i < std::min(first + kBlock, scores.size()); ++i) {

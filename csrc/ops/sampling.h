@@ -48,8 +48,8 @@ class Sampler {
   /// Adds tokens to the history that the penalties count.
   void accept(Span<const int32_t> ids);
   /// Chooses from logits [n_vocab] and accepts the choice.
-  /// Throws ModelFormatError when the logits themselves are not finite, std::invalid_argument when the settings leave no
-  /// finite one: everything is banned, or a bias or penalty is too large.
+  /// Throws ModelFormatError when the logits themselves are not finite, std::invalid_argument when the settings leave
+  /// no finite one: everything is banned, or a bias or penalty is too large.
   int32_t sample(Span<const float> logits);
 
  private:
