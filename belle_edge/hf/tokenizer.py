@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from ..prompts import render
@@ -50,6 +49,7 @@ class HfTokenizer:
         self.truncation_side = str(settings.get("truncation_side") or "right")
         self.model_max_length = int(settings.get("model_max_length") or _NO_LIMIT)
         self._pad_id = self.vocabulary.padding_id
+        self._id_of: dict[str, int] | None = None
 
     # ---- the vocabulary -------------------------------------------------------------------------------------
 
@@ -65,8 +65,13 @@ class HfTokenizer:
         """text -> id."""
         return dict(self._ids)
 
-    @cached_property
+    @property
     def _ids(self) -> dict[str, int]:
+        if self._id_of is None:  # no cached_property: see Codec
+            self._id_of = self._make_ids()
+        return self._id_of
+
+    def _make_ids(self) -> dict[str, int]:
         return {token: token_id for token_id, token in enumerate(self.vocabulary.tokens[: len(self)])}
 
     @property
