@@ -40,7 +40,9 @@ def adapter_options(lora: LoraArgument | Sequence[LoraArgument]) -> tuple[Adapte
         try:
             checked = float(number("[lora] weight", weight))
         except ValueError as error:
-            raise ConversionError(str(error)) from None
+            raise ConversionError(
+                f"[lora] expected a folder or (folder, weight), got {shown(item)}: {error}"
+            ) from None
         if not isinstance(folder, str | Path):
             raise ConversionError(f"[lora] expected a folder or (folder, weight), got {shown(item)}")
         options.append(AdapterOption(Path(folder).expanduser(), checked))
