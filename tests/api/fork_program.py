@@ -1,6 +1,6 @@
 """A program that forks while other threads compute: each operation in ten children, none of which may hang.
 
-Arguments: a GGUF file, the backend, where to write what went wrong. `python -m tests.api.fork_program FILE native OUT`.
+Arguments: a GGUF file, the backend, where to write what went wrong.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 
 from .tiny_models import write_tiny_model
 
-ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(__file__).with_name("fork_program.py")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
 
@@ -27,13 +27,12 @@ def test_no_operation_hangs_in_a_forked_child(
         sys.executable,
         "-W",
         "ignore",
-        "-m",
-        "tests.api.fork_program",
+        str(PROGRAM),
         str(path),
         backend,
         str(report),
     ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert report.exists(), result.stderr
     assert report.read_text(encoding="utf-8") == "18 operations are fine", result.stderr
     assert "Exception ignored" not in result.stderr
