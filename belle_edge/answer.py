@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from .backends.base import Backend, SamplerState, ScoredToken, SequenceState
 from .sampling import SamplingParams
+from .settings import integer, shown
 from .text_assembly import TextAssembler
 from .tokenizer import StreamDecoder, Tokenizer
 
@@ -29,10 +30,10 @@ class Window:
     n_keep: int = 0
 
     def __post_init__(self) -> None:
-        if self.overflow not in get_args(Overflow):
-            raise ValueError(f"[context] overflow: expected 'error' or 'slide', got {self.overflow!r}")
-        if self.slides and not 0 <= self.n_keep < self.context:
-            raise ValueError(f"[context] n_keep: expected 0 to {self.context - 1}, got {self.n_keep}")
+        if not isinstance(self.overflow, str) or self.overflow not in get_args(Overflow):
+            raise ValueError(f"[context] overflow: expected 'error' or 'slide', got {shown(self.overflow)}")
+        highest = self.context - 1 if self.slides else None
+        object.__setattr__(self, "n_keep", integer("[context] n_keep", self.n_keep, low=0, high=highest))
 
     @property
     def slides(self) -> bool:
@@ -92,8 +93,7 @@ class Answer:
         are computed as they were then.
         Raises ValueError for an empty prompt, one longer than the context, a setting out of range.
         """
-        if max_tokens < 1:
-            raise ValueError(f"[generate] max_tokens: expected at least 1, got {max_tokens}")
+        max_tokens = checked_max_tokens(max_tokens)
         check_length(prompt_ids, window.context)
         params.check_ids(len(tokenizer))
         self.sequence = sequence
@@ -234,6 +234,11 @@ def advance(backend: Backend, answers: Sequence[Answer]) -> list[str]:
         pieces.append(answer.accept(token.token_id))
         answer.score(token)
     return pieces
+
+
+def checked_max_tokens(value: int) -> int:
+    """The length of an answer. ValueError unless it is an integer from 1."""
+    return integer("[generate] max_tokens", value, low=1)
 
 
 def check_length(ids: Sequence[int], context: int) -> None:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from .answer import Answer, advance
 from .backends.base import Backend
 from .generation import Generation, result_of
+from .settings import integer
 
 
 def run_batch(backend: Backend, answers: Sequence[Answer], *, max_batch: int) -> list[Generation]:
@@ -16,8 +17,7 @@ def run_batch(backend: Backend, answers: Sequence[Answer], *, max_batch: int) ->
 
     The beginning that all prompts share is computed once; it counts as prefilled for the first of them.
     """
-    if max_batch < 1:
-        raise ValueError(f"[batch] max_batch: expected at least 1, got {max_batch}")
+    max_batch = integer("[batch] max_batch", max_batch, low=1)
     n_shared = common_prefix([answer.history for answer in answers]) if len(answers) > 1 else 0
     shared = backend.new_sequence()
     if n_shared:

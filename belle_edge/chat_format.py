@@ -49,9 +49,11 @@ class ChatFormat:
         template = template or (family.chat_template if family else None)
         return cls(template=template, family=name, stop_strings=tuple(checked.stop), preset=preset)
 
-    def encode(self, tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    def encode(
+        self, tokenizer: Tokenizer, messages: Sequence[Message], *, limit: int | None = None
+    ) -> list[int]:
         """Ids of the prompt for the next answer. Control tokens come from the template only, never from a
-        message.
+        message. limit: as for `Tokenizer.encode`.
 
         Raises ValueError for malformed messages, and when there is no template or it is broken.
         """
@@ -60,11 +62,13 @@ class ChatFormat:
         text = self._render(tokenizer, shielded)
         bos = tokenizer.bos_token
         add_bos = False if bos and text.startswith(bos) else None
-        return tokenizer.encode(text, add_bos=add_bos, add_eos=False, parse_special=True, guard=guard)
+        return tokenizer.encode(
+            text, add_bos=add_bos, add_eos=False, parse_special=True, guard=guard, limit=limit
+        )
 
-    def encode_next(self, tokenizer: Tokenizer, content: str) -> list[int]:
+    def encode_next(self, tokenizer: Tokenizer, content: str, *, limit: int | None = None) -> list[int]:
         """Ids that come after an answer's own tokens: what closes its turn (EOS in belle-v2, nothing in the
-        other families), the user's next turn, the opening of the next answer.
+        other families), the user's next turn, the opening of the next answer. limit: as for `Tokenizer.encode`.
 
         It is the text that the template puts behind an answer, encoded as a continuation. So the ids of
         earlier turns stay what they were.
@@ -78,7 +82,7 @@ class ChatFormat:
         ).partition(answer)
         if not found or before != self._render(tokenizer, earlier[:1]):
             raise ValueError("[chat format] this template rewrites earlier answers: use chat() with messages")
-        return encode_continuation(tokenizer, after, parse_special=True, guard=guard)
+        return encode_continuation(tokenizer, after, parse_special=True, guard=guard, limit=limit)
 
     def _unused(self, texts: Sequence[str]) -> list[str]:
         """Guard characters that are in none of `texts` and not in the template: two or more."""
@@ -99,17 +103,30 @@ class ChatFormat:
 
 
 def encode_continuation(
-    tokenizer: Tokenizer, text: str, *, parse_special: bool = False, guard: str = ""
+    tokenizer: Tokenizer,
+    text: str,
+    *,
+    parse_special: bool = False,
+    guard: str = "",
+    limit: int | None = None,
 ) -> list[int]:
     """Ids of a text that goes on after others: without BOS, and without the space that SentencePiece puts
     before the first word of a text."""
 
-    def encode(part: str) -> list[int]:
-        return tokenizer.encode(part, add_bos=False, add_eos=False, parse_special=parse_special, guard=guard)
+    def encode(part: str, n_more: int = 0) -> list[int]:
+        return tokenizer.encode(
+            part,
+            add_bos=False,
+            add_eos=False,
+            parse_special=parse_special,
+            guard=guard,
+            limit=None if limit is None else limit + n_more,
+        )
 
     if tokenizer.vocabulary.add_space_prefix:
         for anchor in _ANCHORS:
-            before, both = encode(anchor), encode(anchor + text)
+            before = encode(anchor)
+            both = encode(anchor + text, len(before))
             if both[: len(before)] == before:
                 return both[len(before) :]
     return encode(text)

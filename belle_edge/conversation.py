@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from . import conversation_file
-from .answer import Answer, Overflow, Window
+from .answer import Answer, Overflow, Window, checked_max_tokens
 from .backends.base import Backend, SequenceState
 from .chat_format import ChatFormat, encode_continuation
 from .conversation_file import Turn
 from .generation import Generation, Stream
+from .process_lock import ProcessLock
 from .sampling import SamplingParams
 from .tokenizer import Tokenizer
 
@@ -82,14 +82,14 @@ class Conversation:
     ) -> None:
         """See `Belle.conversation`."""
         self._model = model
-        self._max_tokens = max_tokens
+        self._max_tokens = checked_max_tokens(max_tokens)
         self._params = params
         self._sampling = dict(sampling or {})
         self._window = Window(model.context, overflow, model.context // 4 if n_keep is None else n_keep)
         self._history = _History()
         self._n_drawn = 0  # answers written, regenerated ones included
         self._current: weakref.ref[Stream] | None = None
-        self._lock = threading.RLock()
+        self._lock = ProcessLock()
         model.settings(raw=False, params=params, sampling=self._sampling)  # raises early
         self.system: str | None = None
         self._set_system(system)
@@ -217,8 +217,8 @@ class Conversation:
     def _commit(self, history: _History, turn: Turn, answer: Answer) -> None:
         """The answer has ended, or was left: it becomes the history's last turn, if it has any text or came to
         its own end."""
-        if not (answer.finished or answer.text):
-            return
+        if not self._lock.usable or not (answer.finished or answer.text):
+            return  # in a forked child the turn is the parent's
         ids, rest = answer.spoken()
         sequence, n_spoken = answer.sequence, len(ids)
         if sequence is not None:
@@ -273,9 +273,10 @@ class Conversation:
             raise ValueError(f"[conversation] expected a message of text, got {text!r}")
         model = self._model
         if not is_first:
-            return model.chat_format.encode_next(model.tokenizer, text)
+            return model.chat_format.encode_next(model.tokenizer, text, limit=model.context)
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        return model.chat_format.encode(model.tokenizer, [*system, {"role": "user", "content": text}])
+        messages = [*system, {"role": "user", "content": text}]
+        return model.chat_format.encode(model.tokenizer, messages, limit=model.context)
 
     def _set_system(self, system: str | None) -> None:
         if system is not None and not isinstance(system, str):

@@ -141,12 +141,17 @@ def sentencepiece_bytes(text: str, kind: int) -> bytes:
     return _stored_bytes(text.replace(_SPACE_MARK, " "))
 
 
-def byte_level_bytes() -> Callable[[str, int], bytes]:
-    """The inverse of GPT-2's byte alphabet: printable bytes stand for themselves, others for U+0100…"""
+def byte_alphabet() -> dict[str, int]:
+    """GPT-2's: character -> byte. Printable bytes stand for themselves, others for U+0100…"""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [value for value in range(256) if value not in printable]
     to_byte = {chr(value): value for value in printable}
-    to_byte |= {chr(0x100 + index): value for index, value in enumerate(others)}
+    return to_byte | {chr(0x100 + index): value for index, value in enumerate(others)}
+
+
+def byte_level_bytes() -> Callable[[str, int], bytes]:
+    """The inverse of GPT-2's byte alphabet."""
+    to_byte = byte_alphabet()
 
     def to_bytes(text: str, kind: int) -> bytes:
         if kind != TokenType.USER_DEFINED and all(char in to_byte for char in text):

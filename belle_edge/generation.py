@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from .answer import Answer, FinishReason, TokenLogprob, advance
 from .answer import check_length as check_length
 from .backends.base import Backend
+from .process_lock import ProcessLock
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class AsyncStream(AsyncIterator[str]):
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._lock = threading.Lock()  # held while a step runs
+        self._lock = ProcessLock()  # held while a step runs
         self._abandoned = False
 
     async def __anext__(self) -> str:
@@ -162,7 +162,7 @@ class AsyncStream(AsyncIterator[str]):
     def _abandon(self) -> None:
         """Close the stream, or leave that to the thread that is in a step now."""
         self._abandoned = True
-        if self._lock.acquire(blocking=False):
+        if self._lock.usable and self._lock.acquire(blocking=False):
             try:
                 self._stream.close()
             finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import sys
 from collections.abc import Iterator
@@ -71,9 +70,7 @@ def check_memory(
 
     try:
         file = _core.GgufFile(str(path))
-    except OSError as error:
-        if error.errno != errno.ENOMEM:
-            raise
+    except MemoryError as error:
         limit = available_address_space(root)
         left = f": {size_text(limit.n_bytes)} of {limit.limit} are left" if limit is not None else ""
         raise InsufficientMemoryError(

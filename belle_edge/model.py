@@ -12,6 +12,7 @@ from .backends import open_backend
 from .chat_format import ChatFormat
 from .errors import ModelFormatError
 from .memory import check_memory
+from .settings import EngineSettings, token_ids
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -45,12 +46,9 @@ class Belle(Writer):
             raise ModelFormatError(
                 f"[model] {path.name}: {len(self.tokenizer)} tokens, but {n_rows} rows in the output matrix"
             )
-        trained = int(backend.config["context_length"])
-        self.context = trained if context is None else context  # tokens of prompt and answer together
-        if not 1 <= self.context <= trained:
-            raise ValueError(
-                f"[model] context: expected 1 to {trained} tokens (the model's own), got {context}"
-            )
+        settings = EngineSettings(context=context)
+        # tokens of prompt and answer together
+        self.context = settings.context_of(int(backend.config["context_length"]))
 
     @classmethod
     def load(
@@ -78,6 +76,7 @@ class Belle(Writer):
         argument out of range), and with llama.cpp BackendError (its
         build does not run here) or BackendMissingError (not installed).
         """
+        settings = EngineSettings(threads=threads, context=context, kv=kv, isa=isa)
         path = Path(path)
         if path.is_dir():
             raise ValueError(
@@ -86,12 +85,12 @@ class Belle(Writer):
         if not path.exists():
             raise FileNotFoundError(f"[model] no such file: {path}")
         if memory_check:
-            check_memory(path, context=context, kv=kv)
-        if threads is not None and threads < 1:
-            raise ValueError(f"[model] threads: expected at least 1, got {threads}")
-        engine = open_backend(backend, path, threads=threads, kv=kv, isa=isa, context=context)
+            check_memory(path, context=settings.context, kv=kv)
+        engine = open_backend(
+            backend, path, threads=settings.threads, kv=kv, isa=isa, context=settings.context
+        )
         try:
-            return cls(engine, path=path, context=context)
+            return cls(engine, path=path, context=settings.context)
         except BaseException:
             engine.close()
             raise
@@ -121,6 +120,7 @@ class Belle(Writer):
         n_vocab counts the rows of the output matrix, padding rows included. Raises ValueError for no ids, too
         many, or one out of range.
         """
+        ids = token_ids("[logits] ids", ids, most=self.context)
         check_length(ids, self.context)
         sequence = self.backend.new_sequence()
         return self.backend.forward([(sequence, ids)], logits="last" if last_only else "all")[0]

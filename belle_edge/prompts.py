@@ -185,7 +185,7 @@ def check_dialogue(messages: Sequence[Message]) -> None:
 
 
 def _check_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    if isinstance(messages, (str, Mapping)):
+    if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
         raise ValueError("[messages] expected a list of messages")
     if not messages:
         raise ValueError("[messages] expected at least one message, got none")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from .settings import FLOAT_MIN, integer, number, shown, token_ids
+
 PenaltyScope = Literal["all", "answer"]
+_BOUNDS: Mapping[str, Mapping[str, float]] = {
+    "temperature": {"low": 0.0},
+    "top_p": {"low": FLOAT_MIN, "high": 1.0},
+    "min_p": {"low": 0.0, "high": 1.0},
+    "repetition_penalty": {"low": FLOAT_MIN},
+    "presence_penalty": {},
+    "frequency_penalty": {},
+}
 _NEUTRAL_PENALTIES = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 
 
@@ -38,35 +46,34 @@ class SamplingParams:
     top_logprobs: int | None = None  # report log-probabilities: of each token and this many best; None: none
 
     def __post_init__(self) -> None:
-        _check_number("temperature", self.temperature, low=0.0)
-        _check_number("top_p", self.top_p, low=0.0, high=1.0, low_open=True)
-        _check_number("min_p", self.min_p, low=0.0, high=1.0)
-        _check_number("repetition_penalty", self.repetition_penalty, low=0.0, low_open=True)
-        _check_number("presence_penalty", self.presence_penalty)
-        _check_number("frequency_penalty", self.frequency_penalty)
-        _check_integer("top_k", self.top_k)
+        checked: dict[str, Any] = {
+            name: number(f"[sampling] {name}", getattr(self, name), **bounds)
+            for name, bounds in _BOUNDS.items()
+        }
+        if 0 < checked["temperature"] < FLOAT_MIN:
+            raise ValueError(
+                f"[sampling] temperature: expected 0 or a number from {FLOAT_MIN:.9g}, got {self.temperature!r}"
+            )
+        checked["top_k"] = integer("[sampling] top_k", self.top_k, low=0)
         if self.penalty_scope not in get_args(PenaltyScope):
             raise ValueError(
-                f"[sampling] penalty_scope: expected 'all' or 'answer', got {self.penalty_scope!r}"
+                f"[sampling] penalty_scope: expected 'all' or 'answer', got {shown(self.penalty_scope)}"
             )
         if self.top_logprobs is not None:
-            _check_integer("top_logprobs", self.top_logprobs)
+            checked["top_logprobs"] = integer(
+                "[sampling] top_logprobs", self.top_logprobs, low=0, high=2**31 - 1
+            )
         if self.seed is not None:
-            _check_integer("seed", self.seed)
-            if self.seed >= 2**64:
-                raise ValueError(f"[sampling] seed: expected less than 2**64, got {self.seed}")
-        for token_id, bias in dict(self.logit_bias).items():
-            _check_integer("logit_bias id", token_id)
-            _check_number(f"logit_bias of id {token_id}", bias)
-        for token_id in _items("banned", self.banned):
-            _check_integer("banned id", token_id)
-        for text in _items("stop", self.stop):
-            if not isinstance(text, str) or not text:
-                raise ValueError(f"[sampling] stop: expected non-empty strings, got {text!r}")
-        # A private, immutable copy: what the caller does to its own containers later has no effect here.
-        object.__setattr__(self, "logit_bias", MappingProxyType(dict(self.logit_bias)))
-        object.__setattr__(self, "banned", tuple(self.banned))
-        object.__setattr__(self, "stop", tuple(self.stop))
+            checked["seed"] = integer("[sampling] seed", self.seed, low=0, high=2**64 - 1)
+        # Private, immutable copies: what the caller does to its own containers later has no effect here.
+        checked["logit_bias"] = MappingProxyType(_checked_bias(self.logit_bias))
+        checked["banned"] = tuple(
+            integer("[sampling] banned id", token_id, low=0)
+            for token_id in token_ids("[sampling] banned", self.banned)
+        )
+        checked["stop"] = _checked_stop(self.stop)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def merged(self, **overrides: Any) -> SamplingParams:
         """A copy with some settings replaced; None leaves one as it is. ValueError for an unknown name."""
@@ -100,8 +107,10 @@ def resolve(
     """The settings of one call: `params` if given, else the defaults under `preset`; then `overrides` on top.
 
     A call that asks for temperature 0 gets the plain argmax: a preset's penalties count only if the call
-    names them.
+    names them. ValueError for `params` of another kind.
     """
+    if params is not None and not isinstance(params, SamplingParams):
+        raise ValueError(f"[sampling] params: expected SamplingParams, got {shown(params)}")
     if params is not None:
         return params.merged(**overrides)
     chosen = SamplingParams().merged(**preset)
@@ -110,27 +119,24 @@ def resolve(
     return chosen.merged(**overrides)
 
 
-def _check_number(
-    name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, low_open: bool = False
-) -> None:
-    """`value` must be a finite number in [low, high], or (low, high] if low_open."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and low <= value <= high and not (low_open and value == low):
-        return
-    bounds = "a finite number"
-    if low != -math.inf:
-        bounds += f" {'above' if low_open else 'from'} {low:g}"
-    if high != math.inf:
-        bounds += f" up to {high:g}"
-    raise ValueError(f"[sampling] {name}: expected {bounds}, got {value!r}")
+def _checked_bias(bias: Any) -> dict[int, float]:
+    try:
+        pairs = dict(bias)
+    except (TypeError, ValueError):
+        raise ValueError(f"[sampling] logit_bias: expected ids with numbers, got {shown(bias)}") from None
+    return {
+        integer("[sampling] logit_bias id", token_id, low=0): number(
+            f"[sampling] logit_bias of id {shown(token_id)}", value
+        )
+        for token_id, value in pairs.items()
+    }
 
 
-def _check_integer(name: str, value: Any) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"[sampling] {name}: expected an integer from 0, got {value!r}")
-
-
-def _items(name: str, values: Any) -> Iterable[Any]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ValueError(f"[sampling] {name}: expected a list, got {values!r}")
-    return values
+def _checked_stop(stop: Any) -> tuple[str, ...]:
+    if isinstance(stop, (str, bytes)) or not isinstance(stop, Iterable):
+        raise ValueError(f"[sampling] stop: expected a list, got {shown(stop)}")
+    texts = tuple(stop)
+    for text in texts:
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"[sampling] stop: expected non-empty strings, got {shown(text)}")
+    return texts

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from .encoders import bpe_encoder, byte_level_bytes, sentencepiece_bytes, sentencepiece_encoder
+from .long_text import LongText
+from .settings import shown, token_ids
 from .vocabulary import Metadata, TokenType, Vocabulary
 
 _REPLACEMENT = "\ufffd"
@@ -28,6 +31,8 @@ class Tokenizer:
         self.vocabulary = vocabulary
         spm = vocabulary.model == "llama"
         self._encode_plain = sentencepiece_encoder(vocabulary) if spm else bpe_encoder(vocabulary)
+        self._long_text: LongText | None = LongText(vocabulary)
+        self._inner: Callable[[str], list[int]] | None = None  # made for the first long text
         self._to_bytes = sentencepiece_bytes if spm else byte_level_bytes()
         self._special = vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})
         # SentencePiece finds user-defined pieces itself; byte-level BPE needs them cut out beforehand.
@@ -61,14 +66,22 @@ class Tokenizer:
         add_eos: bool | None = None,
         parse_special: bool = False,
         guard: str = "",
+        limit: int | None = None,
     ) -> list[int]:
-        """Ids of `text`.
+        """Ids of `text`, computed in pieces where it is long: memory for the ids is all that it takes.
 
         add_bos, add_eos: None = as the file's settings say. parse_special: texts of control tokens become
-        those tokens. guard: a character that `shield` put into user text, dropped here. Raises ValueError for
-        text that is not valid Unicode, or when a BOS or EOS is asked for that does not exist.
+        those tokens. guard: a character that `shield` put into user text, dropped here. limit: a long text
+        that has more tokens is refused before all of it is encoded; a short one may return more ids.
+        Raises ValueError for text that is not valid Unicode, one beyond the limit, or when a BOS or EOS is asked
+        for that does not exist.
         """
-        _check_unicode(text)
+        n_bytes = _utf8_length(text)
+        if limit is not None and self._long_text is not None:
+            n_guards = text.count(guard) if guard else 0
+            n_bytes -= n_guards * len(guard.encode())
+            if self._long_text.fewest_tokens(len(text) - n_guards, n_bytes) > limit:
+                raise too_long(limit)
         vocabulary = self.vocabulary
         ids: list[int] = []
         if vocabulary.add_bos if add_bos is None else add_bos:
@@ -84,14 +97,31 @@ class Tokenizer:
                 if added_id is not None:
                     ids.append(added_id)
                 elif plain:
-                    ids.extend(self._encode_plain(plain))
+                    self._extend(ids, plain, limit)
         if vocabulary.add_eos if add_eos is None else add_eos:
             ids.append(_existing(vocabulary.eos_id, "EOS"))
         return ids
 
+    def _extend(self, ids: list[int], plain: str, limit: int | None) -> None:
+        """Add the ids of a plain text."""
+        pieces = iter([plain]) if self._long_text is None else self._long_text.pieces(plain)
+        ids.extend(self._encode_plain(next(pieces)))
+        for piece in pieces:
+            if limit is not None and len(ids) > limit:
+                raise too_long(limit)
+            ids.extend(self._encode_inner(piece))
+
+    def _encode_inner(self, plain: str) -> list[int]:
+        """As _encode_plain, for a text that goes on another: without SentencePiece's space in front."""
+        if not self.vocabulary.add_space_prefix or self.vocabulary.model != "llama":
+            return self._encode_plain(plain)
+        if self._inner is None:
+            self._inner = sentencepiece_encoder(replace(self.vocabulary, add_space_prefix=False))
+        return self._inner(plain)
+
     def shield(self, text: str, guard: str) -> str:
         """`text` with `guard` inside all that `encode(parse_special=True)` would take for a control token."""
-        if not self._special:
+        if not any(special in text for special in self._special):
             return text
         return re.sub(f"(?={self._special_pattern.pattern})(.)", rf"\g<2>{guard}", text, flags=re.DOTALL)
 
@@ -102,14 +132,17 @@ class Tokenizer:
         Raises ValueError for an id outside the vocabulary.
         """
         decoder = StreamDecoder(self, skip_special=skip_special)
-        return "".join([decoder.push(token_id) for token_id in ids]) + decoder.flush()
+        return (
+            "".join([decoder.push(token_id) for token_id in token_ids("[tokenizer] ids", ids)])
+            + decoder.flush()
+        )
 
     def token_bytes(self, token_id: int, *, skip_special: bool = True) -> bytes:
         """The bytes of one id; none for control and unused entries, or with skip_special=False their text."""
         vocabulary = self.vocabulary
         if not 0 <= token_id < len(vocabulary):
             raise ValueError(
-                f"[tokenizer] id {token_id} is outside the vocabulary of {len(vocabulary)} entries"
+                f"[tokenizer] id {shown(token_id)} is outside the vocabulary of {len(vocabulary)} entries"
             )
         text, kind = vocabulary.tokens[token_id], vocabulary.types[token_id]
         if kind in (TokenType.CONTROL, TokenType.UNUSED):
@@ -149,13 +182,22 @@ class StreamDecoder:
         return self._utf8.decode(b"", final=True)
 
 
-def _check_unicode(text: str) -> None:
+def _utf8_length(text: str) -> int:
+    if not isinstance(text, str):
+        raise ValueError(f"[tokenizer] expected a text, got {shown(text)}")
     try:
-        text.encode()
+        return len(text.encode())
     except UnicodeEncodeError as error:
         raise ValueError(
             f"[tokenizer] the text is not valid Unicode: lone surrogate at index {error.start}"
         ) from None
+
+
+def too_long(limit: int) -> ValueError:
+    """The error for a text of more than `limit` tokens."""
+    return ValueError(
+        f"[tokenizer] the text has more than {limit} tokens, and no more fit into the context: shorten it"
+    )
 
 
 def _existing(token_id: int | None, name: str) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
-from .answer import Answer, Overflow, Window
+from .answer import Answer, Overflow, Window, check_length
 from .backends.base import Backend
 from .batch import run_batch
 from .chat_format import ChatFormat
@@ -16,6 +16,7 @@ from .conversation import Conversation
 from .generation import AsyncStream, Generation, Stream
 from .prompts import Message, check_dialogue
 from .sampling import SamplingParams, resolve
+from .settings import shown, token_ids
 from .tokenizer import Tokenizer
 
 
@@ -190,20 +191,17 @@ class Writer:
         or one per prompt. With one for all and a seed, prompt i uses seed + i. What all prompts begin with is
         computed once. Raises ValueError before anything is computed, and as `generate`.
         """
-        if isinstance(prompts, str):
-            raise ValueError("[batch] prompts: expected a list of prompts, got one text")
-        each = (
-            [params] * len(prompts) if params is None or isinstance(params, SamplingParams) else list(params)
-        )
-        if len(each) != len(prompts):
-            raise ValueError(f"[batch] params: expected {len(prompts)}, one per prompt, got {len(each)}")
+        if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
+            raise ValueError(f"[batch] prompts: expected a list of prompts, got {shown(prompts)}")
+        prompts = list(prompts)
+        each = _params_of_each(params, len(prompts))
         answers = []
         for index, prompt in enumerate(prompts):
-            ids, is_raw = self._prompt_ids(prompt, raw=raw)
-            settings = self.settings(raw=is_raw, params=each[index], sampling=sampling)
-            if settings.seed is not None and (each[index] is params or "seed" in sampling):
-                settings = settings.merged(seed=(settings.seed + index) % 2**64)
             try:
+                ids, is_raw = self._prompt_ids(prompt, raw=raw)
+                settings = self.settings(raw=is_raw, params=each[index], sampling=sampling)
+                if settings.seed is not None and (each[index] is params or "seed" in sampling):
+                    settings = settings.merged(seed=(settings.seed + index) % 2**64)
                 answers.append(self._answer(ids, settings, max_tokens, Window(self.context)))
             except ValueError as error:
                 raise ValueError(f"[batch] prompt {index}: {error}") from None
@@ -221,7 +219,7 @@ class Writer:
     def _prompt_ids(self, prompt: str | Sequence[int], *, raw: bool) -> tuple[list[int], bool]:
         """Ids, and whether they are raw: a text is that too where the file has no template, with a warning."""
         if not isinstance(prompt, str):
-            return [int(token_id) for token_id in prompt], raw
+            return self._checked_ids(prompt), raw
         if self.chat_format.template is None and not raw:
             raw = True
             warnings.warn(
@@ -229,12 +227,26 @@ class Writer:
                 stacklevel=3,
             )
         if raw:
-            return self.tokenizer.encode(prompt, add_eos=False), raw
-        return self.chat_format.encode(self.tokenizer, [{"role": "user", "content": prompt}]), raw
+            return self.tokenizer.encode(prompt, add_eos=False, limit=self.context), raw
+        messages = [{"role": "user", "content": prompt}]
+        return self.chat_format.encode(self.tokenizer, messages, limit=self.context), raw
+
+    def _checked_ids(self, prompt: Sequence[int]) -> list[int]:
+        """Ids of the vocabulary, no more than one beyond the context."""
+        ids = token_ids("[generate] prompt", prompt, most=self.context)
+        if len(ids) > self.context:  # only the beginning was read
+            check_length(prompt if isinstance(prompt, Sized) else ids, self.context)
+        for token_id in ids:
+            if not 0 <= token_id < len(self.tokenizer):
+                raise ValueError(
+                    f"[generate] prompt: token id {shown(token_id)} is outside the vocabulary of "
+                    f"{len(self.tokenizer)} entries"
+                )
+        return ids
 
     def _chat_ids(self, messages: Sequence[Message]) -> list[int]:
         check_dialogue(messages)
-        return self.chat_format.encode(self.tokenizer, messages)
+        return self.chat_format.encode(self.tokenizer, messages, limit=self.context)
 
     def _answer(
         self, ids: Sequence[int], settings: SamplingParams, max_tokens: int, window: Window
@@ -255,3 +267,15 @@ class Writer:
         n_kept = min(len(ids), self.context // 2) if n_keep is None else n_keep
         answer = self._answer(ids, settings, max_tokens, Window(self.context, overflow, n_kept))
         return Stream(self.backend, answer)
+
+
+def _params_of_each(params: Any, n_prompts: int) -> list[SamplingParams | None]:
+    """The settings of each prompt of a batch. ValueError unless they are one for all, or one per prompt."""
+    if params is None or isinstance(params, SamplingParams):
+        return [params] * n_prompts
+    if isinstance(params, (str, bytes, Mapping)) or not isinstance(params, Iterable):
+        raise ValueError(f"[batch] params: expected SamplingParams, or a list of them, got {shown(params)}")
+    each = list(params)
+    if len(each) != n_prompts:
+        raise ValueError(f"[batch] params: expected {n_prompts}, one per prompt, got {len(each)}")
+    return each

@@ -19,6 +19,7 @@ from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
 from belle_edge.convert.trim import TrimRequest
 from belle_edge.convert.writer import ModelFile
 from belle_edge.errors import ConversionError
+from belle_edge.settings import threads_or_all
 
 
 def convert(
@@ -60,9 +61,11 @@ def convert(
         tokens new ids.
     progress: called after every block of a few MB.
 
-    Raises ConversionError, with the file or tensor and what to do, and OSError for failing reads and writes.
+    Raises ConversionError, with the file or tensor and what to do, OSError for failing reads and writes, and ValueError
+    for a number of threads out of range.
     """
     start = time.monotonic()
+    threads = threads_or_all("[threads]", threads)
     target = Path(out).expanduser() if out is not None else None
     if target is None and not dry_run:
         raise ConversionError("[out] no output file given")

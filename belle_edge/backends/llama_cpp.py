@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,9 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..errors import BelleError, UnsupportedModelError
+from ..process_lock import ProcessLock
 from ..sampling import SamplingParams
+from ..settings import token_ids
 from ..tokenizer import Tokenizer
 from ..vocabulary import Metadata
 from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
@@ -52,7 +52,7 @@ class LlamaCppBackend:
         BackendError, or ValueError for an unknown KV type."""
         if kv not in ("auto", *KV_BYTES):
             raise ValueError(f"[model] KV type '{kv}' is unknown: expected auto, f32 or f16")
-        self.path, self._pid, self.lock = path, os.getpid(), threading.RLock()
+        self.path, self.lock = path, ProcessLock()
         self._metadata = _core.GgufFile(str(path))  # checks the header, where it can
         self._extra_buffers = extra_buffers_work()
         self._library = import_library()
@@ -143,8 +143,6 @@ class LlamaCppBackend:
         logits: LogitsMode = "last",
         decode: Decode = False,  # llama.cpp knows no difference
     ) -> list[NDArray[np.float32]]:
-        if os.getpid() != self._pid:
-            raise RuntimeError("[model] it was loaded before this process forked: load it again in the child")
         if logits not in ("last", "all", "none"):
             raise ValueError(f"logits: expected last, all or none, got '{logits}'")
         with self.lock:
@@ -173,6 +171,9 @@ class LlamaCppBackend:
             return score_and_sample(self, batch, top_logprobs=top_logprobs)
 
     def close(self) -> None:
+        if not self.lock.usable:  # a forked child: llama.cpp would wait for threads that do not exist here
+            self._context = self._model = None
+            return
         with self.lock:
             if self._context is not None:
                 self._context.close()
@@ -192,7 +193,7 @@ class LlamaCppBackend:
 
     def _checked(self, sequence: SequenceState, ids: TokenIds) -> list[int]:
         """Plain ids. ValueError for none, one out of range, or more than the model's positions."""
-        checked = [int(token_id) for token_id in ids]
+        checked = token_ids("token ids", ids)
         if not checked:
             raise ValueError("a batch entry has no tokens: give at least one")
         n_vocab, trained = self._config["vocab_size"], self._config["context_length"]

@@ -7,12 +7,12 @@ import importlib
 import importlib.util
 import logging
 import os
-import threading
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 from ..errors import BackendError, BackendMissingError, ModelFormatError, UnsupportedModelError
+from ..process_lock import ModuleLock
 
 INSTALL = "pip install 'belle-edge[llama]'"
 MINIMUM_VERSION = "0.3.15"  # the first with a unified cache, llama_memory_* and use_extra_bufts
@@ -25,7 +25,7 @@ _NEEDED = (
 _LOG_LEVEL_ERROR = 4  # GGML_LOG_LEVEL_ERROR in ggml.h
 _LOGGER = logging.getLogger("belle_edge.llama_cpp")
 
-_lock = threading.Lock()
+_lock = ModuleLock()
 _library: Library | None = None
 
 

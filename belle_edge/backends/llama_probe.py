@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import NamedTuple
 from .. import _core
 from ..errors import BackendError
 from ..folders import cache_folder
+from ..process_lock import ModuleLock
 from .llama_library import INSTALL, find_package, import_library
 
 REBUILD = 'CMAKE_ARGS="-DGGML_NATIVE=OFF" pip install --no-cache-dir --force-reinstall llama-cpp-python'
@@ -33,7 +33,7 @@ _CACHE_NAME = "llama-probe.json"
 _WINDOWS_CRASH = 0xC0000000  # exit codes from here on are exceptions such as "illegal instruction"
 _LOGGER = logging.getLogger("belle_edge.llama_cpp")
 
-_lock = threading.Lock()
+_lock = ModuleLock()
 _answers: dict[str, bool] = {}  # of this process
 
 

@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..encoders import byte_alphabet
 from ..errors import UnsupportedModelError
-from ..tokenizer import Tokenizer
+from ..long_text import LongText
+from ..tokenizer import Tokenizer, too_long
 from ..vocabulary import Metadata, TokenType, Vocabulary
 from .llama_library import Library
 
@@ -34,10 +36,12 @@ class LlamaTokenizer(Tokenizer):
         if self._api.llama_vocab_type(self._vocab) == _NO_VOCABULARY:
             raise UnsupportedModelError(f"[tokenizer] {path.name} carries no vocabulary")
         self._encode_plain = self._tokenize
+        self._long_text = None  # where its texts may be cut is not known here
         self.vocabulary = self._tables(metadata)
         self._special = self.vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})
         longest_first = sorted(self._special, key=len, reverse=True)
         self._special_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+        self._bound = _length_bound(self.vocabulary)
         self._added, self._added_pattern = {}, re.compile("((?!))")  # llama.cpp finds these itself
 
     def encode(
@@ -48,10 +52,18 @@ class LlamaTokenizer(Tokenizer):
         add_eos: bool | None = None,
         parse_special: bool = False,
         guard: str = "",
+        limit: int | None = None,
     ) -> list[int]:
+        if limit is not None and self._bound is not None:
+            self._check_length(text.replace(guard, "") if guard else text, limit)
         if not parse_special or (guard and guard in text):  # then the control tokens are cut out by us
             return super().encode(
-                text, add_bos=add_bos, add_eos=add_eos, parse_special=parse_special, guard=guard
+                text,
+                add_bos=add_bos,
+                add_eos=add_eos,
+                parse_special=parse_special,
+                guard=guard,
+                limit=limit,
             )
         before = super().encode("", add_bos=add_bos, add_eos=False)
         after = super().encode("", add_bos=False, add_eos=add_eos)
@@ -66,6 +78,14 @@ class LlamaTokenizer(Tokenizer):
     def __del__(self) -> None:
         if model := getattr(self, "_model", None):
             self._api.llama_model_free(model)
+
+    def _check_length(self, text: str, limit: int) -> None:
+        """ValueError for a text that must have more tokens. White space does not count: some control tokens take it
+        in."""
+        words = "".join(text.split())
+        n_bytes = len(words.encode("utf-8", "replace"))
+        if self._bound is not None and self._bound.fewest_tokens(len(words), n_bytes) > limit:
+            raise too_long(limit)
 
     def _tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
         if not text:
@@ -116,6 +136,13 @@ class LlamaTokenizer(Tokenizer):
             add_eos=eos_id is not None and bool(api.llama_vocab_get_add_eos(vocab)),
             add_space_prefix=b"".join(map(self._piece, self._tokenize("a"))).startswith(b" "),
         )
+
+
+def _length_bound(vocabulary: Vocabulary) -> LongText | None:
+    """What knows the fewest tokens of a text, where every character of one must come out as tokens."""
+    if vocabulary.model == "gpt2" and not byte_alphabet().keys() <= set(vocabulary.tokens):
+        return None  # llama.cpp leaves out what no token stands for
+    return LongText(vocabulary) if vocabulary.model in ("gpt2", "llama") else None
 
 
 def _type_of(attributes: Any) -> int:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..settings import MAX_THREADS, integer
 from ..terminal_text import printable_line
 from .terminal import LOGGER, print_lines
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _MODELS = ("belle-7b", "belle-llama-7b", "belle-llama-13b")
 _PEER = "llama.cpp"
+_MAX_BATCH = 1024  # sequences: each has a cache of its own
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -107,10 +109,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    highest = {"batch": _MAX_BATCH, "threads": MAX_THREADS}
     for name in ("prompt", "generate", "batch", "repeat", "threads"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name}: expected at least 1, got {value}")
+        if (value := getattr(args, name)) is not None:
+            integer(f"--{name}", value, low=1, high=highest.get(name))
     if (args.model is None) == (args.synthetic is None):
         raise ValueError("give a GGUF file, or --synthetic with one of " + ", ".join(_MODELS))
 

@@ -70,7 +70,7 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"the input is not UTF-8 text (byte {error.start})"
     text = printable_line(" ".join(str(error).split()))
-    expected = isinstance(error, (BelleError, ValueError, OSError)) and text
+    expected = isinstance(error, (BelleError, ValueError, OSError, MemoryError)) and text
     return text if expected else f"{type(error).__name__}: {text} (--verbose shows where)"
 
 

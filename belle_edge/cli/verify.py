@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from ..settings import MAX_THREADS, integer
 from .options import add_model_argument
 from .source_options import add_source_arguments, source_options
 from .terminal import LOGGER, print_lines
@@ -54,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..verification import verify_contents, verify_file
 
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"--threads: expected at least 1, got {args.threads}")
+    if args.threads is not None:
+        integer("--threads", args.threads, low=1, high=MAX_THREADS)
     start = time.perf_counter()
     contents = None
     with nullcontext(None) if args.json or args.quiet else _progress_bar() as progress:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 
 from ..tokenizer import Tokenizer
 from ..vocabulary import TokenType
@@ -24,10 +23,11 @@ class Codec:
         self.special = self.vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})  # text -> id
         longest_first = sorted(self.special, key=len, reverse=True)
         self._special_pattern = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+        self.n_tokens = self._count_tokens()  # entries, without the names of spare embedding rows at the end
+        # No cached_property: before Python 3.12 it holds a lock meanwhile, which a forked child would wait for.
+        self._continuing: Tokenizer | None = None
 
-    @cached_property
-    def n_tokens(self) -> int:
-        """Entries of the vocabulary, without the names of spare embedding rows at its end."""
+    def _count_tokens(self) -> int:
         types, tokens = self.vocabulary.types, self.vocabulary.tokens
         n_tokens = len(tokens)
         while n_tokens and types[n_tokens - 1] == TokenType.UNUSED and _is_spare(tokens[n_tokens - 1]):
@@ -51,13 +51,15 @@ class Codec:
         end = [vocabulary.eos_id] if vocabulary.add_eos and vocabulary.eos_id is not None else []
         return [*start, *ids, *end]
 
-    @cached_property
+    @property
     def _inner(self) -> Tokenizer:
         """Without SentencePiece's space in front, which transformers (since 5) puts before the whole text only,
         and not before one that starts with a space."""
         if not self.vocabulary.add_space_prefix:
             return self._tokenizer
-        return Tokenizer(replace(self.vocabulary, add_space_prefix=False))
+        if self._continuing is None:
+            self._continuing = Tokenizer(replace(self.vocabulary, add_space_prefix=False))
+        return self._continuing
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Text of `ids`; bytes that are no UTF-8 become U+FFFD. ValueError for an id outside the vocabulary."""

@@ -124,9 +124,18 @@ def _processed(
     for token_id in [*banned, *_ngram_ends(row.ids, config.no_repeat_ngram_size or 0)]:
         scores[token_id] = -np.inf
     for processor in hooks.processors:
-        ids = make_tensor([row.ids], hooks.kind)
+        ids, before = make_tensor([row.ids], hooks.kind), scores
         scores = np.asarray(processor(ids, make_tensor(scores[None], hooks.kind)), dtype=np.float32)[0]
+        if _has_wrong(scores) and not _has_wrong(before):  # else the sampler would suspect the weights
+            raise ValueError(
+                f"[generate] logits_processor: {type(processor).__name__} returned NaN or +inf: "
+                "a token is ruled out by -inf"
+            )
     return scores
+
+
+def _has_wrong(scores: NDArray[np.float32]) -> bool:
+    return bool(np.any(np.isnan(scores) | (scores == np.inf)))
 
 
 def _ngram_ends(ids: Sequence[int], size: int) -> set[int]:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..sampling import SamplingParams
+from ..settings import integer, shown, token_ids
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_NEW_TOKENS = 20  # where neither max_length nor max_new_tokens is given (transformers since 5)
+
+_MAX_ID = 2**31 - 1
+_MAX_ANSWERS = 4096  # of one prompt: each has a sampler and a cache of its own
+# Settings that are whole numbers -> the lowest and the highest value. -1 is how some files say "no such token".
+_INTEGERS: dict[str, tuple[int, int | None]] = {
+    "max_length": (0, None),
+    "max_new_tokens": (0, None),
+    "min_length": (0, None),
+    "min_new_tokens": (0, None),
+    "no_repeat_ngram_size": (0, None),
+    "num_return_sequences": (1, _MAX_ANSWERS),
+    "bos_token_id": (-1, _MAX_ID),
+    "pad_token_id": (-1, _MAX_ID),
+    "top_k": (0, None),
+    "seed": (0, 2**64 - 1),
+}
 
 # Settings that would change the result and that this engine lacks -> the values that ask for nothing.
 _NOT_DONE: dict[str, tuple[Any, ...]] = {
@@ -131,7 +148,28 @@ class GenerationConfig:
             values = other if isinstance(other, Mapping) else other.to_dict()
             merged._take(values, strict=False)
         merged._take(overrides, strict=True)
+        merged._check()
         return merged
+
+    def _check(self) -> None:
+        """ValueError, naming the setting, for one of another kind or out of range; integers become plain ones."""
+        for name, (low, high) in _INTEGERS.items():
+            if getattr(self, name) is not None:
+                setattr(self, name, integer(f"[generate] {name}", getattr(self, name), low=low, high=high))
+        for name in ("suppress_tokens", "eos_token_id"):
+            value = getattr(self, name)
+            if value is not None and (name == "suppress_tokens" or isinstance(value, Iterable)):
+                ids = [value] if getattr(value, "shape", None) == () else value  # a tensor of one id
+                setattr(self, name, token_ids(f"[generate] {name}", ids))
+            elif value is not None:
+                setattr(self, name, integer(f"[generate] {name}", value, low=-1, high=_MAX_ID))
+        stops = [self.stop_strings] if isinstance(self.stop_strings, str) else self.stop_strings
+        if stops is not None and (
+            not isinstance(stops, (list, tuple)) or not all(isinstance(text, str) and text for text in stops)
+        ):
+            raise ValueError(
+                f"[generate] stop_strings: expected non-empty strings, got {shown(self.stop_strings)}"
+            )
 
     def _take(self, values: Mapping[str, Any], *, strict: bool) -> None:
         known = {entry.name for entry in fields(self)}
@@ -170,7 +208,7 @@ class GenerationConfig:
         common = {"repetition_penalty": self.repetition_penalty, "banned": self.suppress_tokens, "seed": seed}
         if not self.do_sample:
             return SamplingParams(temperature=0.0).merged(**common)
-        if self.temperature is not None and self.temperature <= 0:
+        if self.temperature is not None and self.temperature == 0:
             raise ValueError(
                 "[generate] temperature: expected more than 0 when sampling; do_sample=False is greedy"
             )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import open_backend
+from ..settings import EngineSettings
 from .decoding import Hooks, decode_steps, start_rows
 from .generation_config import GenerationConfig
 from .rows import check_prompt, spans, token_rows
@@ -75,11 +76,18 @@ class HfModel:
         """generation_config: the source's generation_config.json; without one EOS, BOS and padding are the
         file's. The other arguments, and what is raised: as for `Belle.load`.
         """
-        self._backend = open_backend(backend, path, threads=threads, kv=kv, isa=isa, context=context)
+        settings = EngineSettings(threads=threads, context=context, kv=kv, isa=isa)
+        self._backend = open_backend(
+            backend, path, threads=settings.threads, kv=kv, isa=isa, context=settings.context
+        )
+        try:
+            self.context = settings.context_of(int(self._backend.config["context_length"]))
+        except ValueError:
+            self._backend.close()
+            raise
         self._tokenizer = self._backend.tokenizer()
         vocabulary = self._tokenizer.vocabulary
         self.name_or_path = name_or_path or str(path)
-        self.context = int(self._backend.config["context_length"]) if context is None else context
         stated = dict(generation_config or {})
         self.generation_config = GenerationConfig.from_dict(
             {

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..settings import shown
 from .tensors import to_lists
 
 
 def token_rows(ids: Any) -> list[list[int]]:
     """[n_rows, n_tokens] as lists; one row may come without its outer dimension."""
-    listed = to_lists(ids)
-    rows = listed if listed and isinstance(listed[0], list) else [listed]
+    rows = _lists(ids, "input_ids")
+    if any(isinstance(token_id, bool) for row in rows for token_id in row):
+        raise ValueError("[generate] input_ids: expected whole numbers, got true and false")
+    return rows
+
+
+def _lists(values: Any, name: str) -> list[list[int]]:
+    listed = to_lists(values)
+    rows = listed if isinstance(listed, list) and listed and isinstance(listed[0], list) else [listed]
+    if not all(isinstance(row, list) for row in rows):
+        raise ValueError(f"[generate] {name}: expected rows of whole numbers, got {shown(values)}")
     if len({len(row) for row in rows}) > 1:
         raise ValueError(
             "[generate] rows of different lengths: the tokenizer's padding=True makes them equal"
         )
     if not all(isinstance(token_id, int) for row in rows for token_id in row):
-        raise ValueError("[generate] input_ids: expected whole numbers")
+        raise ValueError(f"[generate] {name}: expected whole numbers")
     return rows
 
 
@@ -25,7 +35,7 @@ def spans(rows: list[list[int]], mask: Any, *, pad_id: int | None) -> list[tuple
     if mask is None:
         visible = [[int(token_id != pad_id) for token_id in row] for row in rows]
     else:
-        visible = token_rows(mask)
+        visible = _lists(mask, "attention_mask")
         if [len(row) for row in visible] != [len(row) for row in rows]:
             raise ValueError("[generate] attention_mask: expected the shape of input_ids")
     spans = []

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..settings import shown
+
 TensorKind = Literal["pt", "np"]
 
 
@@ -80,9 +82,11 @@ def to_lists(ids: Any) -> Any:
     """
     if hasattr(ids, "tolist"):
         return ids.tolist()
-    if isinstance(ids, Sequence) and not isinstance(ids, str):
+    if isinstance(ids, Sequence) and not isinstance(ids, (str, bytes, bytearray, memoryview)):
         return [to_lists(item) for item in ids]
+    if isinstance(ids, bool):  # of a mask; whoever wants ids looks for them
+        return ids
     try:
         return operator.index(ids)
     except TypeError:
-        raise ValueError(f"[ids] expected whole numbers, got {ids!r}") from None
+        raise ValueError(f"[ids] expected whole numbers, got {shown(ids)}") from None

@@ -6,11 +6,11 @@ As there, and unlike `belle_edge.Tokenizer.encode`, the texts of special tokens 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..prompts import render
+from ..settings import integer
 from ..tokenizer import Tokenizer
 from .codec import Codec
 from .encoding import BatchEncoding, batch_encoding, pad_rows
@@ -27,6 +27,7 @@ _CALL_OPTIONS = (
     "return_attention_mask",
     "return_token_type_ids",
 )
+_MAX_PADDED = 2**31  # tokens: no row is padded to more by a length that was meant
 _NO_LIMIT = int(1e30)  # transformers' model_max_length of a tokenizer that states none
 
 
@@ -58,6 +59,7 @@ class HfTokenizer:
         self.truncation_side = str(settings.get("truncation_side") or "right")
         self.model_max_length = int(settings.get("model_max_length") or _NO_LIMIT)
         self._pad_id = self.vocabulary.padding_id
+        self._id_of: dict[str, int] | None = None
 
     # ---- the vocabulary -------------------------------------------------------------------------------------
 
@@ -73,8 +75,13 @@ class HfTokenizer:
         """text -> id."""
         return dict(self._ids)
 
-    @cached_property
+    @property
     def _ids(self) -> dict[str, int]:
+        if self._id_of is None:  # no cached_property: see Codec
+            self._id_of = self._make_ids()
+        return self._id_of
+
+    def _make_ids(self) -> dict[str, int]:
         return {token: token_id for token_id, token in enumerate(self.vocabulary.tokens[: len(self)])}
 
     @property
@@ -175,8 +182,14 @@ class HfTokenizer:
         """
         if ignored:
             _log.debug("tokenizer: arguments without effect here: %s", ", ".join(sorted(ignored)))
+        if max_length is not None:
+            max_length = integer("[tokenizer] max_length", max_length, low=1)
+        if pad_to_multiple_of is not None:
+            pad_to_multiple_of = integer(
+                "[tokenizer] pad_to_multiple_of", pad_to_multiple_of, low=1, high=_MAX_PADDED
+            )
         single = isinstance(text, str)
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [text] if isinstance(text, str) else list(text) if isinstance(text, Iterable) else [text]
         if not all(isinstance(item, str) for item in texts):
             raise ValueError(
                 "[tokenizer] expected a string or a list of strings (no pairs, no pre-split words)"
@@ -190,6 +203,7 @@ class HfTokenizer:
             longest = max((len(row) for row in rows), default=0)
             if padding == "max_length":
                 longest = max(longest, max_length or (self.model_max_length % _NO_LIMIT))
+                integer("[tokenizer] max_length", longest, low=0, high=_MAX_PADDED)
             if self._pad_id is None:
                 raise ValueError(
                     "[tokenizer] padding: there is no padding token; set tokenizer.pad_token = tokenizer.eos_token"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..settings import threads_or_all
 from .against import Comparison, compare_tensors, open_source
 from .metadata_check import compare_metadata
 from .statistics import TensorStatistics, collect_statistics
@@ -61,10 +62,11 @@ def verify_contents(
     """
     from .. import _core
 
+    n_threads = threads_or_all("[verify] threads", 0 if threads is None else threads)
     file = _core.GgufFile(str(path))
     report = ContentReport()
     if statistics or against is not None:
-        _add_statistics(report, file, threads or 0, progress)
+        _add_statistics(report, file, n_threads, progress)
     source = None if against is None else open_source(against, source_options)
     if round_trip or source is not None:
         _add_round_trip(report, file, None if source is None else source_encoder(source.checkpoint))
@@ -73,7 +75,7 @@ def verify_contents(
         report.problems += agreement.problems
         report.notes += agreement.notes
         comparing = None if progress is None else lambda done, total: progress("comparing", done, total)
-        report.comparison = compare_tensors(file, source, threads=threads or 0, progress=comparing)
+        report.comparison = compare_tensors(file, source, threads=n_threads, progress=comparing)
         report.problems += report.comparison.problems
     return report
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..settings import threads_or_all
+
 ProgressCallback = Callable[[int, int], object]  # (bytes done, bytes in all)
 
 
@@ -45,12 +47,13 @@ def verify_file(
     """
     from .. import _core
 
+    n_threads = threads_or_all("[verify] threads", 0 if threads is None else threads)
     if path.is_dir():
         raise ValueError(f"{path} is a folder: expected a GGUF file")
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     file = _core.GgufFile(str(path))  # checks the structure, and the header's checksum
-    file.verify_data(threads=threads or 0, progress=progress)
+    file.verify_data(threads=n_threads, progress=progress)
     checksums = file.checksums
     return FileReport(
         file=path.name,

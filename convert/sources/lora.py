@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from belle_edge.convert.sources.lora_tokenizer import with_adapter_tokenizer
 from belle_edge.convert.sources.low_rank import Delta, MergedTensor
 from belle_edge.convert.sources.tensors import FLOAT_TYPES, BlockTensor, SourceTensor, to_float32
 from belle_edge.errors import ConversionError
+from belle_edge.settings import number, shown
 
 LoraArgument = str | Path | tuple[str | Path, float]
 _EMBEDDINGS = ("embed_tokens.weight", "word_embeddings.weight")
@@ -37,10 +37,15 @@ def adapter_options(lora: LoraArgument | Sequence[LoraArgument]) -> tuple[Adapte
     options = []
     for item in [lora] if isinstance(lora, str | Path) else lora:
         folder, weight = item if isinstance(item, tuple) else (item, 1.0)
-        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not isinstance(folder, str | Path) or not is_number or not math.isfinite(weight):
-            raise ConversionError(f"[lora] expected a folder or (folder, weight), got {item!r}")
-        options.append(AdapterOption(Path(folder).expanduser(), float(weight)))
+        try:
+            checked = float(number("[lora] weight", weight))
+        except ValueError as error:
+            raise ConversionError(
+                f"[lora] expected a folder or (folder, weight), got {shown(item)}: {error}"
+            ) from None
+        if not isinstance(folder, str | Path):
+            raise ConversionError(f"[lora] expected a folder or (folder, weight), got {shown(item)}")
+        options.append(AdapterOption(Path(folder).expanduser(), checked))
     return tuple(options)
 
 

@@ -21,6 +21,7 @@ struct Batch {
   std::vector<BatchEntry> entries;
 
   void add(const SequencePtr& sequence, const py::handle& ids, Phase phase) {
+    if (sequence == nullptr) throw py::value_error("batch: expected a Sequence in each entry, got None");
     arrays.push_back(to_token_array(ids));
     sequences.push_back(sequence);
     const TokenArray& array = arrays.back();
@@ -81,6 +82,7 @@ py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr
   for (size_t i = 0; i < triples.size(); ++i) {
     const auto& [sequence, ids, sampler] = triples[i];
     batch.add(sequence, ids, phases[i]);
+    if (sampler == nullptr) throw py::value_error("batch: expected a Sampler in each entry, got None");
     samplers.push_back(sampler.get());
   }
   std::vector<SampledToken> sampled;

@@ -1,7 +1,9 @@
 // Maps the core's exceptions to Python's. std::invalid_argument is already ValueError in pybind11.
 #include "core/error.h"
 
+#include <cerrno>
 #include <cstring>
+#include <stdexcept>
 
 #include "bindings/bindings.h"
 
@@ -23,7 +25,13 @@ void translate(std::exception_ptr error) {
     raise("ModelFormatError", e.what());
   } catch (const UnsupportedModelError& e) {
     raise("UnsupportedModelError", e.what());
+  } catch (const std::length_error&) {  // a request larger than any container
+    PyErr_SetString(PyExc_MemoryError, "the request exceeds the memory that a process can have");
   } catch (const SystemError& e) {
+    if (e.error_number() == ENOMEM) {
+      PyErr_SetString(PyExc_MemoryError, e.path().empty() ? e.what() : (e.path() + ": " + e.what()).c_str());
+      return;
+    }
     py::tuple arguments = py::make_tuple(e.error_number(), e.what());
     if (!e.path().empty()) arguments = py::make_tuple(e.error_number(), e.what(), e.path());
     PyErr_SetObject(PyExc_OSError, arguments.ptr());

@@ -11,14 +11,19 @@
 namespace belle {
 namespace {
 
+constexpr size_t kMaxBytes = size_t{1} << 48;  // more than any machine has: sizes made of it do not overflow
+constexpr double kMaxSeconds = 3600.0;
+
 std::vector<double> read_bandwidth(size_t n_bytes, size_t passes, size_t threads) {
   if (n_bytes == 0 || passes == 0) throw py::value_error("n_bytes and passes: expected at least 1");
+  if (n_bytes > kMaxBytes) throw py::value_error("n_bytes: expected at most 2**48");
   const py::gil_scoped_release no_gil;
   ThreadPool pool(threads);
   return probe_reading(pool, n_bytes, passes);
 }
 
 py::dict integer_peak(const std::string& isa, size_t threads, double seconds) {
+  if (!(seconds >= 0.0 && seconds <= kMaxSeconds)) throw py::value_error("seconds: expected 0 to 3600");
   std::vector<double> rates;
   const KernelTable& kernels = kernels_for(isa);
   size_t n_threads = 0;
@@ -40,6 +45,7 @@ py::dict read_ahead(const std::string& isa, size_t threads, size_t n_rows, size_
   if (n_rows == 0 || n_cols == 0 || n_cols % kBlockSize != 0) {
     throw py::value_error("n_rows: expected at least 1; n_cols: a multiple of 32");
   }
+  if (n_rows > kMaxBytes / n_cols) throw py::value_error("n_rows * n_cols: expected at most 2**48");
   if (piece_bytes == 0) throw py::value_error("piece_bytes: expected at least 1");
   ReadAhead fastest;
   {

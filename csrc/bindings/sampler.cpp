@@ -19,7 +19,8 @@ void require(bool condition, const char* message, double got) {
 Sampler make_sampler(float temperature, int32_t top_k, float top_p, float min_p, float repetition_penalty,
                      float presence_penalty, float frequency_penalty, uint64_t seed,
                      const std::map<int32_t, float>& logit_bias, const std::vector<int32_t>& banned) {
-  require(temperature >= 0.0f && std::isfinite(temperature), "temperature: expected a number >= 0", temperature);
+  require(temperature == 0.0f || (std::isnormal(temperature) && temperature > 0.0f),
+          "temperature: expected 0 or a number from 1.2e-38 to 3.4e38", temperature);
   require(top_k >= 0, "top_k: expected an integer >= 0 (0 = off)", top_k);
   require(top_p > 0.0f && top_p <= 1.0f, "top_p: expected 0 < top_p <= 1", top_p);
   require(min_p >= 0.0f && min_p <= 1.0f, "min_p: expected 0 <= min_p <= 1", min_p);

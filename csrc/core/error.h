@@ -1,6 +1,7 @@
 // Exceptions of the C++ core; bindings/ maps each to its Python class.
 #pragma once
 
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -30,6 +31,16 @@ class SystemError : public std::runtime_error {
  private:
   int error_number_;
   std::string path_;
+};
+
+/// Memory has run out -> MemoryError with this message.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
 };
 
 /// The caller asked to stop (Ctrl-C); nothing was committed.

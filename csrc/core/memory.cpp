@@ -1,6 +1,6 @@
 #include "core/memory.h"
 
-#include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -14,13 +14,20 @@
 #endif
 
 namespace belle {
+namespace {
+
+[[noreturn]] void fail(size_t size_bytes) {
+  throw OutOfMemory("cannot allocate " + std::to_string(size_bytes) + " bytes of memory");
+}
+
+}  // namespace
 
 #ifdef _WIN32
 
 Buffer::Buffer(size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
   mapping_ = _aligned_malloc(size_bytes, 4096);
-  if (mapping_ == nullptr) throw SystemError(ENOMEM, "cannot allocate " + std::to_string(size_bytes) + " bytes");
+  if (mapping_ == nullptr) fail(size_bytes);
   std::memset(mapping_, 0, size_bytes);
   mapping_bytes_ = size_bytes;
   data_ = static_cast<uint8_t*>(mapping_);
@@ -34,13 +41,14 @@ void Buffer::release() noexcept {
 
 Buffer::Buffer(size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
+  if (size_bytes > SIZE_MAX / 2) fail(size_bytes);  // rounding up must not overflow
   const size_t alignment = size_bytes >= kHugePageBytes ? kHugePageBytes : 4096;
   // An anonymous mapping is page aligned only: ask for one huge page more and start at its boundary.
   mapping_bytes_ = alignment == kHugePageBytes ? round_up(size_bytes, alignment) + alignment : size_bytes;
   mapping_ = mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping_ == MAP_FAILED) {
     mapping_ = nullptr;
-    throw SystemError(ENOMEM, "cannot allocate " + std::to_string(size_bytes) + " bytes of memory");
+    fail(size_bytes);
   }
   data_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<uintptr_t>(mapping_), alignment));
 #ifdef MADV_HUGEPAGE

@@ -11,7 +11,7 @@ constexpr size_t kHugePageBytes = size_t{2} << 20;
 inline size_t round_up(size_t value, size_t multiple) noexcept { return (value + multiple - 1) / multiple * multiple; }
 
 /// Zero-filled, movable memory. Large buffers are 2 MB aligned and advised to use huge pages.
-/// Throws SystemError (ENOMEM) that names the size when the system refuses.
+/// Throws OutOfMemory that names the size when the system refuses.
 class Buffer {
  public:
   Buffer() = default;

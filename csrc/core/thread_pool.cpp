@@ -7,16 +7,13 @@
 #include <cstdlib>
 #include <mutex>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "core/error.h"
 #include "core/processors.h"
-
-#ifdef _WIN32
-#include <process.h>
-#else
-#include <unistd.h>
-#endif
 
 #ifdef _MSC_VER
 #include <intrin.h>
@@ -44,12 +41,12 @@ size_t start_of(size_t chunk, size_t n_threads, size_t n_items) noexcept {
   return n_items * sixteenths / (kWholeShare * n_threads);
 }
 
-long current_process_id() noexcept {
-#ifdef _WIN32
-  return _getpid();
-#else
-  return static_cast<long>(getpid());
-#endif
+size_t checked_count(size_t n_threads) {
+  if (n_threads > ThreadPool::kMaxThreads) {
+    throw std::invalid_argument("threads: expected at most " + std::to_string(ThreadPool::kMaxThreads) + ", got " +
+                                std::to_string(n_threads));
+  }
+  return n_threads > 0 ? n_threads : usable_processors();
 }
 
 // Whether this thread is inside a body: a job started there would wait for itself.
@@ -161,33 +158,25 @@ struct ThreadPool::Workers {
   }
 };
 
-ThreadPool::ThreadPool(size_t n_threads)
-    : n_threads_(n_threads > 0 ? n_threads : usable_processors()),
-      process_id_(current_process_id()),
-      workers_(new Workers(n_threads_)) {
+ThreadPool::ThreadPool(size_t n_threads) : n_threads_(checked_count(n_threads)), workers_(new Workers(n_threads_)) {
   try {
     for (size_t index = 1; index < n_threads_; ++index) {
       workers_->threads.emplace_back([workers = workers_] { workers->loop(); });
     }
-  } catch (...) {  // the system's limit on threads: leave none behind
+  } catch (const std::exception& error) {  // the system's limit on threads: leave none behind
     workers_->stop();
     delete workers_;
-    throw;
+    const auto* refused = dynamic_cast<const std::system_error*>(&error);
+    if (refused == nullptr) throw;
+    throw SystemError(refused->code().value(), "cannot start " + std::to_string(n_threads_) + " threads (" +
+                                                   refused->what() + "): give fewer threads");
   }
 }
 
 ThreadPool::~ThreadPool() {
-  if (current_process_id() != process_id_) return;
+  if (!process_.is_current()) return;
   workers_->stop();
   delete workers_;
-}
-
-void ThreadPool::require_same_process() const {
-  if (current_process_id() != process_id_) {
-    throw std::runtime_error(
-        "this model was loaded before fork(), and its worker threads do not exist in the child process: "
-        "load the model in the child, or start processes with the 'spawn' method");
-  }
 }
 
 void ThreadPool::run(size_t n_items, Job job, const void* context) {

@@ -4,12 +4,17 @@
 
 #include <cstddef>
 
+#include "core/process.h"
+
 namespace belle {
 
 /// One caller at a time (the owner serializes). Workers spin briefly after each job, then park.
 class ThreadPool {
  public:
+  static constexpr size_t kMaxThreads = 1024;  // more is a mistake; 0 may still give as many as the machine has
+
   /// n_threads counts the calling thread; 0 = usable_processors().
+  /// Throws std::invalid_argument for more than kMaxThreads, SystemError where the system starts no more.
   explicit ThreadPool(size_t n_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -30,7 +35,7 @@ class ThreadPool {
   }
 
   /// Throws std::runtime_error when called in a child of fork(): worker threads do not exist there.
-  void require_same_process() const;
+  void require_same_process() const { process_.require(); }
 
  private:
   using Job = void (*)(const void* context, size_t begin, size_t end);
@@ -39,7 +44,7 @@ class ThreadPool {
   void run(size_t n_items, Job job, const void* context);
 
   size_t n_threads_;
-  long process_id_;
+  OwnProcess process_;
   Workers* workers_;
 };
 

@@ -29,16 +29,19 @@ KvType choose_kv_type(const std::string& name, const std::vector<Matrix>& matric
 // ---- sequences
 
 size_t Sequence::length() const {
+  engine_->pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
   return tokens_.size();
 }
 
 std::vector<int32_t> Sequence::tokens() const {
+  engine_->pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
   return tokens_;
 }
 
 std::shared_ptr<Sequence> Sequence::fork() const {
+  engine_->pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
   auto copy = std::make_shared<Sequence>(engine_, kv_.fork());
   copy->tokens_ = tokens_;
@@ -46,6 +49,7 @@ std::shared_ptr<Sequence> Sequence::fork() const {
 }
 
 void Sequence::truncate(size_t length) {
+  engine_->pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
   if (length > tokens_.size()) {
     throw std::invalid_argument("cannot truncate a sequence of " + std::to_string(tokens_.size()) + " tokens to " +
@@ -76,6 +80,7 @@ void Sequence::discard(size_t begin, size_t end) {
 }
 
 std::vector<uint8_t> Sequence::save() const {
+  engine_->pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
   return encode_state(engine_->fingerprint_, kv_, tokens_);
 }
@@ -101,18 +106,21 @@ Engine::Engine(const std::string& path, const EngineOptions& options)
 // ---- profile
 
 void Engine::start_profile() {
+  pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(mutex_);
   profile_.clear();
   context_.profile = &profile_;
 }
 
 std::array<Profile::Entry, kOperationCount> Engine::stop_profile() {
+  pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(mutex_);
   context_.profile = nullptr;
   return profile_.entries();
 }
 
 std::shared_ptr<Sequence> Engine::new_sequence() {
+  pool_.require_same_process();
   return std::make_shared<Sequence>(shared_from_this(), KvSequence(kv_pool_));
 }
 

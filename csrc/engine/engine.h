@@ -18,8 +18,8 @@ namespace belle {
 
 class Engine;
 
-/// One token sequence and its KV pages. Every member is safe from any thread; a sequence outlives nothing but its
-/// engine.
+/// One token sequence and its KV pages. Every member is safe from any thread, and throws std::runtime_error in a child
+/// of fork(), where another thread may hold the lock for ever; a sequence outlives nothing but its engine.
 class Sequence {
  public:
   Sequence(std::shared_ptr<Engine> engine, KvSequence kv) : engine_(std::move(engine)), kv_(std::move(kv)) {}

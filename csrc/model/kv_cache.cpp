@@ -11,11 +11,13 @@ constexpr size_t kKeptPages = 512 / kPageTokens;  // for the next prompt: new me
 }  // namespace
 
 size_t KvPool::allocated_bytes() const {
+  process_.require();  // before the lock, which a thread that fork() did not copy may hold for ever
   const std::lock_guard<std::mutex> lock(mutex_);
   return n_pages_ * shape_.page_bytes();
 }
 
 Buffer KvPool::take() {
+  process_.require();
   const std::lock_guard<std::mutex> lock(mutex_);
   if (free_.empty()) {
     Buffer page(shape_.page_bytes());
@@ -29,6 +31,7 @@ Buffer KvPool::take() {
 }
 
 void KvPool::give_back(Buffer page) noexcept {
+  if (!process_.is_current()) return;  // a child of fork() may drop its sequences, and it must be able to exit
   const std::lock_guard<std::mutex> lock(mutex_);
   free_.push_back(std::move(page));
   const size_t n_in_use = n_pages_ - free_.size();

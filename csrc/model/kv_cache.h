@@ -6,26 +6,29 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "core/process.h"
 #include "ops/attention.h"
 
 namespace belle {
 
 /// Hands out pages and takes them back for reuse: as many as are in use, or those of a prompt of 512 tokens if that is
 /// more. The others go back to the system.
-/// Safe from any thread.
+/// Safe from any thread. In a child of fork() pages go back to the system, and asking for one is an error.
 class KvPool {
  public:
   explicit KvPool(const KvShape& shape) : shape_(shape) {}
 
   const KvShape& shape() const noexcept { return shape_; }
-  /// Bytes of all pages, in use or kept for reuse.
+  /// Bytes of all pages, in use or kept for reuse. Throws std::runtime_error after fork().
   size_t allocated_bytes() const;
 
+  /// Throws OutOfMemory, std::runtime_error after fork().
   Buffer take();
   void give_back(Buffer page) noexcept;
 
  private:
   KvShape shape_;
+  OwnProcess process_;
   mutable std::mutex mutex_;
   std::vector<Buffer> free_;
   size_t n_pages_ = 0;  // in use or free

@@ -9,7 +9,7 @@
 namespace belle {
 
 /// Bytes per second of each of n_passes over n_bytes of anonymous memory in 2 MB pages, one stream per thread.
-/// Throws SystemError when there is not so much memory.
+/// Throws OutOfMemory when there is not so much memory.
 std::vector<double> probe_reading(ThreadPool& pool, size_t n_bytes, size_t n_passes);
 
 /// Operations (multiplications and additions) per second of each round, for at least `seconds` of rounds.

@@ -16,13 +16,22 @@ namespace {
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
 constexpr size_t kBlock = 64;  // logits that share one maximum
 
-// No logit is finite. NaN and +inf come from the model; -inf everywhere is what a ban of every token leaves.
-[[noreturn]] void fail_without_choice(Span<const float> logits) {
-  for (const float logit : logits) {
-    if (logit != kBanned) {
-      throw ModelFormatError(
-          "the model computed no finite logit: its weights are damaged; download or convert the file again");
-    }
+constexpr float kTinyTemperature = 1e-30f;  // below it a logit of a few hundred millions divided by it is infinite
+
+bool is_wrong(float logit) noexcept { return std::isnan(logit) || logit == -kBanned; }
+
+// The best of `scores` is not finite. NaN and +inf among `logits` are the model's fault; where only the scores have
+// them, the settings made them; -inf everywhere is what a ban of every token leaves.
+[[noreturn]] void fail_without_choice(Span<const float> logits, Span<const float> scores) {
+  if (std::any_of(logits.begin(), logits.end(), is_wrong)) {
+    throw ModelFormatError(
+        "no finite logit to choose from: if the model computed these, its weights are damaged; download or convert the "
+        "file again");
+  }
+  if (std::any_of(scores.begin(), scores.end(), is_wrong)) {
+    throw std::invalid_argument(
+        "logit_bias, repetition_penalty, presence_penalty or frequency_penalty makes a logit infinite: use smaller "
+        "numbers");
   }
   throw std::invalid_argument("every token is banned: leave at least one");
 }
@@ -42,16 +51,16 @@ float largest(const float* logits, size_t n) noexcept {
   return *std::max_element(lanes, lanes + kLanes);
 }
 
-int32_t argmax(Span<const float> logits) {
-  const float highest = largest(logits.data(), logits.size());
-  if (!std::isfinite(highest)) fail_without_choice(logits);
-  return static_cast<int32_t>(std::find(logits.begin(), logits.end(), highest) - logits.begin());
+int32_t argmax(Span<const float> logits, Span<const float> scores) {
+  const float highest = largest(scores.data(), scores.size());
+  if (!std::isfinite(highest)) fail_without_choice(logits, scores);
+  return static_cast<int32_t>(std::find(scores.begin(), scores.end(), highest) - scores.begin());
 }
 
 }  // namespace
 
 TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t n_top) {
-  const double highest = static_cast<double>(logits[static_cast<size_t>(argmax(logits))]);
+  const double highest = static_cast<double>(logits[static_cast<size_t>(argmax(logits, logits))]);
   double total = 0.0;
   for (const float logit : logits) total += std::exp(static_cast<double>(logit) - highest);
   const double log_total = highest + std::log(total);
@@ -80,9 +89,9 @@ int32_t Sampler::sample(Span<const float> logits) {
   const Span<const float> scores = adjusted(logits);
   int32_t id;
   if (options_.temperature == 0.0f) {
-    id = argmax(scores);
+    id = argmax(logits, scores);
   } else {
-    collect_candidates(scores);
+    collect_candidates(logits, scores);
     id = draw();
   }
   ++counts_[id];
@@ -129,21 +138,24 @@ float Sampler::bound_of_top_k(Span<const float> logits) {
 }
 
 // Fills candidates_, highest first as far as top-k, top-p and min-p need the order, and weights_.
-void Sampler::collect_candidates(Span<const float> logits) {
+void Sampler::collect_candidates(Span<const float> logits, Span<const float> scores) {
   const auto before = [](const Candidate& a, const Candidate& b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   };
   candidates_.clear();
-  const float bound = bound_of_top_k(logits);
-  for (size_t first = 0; first < logits.size(); first += kBlock) {
+  const float bound = bound_of_top_k(scores);
+  // What a tiny temperature divides is the distance from the best: the result is the argmax, as it should be.
+  const float shift =
+      options_.temperature < kTinyTemperature ? scores[static_cast<size_t>(argmax(logits, scores))] : 0.0f;
+  for (size_t first = 0; first < scores.size(); first += kBlock) {
     if (bound > kBanned && block_maxima_[first / kBlock] < bound) continue;
-    for (size_t i = first; i < std::min(first + kBlock, logits.size()); ++i) {
-      if (logits[i] > kBanned && logits[i] >= bound) {
-        candidates_.push_back({logits[i] / options_.temperature, static_cast<int32_t>(i)});
-      }
+    for (size_t i = first; i < std::min(first + kBlock, scores.size()); ++i) {
+      if (!(scores[i] > kBanned && scores[i] >= bound)) continue;
+      const float value = (scores[i] - shift) / options_.temperature;
+      if (value > kBanned) candidates_.push_back({value, static_cast<int32_t>(i)});
     }
   }
-  if (candidates_.empty()) argmax(logits);  // throws
+  if (candidates_.empty()) argmax(logits, scores);  // throws
 
   const size_t k = static_cast<size_t>(options_.top_k);
   if (k > 0 && k < candidates_.size()) {  // ties with the k-th stay, as in Hugging Face's warper
@@ -154,10 +166,10 @@ void Sampler::collect_candidates(Span<const float> logits) {
                                     [&](const Candidate& candidate) { return candidate.logit >= threshold; });
     candidates_.erase(end, candidates_.end());
   }
-  const float total = weigh();
+  const float total = weigh(logits, scores);
   if (options_.top_p < 1.0f) {
     keep_nucleus(static_cast<double>(total));
-    weigh();
+    weigh(logits, scores);
   }
   for (float& weight : weights_) {
     if (weight < options_.min_p) weight = 0.0f;  // the highest weighs 1
@@ -165,12 +177,14 @@ void Sampler::collect_candidates(Span<const float> logits) {
 }
 
 // weights_ = exp(candidate - highest); returns their sum.
-float Sampler::weigh() {
+float Sampler::weigh(Span<const float> logits, Span<const float> scores) {
   weights_.resize(candidates_.size());
   for (size_t i = 0; i < candidates_.size(); ++i) weights_[i] = candidates_[i].logit;
   const float highest = largest(weights_.data(), weights_.size());
   if (!std::isfinite(highest)) {
-    throw ModelFormatError("a logit is infinite: the model's weights are damaged, or the temperature is too small");
+    argmax(logits, scores);  // throws unless the scores are finite
+    throw std::invalid_argument("temperature: a logit divided by " + std::to_string(options_.temperature) +
+                                " is infinite: use 0 or a larger one");
   }
   return kernels_->exp_and_sum(weights_.data(), weights_.size(), highest);
 }

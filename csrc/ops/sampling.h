@@ -48,8 +48,8 @@ class Sampler {
   /// Adds tokens to the history that the penalties count.
   void accept(Span<const int32_t> ids);
   /// Chooses from logits [n_vocab] and accepts the choice.
-  /// Throws ModelFormatError when the logits are not finite (damaged weights), std::invalid_argument when everything is
-  /// banned.
+  /// Throws ModelFormatError when the logits themselves are not finite, std::invalid_argument when the settings leave
+  /// no finite one: everything is banned, or a bias or penalty is too large.
   int32_t sample(Span<const float> logits);
 
  private:
@@ -61,8 +61,8 @@ class Sampler {
   bool adjusts_logits() const noexcept;
   Span<const float> adjusted(Span<const float> logits);
   float bound_of_top_k(Span<const float> logits);
-  void collect_candidates(Span<const float> logits);
-  float weigh();
+  void collect_candidates(Span<const float> logits, Span<const float> scores);
+  float weigh(Span<const float> logits, Span<const float> scores);
   void keep_nucleus(double total);
   int32_t draw();
   double uniform() noexcept;

@@ -13,7 +13,7 @@ namespace belle {
 /// One piece of memory per thread for the wide kernels, lent for the time of one call.
 class ScratchPool {
  public:
-  /// Makes n_threads pieces of at least n_bytes, once. Throws SystemError (ENOMEM).
+  /// Makes n_threads pieces of at least n_bytes, once. Throws OutOfMemory.
   void fit(size_t n_threads, size_t n_bytes);
   uint8_t* take() noexcept;
   void give_back(uint8_t* piece) noexcept;

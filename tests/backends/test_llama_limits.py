@@ -15,11 +15,12 @@ import gguf
 import numpy as np
 import pytest
 
-from belle_edge import _core
+from belle_edge import Belle, _core
 from belle_edge.backends.llama_config import may_resize_cache
 from belle_edge.backends.llama_context import LlamaContext
 from belle_edge.backends.llama_cpp import LlamaCppBackend
 from belle_edge.backends.llama_library import import_library
+from belle_edge.backends.llama_tokenizer import LlamaTokenizer
 from belle_edge.errors import BackendError
 from belle_edge.sampling import SamplingParams
 
@@ -149,6 +150,22 @@ def test_closing(foreign: Foreign) -> None:
         with pytest.raises(ValueError, match="it is closed"):
             use()
     assert tokenizer.decode(tokenizer.encode("the 你好")) == "the 你好"
+
+
+def test_a_prompt_of_megabytes_is_refused_unread(foreign: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By llama.cpp's own tokenizer, too: qwen2's vocabulary is none of ours."""
+    with Belle.load(foreign("qwen2"), backend="llama.cpp", threads=1) as model:
+        assert isinstance(model.tokenizer, LlamaTokenizer)
+        spaces = model.tokenizer.encode(
+            "a" + " " * 1000, limit=10
+        )  # refused by its length only where that is sure
+        assert spaces == model.tokenizer.encode("a" + " " * 1000)
+        monkeypatch.setattr(
+            model.tokenizer, "_tokenize", lambda *_args, **_options: pytest.fail("it was read")
+        )
+        for raw in (True, False):
+            with pytest.raises(ValueError, match=f"more than {model.context} tokens"):
+                model.generate("a" * (4 << 20), raw=raw)
 
 
 FORK = """

@@ -74,7 +74,7 @@ def test_against_the_llama_cpp_of_another_python(llama_cpp: Any, tiny: Tiny) -> 
         (["MODEL", "--synthetic", "belle-7b"], ["--synthetic"]),
         (["MODEL", "--isa", "bogus"], ["bogus", "scalar"]),
         (["MODEL", "--against", "vllm"], ["vllm", "llama.cpp"]),
-        (["MODEL", "--prompt", "0"], ["--prompt", "at least 1"]),
+        (["MODEL", "--prompt", "0"], ["--prompt", "expected an integer from 1"]),
         (["MODEL", "--prompt", "1000"], ["1000", "256"]),
         (["none.gguf"], ["none.gguf"]),
         (["."], ["folder"]),

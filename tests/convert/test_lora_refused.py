@@ -168,7 +168,10 @@ def test_files(base: Path, tmp_path: Path) -> None:
     refused(base, [folder], "Git LFS pointer")
 
 
-@pytest.mark.parametrize("lora", [[3], [("a", "b")], [("a", float("inf"))], [("a", True)], ("a", 0.5)])
+LORA = [[3], [("a", "b")], [("a", float("inf"))], [("a", 10**400)], [("a", 1e300)], [("a", True)], ("a", 0.5)]
+
+
+@pytest.mark.parametrize("lora", LORA, ids=range(len(LORA)))
 def test_arguments(base: Path, lora: Any) -> None:
     refused(base, lora, r"\[lora\] expected a folder or \(folder, weight\), got|no such folder")
 

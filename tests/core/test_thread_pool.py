@@ -46,7 +46,12 @@ def build(folder: Path, program: str, slow: bool = False) -> Path:
         source = "#include <chrono>\n" + source.replace(LAST_STEP, LAST_STEP + PAUSE)
     (folder / "thread_pool.cpp").write_text(source, encoding="utf-8")
     (folder / "main.cpp").write_text(program, encoding="utf-8")
-    files = [folder / "main.cpp", folder / "thread_pool.cpp", CSRC / "core" / "processors.cpp"]
+    files = [
+        folder / "main.cpp",
+        folder / "thread_pool.cpp",
+        CSRC / "core" / "processors.cpp",
+        CSRC / "core" / "process.cpp",
+    ]
     command = [compiler, "-std=c++17", "-O1", f"-I{CSRC}", *map(str, files), "-pthread"]
     subprocess.run([*command, "-o", str(folder / "program")], check=True)
     return folder / "program"

@@ -27,23 +27,26 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "folders", "_version", "terminal_text"}
-TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
+SHARED = {"errors", "folders", "_version", "settings", "process_lock", "terminal_text"}
+TEXT = {"prompts", "sampling", "vocabulary", "encoders", "long_text", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
     "folders": set(),
+    "settings": set(),
+    "process_lock": set(),
     "terminal_text": set(),
     "chat_template": set(),
     "prompts": SHARED | {"chat_template"},
     "sampling": SHARED,
     "vocabulary": SHARED,
     "encoders": SHARED | {"vocabulary"},
-    "tokenizer": SHARED | {"vocabulary", "encoders"},
+    "long_text": SHARED | {"vocabulary"},
+    "tokenizer": SHARED | {"vocabulary", "encoders", "long_text"},
     "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
     "evaluation": SHARED,
     "demo": SHARED,
-    "convert": {"_core", "prompts", "tokenizer", "errors", "terminal_text"},
+    "convert": {"_core", "prompts", "tokenizer", "errors", "settings", "terminal_text"},
     "backends": SHARED | TEXT | {"_core"},
     "text_assembly": SHARED | TEXT,
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
