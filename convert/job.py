@@ -13,7 +13,7 @@ from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, main_type, p
 from belle_edge.convert.report import VocabularyReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
-from belle_edge.convert.tokenizer_tables import read_tokenizer
+from belle_edge.convert.tokenizer_tables import check_loadable, read_tokenizer
 from belle_edge.convert.trim import TrimRequest, trim_vocabulary
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.convert.writer import Header, build_header
@@ -61,6 +61,7 @@ def prepare(
         checkpoint, architecture=model.architecture, n_vocab_rows=model.n_vocab_rows, family=family
     )
     tables = read_tokenizer(checkpoint, n_vocab_rows=model.n_vocab_rows)
+    check_loadable(tables)
     if trim is not None:
         return _prepare_trimmed(checkpoint, model, tables, identity, type=type, trim=trim)
     return _plan_job(checkpoint, model, tables, identity, type=type)

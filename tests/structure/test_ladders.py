@@ -27,11 +27,12 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "folders", "_version"}
+SHARED = {"errors", "folders", "strict_json", "_version"}
 TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
+    "strict_json": {"errors"},
     "folders": set(),
     "prompts": SHARED,
     "sampling": SHARED,
@@ -41,7 +42,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
     "evaluation": SHARED,
     "demo": SHARED,
-    "convert": {"_core", "prompts", "tokenizer", "errors"},
+    "convert": {"_core", "prompts", "tokenizer", "errors", "strict_json"},
     "backends": SHARED | TEXT | {"_core"},
     "text_assembly": SHARED | TEXT,
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
