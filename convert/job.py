@@ -124,8 +124,9 @@ def _plan_job(
 
 
 def conversion_memory_bytes(job: Job) -> int:
-    """Upper estimate: interpreter, tokenizer as Python objects, blocks read ahead, widened, converted, reordered.
+    """Upper estimate: interpreter, tokenizer as Python objects and as it is tried, blocks.
 
+    Blocks are read ahead, widened, converted, reordered.
     And of matrices that were quantized already the largest, whose rows lie across all of it, with what expanding a
     block of its codes takes.
     """
@@ -134,4 +135,4 @@ def conversion_memory_bytes(job: Job) -> int:
     packed = max((t.tensor.source.n_bytes for t in quantized), default=0)
     expanding = 4 * BLOCK_BYTES * any(not t.is_repacked for t in quantized)
     n_header_bytes = len(job.header.content) + job.n_untrimmed_header_bytes
-    return (64 << 20) + 12 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed + expanding
+    return (64 << 20) + 16 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed + expanding
