@@ -21,7 +21,7 @@ from belle_edge.errors import ConversionError
 from .mutation import mutated_safetensors
 from .small_checkpoints import arrays_of_all_types
 
-N_MUTATIONS = int(os.environ.get("BELLE_MUTATIONS", "3000"))
+N_MUTATIONS = int(os.environ.get("BELLE_MUTATIONS", "2000"))
 # The format forbids these, the reference takes them all the same: keys that come twice (the last counts), and other
 # spellings that its JSON library has for the same things, such as ["F32", [2], [0, 8]].
 MORE_REFUSED = ("comes twice", "expected dtype, shape and data_offsets")
