@@ -13,6 +13,8 @@ from typing import Any
 
 from .answer import moved
 from .backends.base import Backend, SequenceState
+from .errors import bounded, excerpt
+from .strict_json import MAX_BYTES, parse
 
 _MAGIC = b"BELLE EDGE CONVERSATION 1\n"
 
@@ -83,11 +85,11 @@ def read(path: str | os.PathLike[str], tokens: Sequence[str]) -> tuple[Saved, by
     with open(path, "rb") as file:
         if file.readline(len(_MAGIC)) != _MAGIC:
             raise ValueError(f"[conversation] {name} is no saved conversation")
-        header, state = file.readline(), file.read()
+        header, state = file.readline(MAX_BYTES + 1), file.read()
     try:
-        saved = _parsed(json.loads(header))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"[conversation] {name} is damaged: {error!r}") from error
+        saved = _parsed(parse(header))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"[conversation] {name} is damaged: {bounded(repr(error))}") from error
     if saved.vocabulary != fingerprint(tokens):
         raise ValueError(f"[conversation] {name} was made with another vocabulary: its token ids do not fit")
     if not all(0 <= token_id < len(tokens) for token_id in saved.ids):
@@ -137,5 +139,5 @@ def _turn(stored: Any) -> Turn:
 
 def _of(kind: type, value: Any) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"expected {kind.__name__}, got {value!r}")
+        raise TypeError(f"expected {kind.__name__}, got {excerpt(value)}")
     return value

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import reprlib
+
+_MAX_CHARS = 2000  # of a message; what a file holds is quoted in it
+_EXCERPT_CHARS = 80
+
+
+def excerpt(value: object) -> str:
+    """What a file holds, as a message quotes it: like `repr`, but short, whatever its size and depth."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 3, _EXCERPT_CHARS, _EXCERPT_CHARS, 40
+    return bounded(short.repr(value), 2 * _EXCERPT_CHARS)
+
+
+def bounded(text: str, max_chars: int = _MAX_CHARS) -> str:
+    """`text` with its middle left out where it is longer: both ends of a message matter, place and advice."""
+    if len(text) <= max_chars:
+        return text
+    n_end = max_chars // 3
+    return f"{text[: max_chars - n_end - 3]} … {text[len(text) - n_end :]}"
+
 
 class BelleError(Exception):
-    """Base of the errors that are particular to this package."""
+    """Base of the errors that are particular to this package. A message has at most 2,000 characters."""
+
+    def __init__(self, message: object = "", *more: object) -> None:
+        super().__init__(bounded(message) if isinstance(message, str) else message, *more)
 
 
 class ModelFormatError(BelleError, ValueError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from belle_edge.convert.sentencepiece_tables import split_merge, tokens_by_id
+from belle_edge.convert.sentencepiece_tables import read_merges, tokens_by_id
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 # BLOOM's pre-tokenizer: runs of anything but blanks and these separators, with at most one space before.
 _BLOOM_PATTERN = " ?[^(\\s|[.,!?…。，、।۔،])]+"
@@ -17,21 +17,24 @@ def is_byte_level(tokenizer: dict[str, Any]) -> bool:
     return any(step.get("type") == "ByteLevel" for step in _steps(tokenizer.get("pre_tokenizer")))
 
 
-def read_byte_level_json(tokenizer: dict[str, Any]) -> TokenizerTables:
-    """Tables from a byte-level tokenizer.json; ConversionError for what GGUF cannot express."""
+def read_byte_level_json(tokenizer: dict[str, Any], *, n_rows: int) -> TokenizerTables:
+    """Tables from a byte-level tokenizer.json; ConversionError for what GGUF cannot express.
+
+    n_rows: of the embedding.
+    """
     model = tokenizer["model"]
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(option):
             raise ConversionError(
-                f"[tokenizer.json] BPE option {option}={model[option]!r} has no counterpart in GGUF"
+                f"[tokenizer.json] BPE option {option}={excerpt(model[option])} has no counterpart in GGUF"
             )
-    tokens = tokens_by_id(model["vocab"])
+    tokens = tokens_by_id(model["vocab"], n_rows=n_rows)
     tables = TokenizerTables(
         model="gpt2",
         pre=_pre_tokenizer_name(tokenizer.get("pre_tokenizer")),
         tokens=tokens,
         types=[TokenType.NORMAL] * len(tokens),
-        merges=[" ".join(split_merge(merge)) for merge in model.get("merges") or []],
+        merges=[" ".join(merge) for merge in read_merges(model)],
         unk_id=model["vocab"].get("<unk>"),
         bos_id=model["vocab"].get("<s>"),
         eos_id=model["vocab"].get("</s>"),
@@ -41,7 +44,9 @@ def read_byte_level_json(tokenizer: dict[str, Any]) -> TokenizerTables:
     )
     if tokenizer.get("normalizer"):
         kind = tokenizer["normalizer"].get("type")
-        tables.warnings.append(f"tokenizer.json normalizes text ({kind}); GGUF's gpt2 tokenizer does not")
+        tables.warnings.append(
+            f"tokenizer.json normalizes text ({excerpt(kind)}); GGUF's gpt2 tokenizer does not"
+        )
     return tables
 
 
@@ -59,7 +64,9 @@ def _pre_tokenizer_name(pre_tokenizer: dict[str, Any] | None) -> str:
         str((step.get("pattern") or {}).get("Regex", "")) for step in steps if step.get("type") == "Split"
     ]
     found = (
-        f"the pattern {patterns[0]!r}" if patterns else " + ".join(str(step.get("type")) for step in steps)
+        f"the pattern {excerpt(patterns[0])}"
+        if patterns
+        else " + ".join(str(step.get("type")) for step in steps)
     )
     raise ConversionError(
         f"[tokenizer.json] unknown pre-tokenizer ({found}): BLOOM's and GPT-2's are known here;"

@@ -18,7 +18,7 @@ from belle_edge.errors import ConversionError
 from belle_edge.prompts import FAMILIES, PromptFamily, render
 
 _EXAMPLE = "{x}"  # stands for the question
-_MOST_ROWS = 1 << 19  # more than any vocabulary, where the number of rows is not known
+_MOST_ROWS = 1 << 19  # more than any vocabulary, where the number of rows is not known, or stated only
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def _special_ids(
     checkpoint: Checkpoint, structure: Structure, identity: Identity
 ) -> tuple[Mapping[str, int | None], str]:
     try:
-        tables = read_tokenizer(checkpoint, n_vocab_rows=structure.n_vocab_rows or _MOST_ROWS)
+        tables = read_tokenizer(
+            checkpoint, n_vocab_rows=min(structure.n_vocab_rows or _MOST_ROWS, _MOST_ROWS)
+        )
     except ConversionError:
         architecture = structure.architecture or ("bloom" if identity.family == "belle" else "llama")
         if structure.architecture is None and identity.family is None:

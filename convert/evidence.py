@@ -19,10 +19,11 @@ from belle_edge.convert.releases import (
 )
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.structure import Structure
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, bounded
 from belle_edge.prompts import FAMILIES
 
 _ENCRYPTED = re.compile(r".+\.[0-9a-f]{64}\.enc")
+_MAX_FOUND_CHARS = 200  # of what a file says, as it is shown
 _CARD_BYTES = 1 << 16  # of a model card that are looked at
 
 
@@ -36,6 +37,9 @@ class Evidence:
     names_belle: bool = False  # whether it says that this is a BELLE at all: shapes alone never do
     release: Release | None = None
     name: str | None = None  # of the release, as spelled there
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "found", bounded(self.found, _MAX_FOUND_CHARS))
 
     @property
     def weight(self) -> int:

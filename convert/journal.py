@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from belle_edge.errors import ConversionError
+from belle_edge.strict_json import JsonError, parse
 
 _VERSION = 1
 SECONDS_BETWEEN_RECORDS = 1.0  # each waits for the disk
@@ -103,8 +104,8 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     lines = []
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            value = json.loads(text)
-        except ValueError:
+            value = parse(text)
+        except JsonError:
             break
         if not isinstance(value, dict):
             break

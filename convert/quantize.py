@@ -138,19 +138,38 @@ def read_rows(planned: PlannedTensor, start: int, stop: int) -> NDArray[np.gener
     return source.rows(start, stop)
 
 
+def _has_finite_scales(data: NDArray[np.uint8], type: str) -> bool:
+    """Whether every block can be expanded again: its scales come first, in f16."""
+    n_bytes = {"q4_0": 2, "q4_1": 4, "q8_0": 2}.get(type)
+    if n_bytes is None:
+        return True
+    blocks = data.reshape(-1, _core.weight_types()[type]["block_bytes"])
+    return bool(np.isfinite(np.ascontiguousarray(blocks[:, :n_bytes]).view(np.float16)).all())
+
+
 def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 0) -> NDArray[np.uint8]:
     """The GGUF bytes of rows from `read_rows`, [rows, bytes per row]; of a vector [values, 4].
 
     Raises ConversionError naming the tensor for values that are not finite, or too large for f16.
     """
-    if planned.is_repacked:
-        return np.asarray(rows, dtype=np.uint8)
-    matrix = rows[:, np.newaxis] if rows.ndim == 1 else rows
     source = planned.tensor.source
+    if planned.is_repacked:
+        blocks = np.asarray(rows, dtype=np.uint8)
+        if not _has_finite_scales(blocks, planned.type):
+            raise ConversionError(
+                f"[{source.file}] {source.name}: a scale is NaN or infinite: the file is damaged, download it again"
+            )
+        return blocks
+    matrix = rows[:, np.newaxis] if rows.ndim == 1 else rows
     try:
         data = _core.quantize(np.ascontiguousarray(matrix), planned.type, threads=threads)
     except ValueError as error:
         raise ConversionError(f"[{source.file}] {source.name}: {error}") from None
+    if not _has_finite_scales(data, planned.type):
+        raise ConversionError(
+            f"[{source.file}] {source.name}: values are too large for the f16 scales of {planned.type}; use --type bf16"
+            " or f32 if the file is sound"
+        )
     if planned.type == "f16" and rows.dtype != np.float16 and np.isinf(data.view(np.float16)).any():
         raise ConversionError(
             f"[{source.file}] {source.name}: a value is too large for f16; use --type bf16 or f32"

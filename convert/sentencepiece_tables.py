@@ -7,10 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 _BYTE_TOKEN = re.compile(r"^<0x[0-9A-F]{2}>$")
-_MAX_TOKENS = 1 << 24  # far above every vocabulary; keeps a damaged file from filling the memory
 _BPE_MODEL = 2  # TrainerSpec.ModelType.BPE
 
 
@@ -52,7 +51,7 @@ def read_tokenizer_model(name: str, content: bytes) -> TokenizerTables:
     return tables
 
 
-def read_sentencepiece_json(tokenizer: dict[str, Any]) -> TokenizerTables:
+def read_sentencepiece_json(tokenizer: dict[str, Any], *, n_rows: int) -> TokenizerTables:
     """Tables from a tokenizer.json that was converted from SentencePiece (BPE with byte fallback).
 
     The scores are gone there. SentencePiece joins the pair whose result scores highest, the JSON the pair
@@ -61,8 +60,8 @@ def read_sentencepiece_json(tokenizer: dict[str, Any]) -> TokenizerTables:
     """
     model = tokenizer["model"]
     vocabulary: dict[str, int] = model["vocab"]
-    tokens = tokens_by_id(vocabulary)
-    ranks = _merge_ranks(model.get("merges") or [])
+    tokens = tokens_by_id(vocabulary, n_rows=n_rows)
+    ranks = _merge_ranks(read_merges(model))
     scores, types = [], []
     for token in tokens:
         scores.append(-float(ranks[token]) if token in ranks else _unmerged_score(token, len(ranks)))
@@ -85,35 +84,67 @@ def read_sentencepiece_json(tokenizer: dict[str, Any]) -> TokenizerTables:
     )
 
 
-def tokens_by_id(vocabulary: dict[str, int]) -> list[str]:
-    """The tokens of a tokenizer.json in the order of their ids; holes get names of their own."""
-    if not all(isinstance(token_id, int) and 0 <= token_id < _MAX_TOKENS for token_id in vocabulary.values()):
-        raise ConversionError(f"[tokenizer.json] expected token ids from 0 to {_MAX_TOKENS - 1}")
-    tokens = [f"[UNUSED{i}]" for i in range(max(vocabulary.values(), default=-1) + 1)]
+def tokens_by_id(vocabulary: dict[str, Any], *, n_rows: int) -> list[str]:
+    """The tokens of a tokenizer.json in the order of their ids; holes get names of their own.
+
+    n_rows: of the embedding. ConversionError for ids that are no integers, have no row, or belong to two tokens.
+    """
+    if len(vocabulary) > n_rows:
+        raise ConversionError(
+            f"[tokenizer] {len(vocabulary)} tokens, but the embedding has only {n_rows} rows: tokenizer and"
+            " weights do not belong together"
+        )
+    tokens: list[str | None] = []
     for token, token_id in vocabulary.items():
+        if type(token_id) is not int or not 0 <= token_id < n_rows:
+            raise ConversionError(
+                f"[tokenizer.json] expected token ids from 0 to {n_rows - 1}, as the embedding has rows, got"
+                f" {excerpt(token_id)} for {excerpt(token)}: tokenizer and weights do not belong together"
+            )
+        tokens += [None] * (token_id + 1 - len(tokens))
+        if tokens[token_id] is not None:
+            raise ConversionError(
+                f"[tokenizer.json] id {token_id} belongs to {excerpt(tokens[token_id])} and to {excerpt(token)}:"
+                " expected one token per id; download it again"
+            )
         tokens[token_id] = token
-    return tokens
+    return [f"[UNUSED{i}]" if token is None else token for i, token in enumerate(tokens)]
+
+
+def read_merges(model: dict[str, Any]) -> list[tuple[str, str]]:
+    """The merges of a tokenizer.json, best first. ConversionError for one that joins or makes what is no token."""
+    vocabulary = model["vocab"]
+    merges = [split_merge(merge) for merge in model.get("merges") or []]
+    for left, right in merges:
+        unknown = next((piece for piece in (left, right, left + right) if piece not in vocabulary), None)
+        if unknown is not None:
+            raise ConversionError(
+                f"[tokenizer.json] the merge of {excerpt(left)} and {excerpt(right)}: {excerpt(unknown)} is no token of"
+                " its vocabulary; download it again"
+            )
+    return merges
 
 
 def split_merge(merge: Any) -> tuple[str, str]:
     """The two sides of a merge, which tokenizer.json writes as "a b" or, since 2024, as ["a", "b"]."""
-    sides = merge.split(" ", 1) if isinstance(merge, str) else merge
-    if not isinstance(sides, list) or len(sides) != 2:
-        raise ConversionError(f"[tokenizer.json] expected a merge of two pieces, found {merge!r}")
+    sides = merge.split(" ") if isinstance(merge, str) else merge
+    is_pair = isinstance(sides, list) and len(sides) == 2
+    if not is_pair or not all(isinstance(side, str) and side for side in sides):
+        raise ConversionError(f"[tokenizer.json] expected a merge of two pieces, found {excerpt(merge)}")
     return sides[0], sides[1]
 
 
-def _merge_ranks(merges: list[Any]) -> dict[str, int]:
+def _merge_ranks(merges: list[tuple[str, str]]) -> dict[str, int]:
     """piece → place of its group of merges in the list."""
     ranks: dict[str, int] = {}
     previous = ""
-    for merge in merges:
-        piece = "".join(split_merge(merge))
+    for left, right in merges:
+        piece = left + right
         if piece == previous:
             continue
         if piece in ranks:
             raise ConversionError(
-                f"[tokenizer.json] the merges for {piece!r} are not together, so no SentencePiece scores give"
+                f"[tokenizer.json] the merges for {excerpt(piece)} are not together, so no SentencePiece scores give"
                 " the same tokens: the original tokenizer.model is needed"
             )
         ranks[piece] = len(ranks)

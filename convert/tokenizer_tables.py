@@ -11,7 +11,10 @@ from belle_edge.convert.sentencepiece_tables import read_sentencepiece_json, rea
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import check_real
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
-from belle_edge.errors import ConversionError
+from belle_edge.errors import BelleError, ConversionError, excerpt
+from belle_edge.tokenizer import Tokenizer
+
+_SHOWN = 8  # of added tokens that are left out
 
 
 def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTables:
@@ -24,9 +27,11 @@ def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTab
         return _embedded(checkpoint.vocabulary, n_vocab_rows=n_vocab_rows)
     tokenizer = checkpoint.json("tokenizer.json")
     try:
-        tables = _read_tables(checkpoint, tokenizer)
+        tables = _read_tables(checkpoint, tokenizer, n_rows=n_vocab_rows)
     except (TypeError, AttributeError, KeyError, IndexError) as error:
-        raise ConversionError(f"[tokenizer.json] malformed ({error}): download it again") from error
+        raise ConversionError(
+            f"[tokenizer.json] malformed ({excerpt(str(error))}): download it again"
+        ) from error
     tables.huggingface_json = checkpoint.text("tokenizer.json")
     settings = _optional_json(checkpoint, "tokenizer_config.json")
     _add_tokens(tables, _added_tokens(checkpoint, tokenizer, settings), n_vocab_rows=n_vocab_rows)
@@ -37,6 +42,17 @@ def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTab
     return tables
 
 
+def check_loadable(tables: TokenizerTables) -> None:
+    """ConversionError for a vocabulary that a GGUF file can hold and no runtime would take: built once, as theirs."""
+    try:
+        Tokenizer.from_metadata(tables.metadata())
+    except BelleError as error:
+        raise ConversionError(
+            f"[tokenizer] the file could be written, but not loaded: {str(error).removeprefix('[tokenizer] ')}; the"
+            " tokenizer's files are damaged or incomplete, download them again"
+        ) from None
+
+
 def _embedded(vocabulary: TokenizerTables, *, n_vocab_rows: int) -> TokenizerTables:
     """The vocabulary that came with the weights; no file has a say in it."""
     tables = copy.deepcopy(vocabulary)
@@ -45,13 +61,13 @@ def _embedded(vocabulary: TokenizerTables, *, n_vocab_rows: int) -> TokenizerTab
     return tables
 
 
-def _read_tables(checkpoint: Checkpoint, tokenizer: dict[str, Any] | None) -> TokenizerTables:
+def _read_tables(checkpoint: Checkpoint, tokenizer: dict[str, Any] | None, *, n_rows: int) -> TokenizerTables:
     """The base vocabulary. A tokenizer.json of another structure ends in TypeError and its like."""
     model = checkpoint.files.read("tokenizer.model")
     if tokenizer is not None:
         _check_bpe(tokenizer)
         if is_byte_level(tokenizer):
-            return read_byte_level_json(tokenizer)
+            return read_byte_level_json(tokenizer, n_rows=n_rows)
     if model is not None:
         check_real("tokenizer.model", model)
         return read_tokenizer_model("tokenizer.model", model)
@@ -62,7 +78,7 @@ def _read_tables(checkpoint: Checkpoint, tokenizer: dict[str, Any] | None) -> To
             " folder that has one"
         )
     if tokenizer["model"].get("byte_fallback"):
-        return read_sentencepiece_json(tokenizer)
+        return read_sentencepiece_json(tokenizer, n_rows=n_rows)
     raise ConversionError(
         "[tokenizer.json] a BPE neither over bytes nor with byte fallback has no counterpart in GGUF"
     )
@@ -72,7 +88,9 @@ def _check_bpe(tokenizer: Mapping[str, Any]) -> None:
     model = tokenizer.get("model")
     kind = model.get("type", "BPE") if isinstance(model, dict) else None
     if kind != "BPE" or not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
-        raise ConversionError(f"[tokenizer.json] expected a BPE model with a vocabulary, found type {kind!r}")
+        raise ConversionError(
+            f"[tokenizer.json] expected a BPE model with a vocabulary, found type {excerpt(kind)}"
+        )
 
 
 def _added_tokens(
@@ -80,18 +98,32 @@ def _added_tokens(
 ) -> dict[int, tuple[str, bool]]:
     """id → (text, special) from the three places where transformers keeps tokens added after training."""
     added: dict[int, tuple[str, bool]] = {}
+    plain = _optional_json(checkpoint, "added_tokens.json")
     try:
-        for token, token_id in _optional_json(checkpoint, "added_tokens.json").items():
-            added[int(token_id)] = (token, False)
+        for token, token_id in plain.items():
+            added[_added_id(token_id)] = (token, False)
         for entry in (tokenizer or {}).get("added_tokens") or []:
-            added[int(entry["id"])] = (str(entry["content"]), bool(entry.get("special")))
-        for token_id, entry in (settings.get("added_tokens_decoder") or {}).items():
-            added[int(token_id)] = (str(entry["content"]), bool(entry.get("special")))
-    except (KeyError, TypeError, ValueError, AttributeError):
+            added[_added_id(entry["id"])] = _added_token(entry)
+        for key, entry in (settings.get("added_tokens_decoder") or {}).items():
+            added[_added_id(int(key) if key.isdecimal() else key)] = _added_token(entry)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConversionError(
-            "[tokenizer] malformed list of added tokens: expected ids and contents"
+            f"[tokenizer] malformed list of added tokens: expected ids from 0 and contents ({excerpt(str(error))})"
         ) from None
     return added
+
+
+def _added_id(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"id {excerpt(value)}")
+    return value
+
+
+def _added_token(entry: Mapping[str, Any]) -> tuple[str, bool]:
+    """(text, whether it is special)."""
+    if not isinstance(entry["content"], str):
+        raise TypeError(f"content {excerpt(entry['content'])}")
+    return entry["content"], bool(entry.get("special"))
 
 
 def _add_tokens(tables: TokenizerTables, added: Mapping[int, tuple[str, bool]], *, n_vocab_rows: int) -> None:
@@ -102,12 +134,18 @@ def _add_tokens(tables: TokenizerTables, added: Mapping[int, tuple[str, bool]], 
             f"[tokenizer] {n_base} tokens, but the embedding has only {n_vocab_rows} rows: tokenizer and"
             " weights do not belong together"
         )
+    without_row = sorted(token_id for token_id in added if token_id >= n_vocab_rows)
+    for token_id in without_row[:_SHOWN]:
+        text = excerpt(added[token_id][0])
+        tables.warnings.append(f"added token {text} left out: id {excerpt(token_id)}, {n_vocab_rows} rows")
+    if len(without_row) > _SHOWN:
+        tables.warnings.append(
+            f"{len(without_row) - _SHOWN} more added tokens left out: they have no rows, either"
+        )
     for token_id, (text, special) in sorted(added.items()):
-        if not 0 <= token_id < n_vocab_rows:
-            tables.warnings.append(f"added token {text!r} left out: id {token_id}, {n_vocab_rows} rows")
+        if token_id >= n_vocab_rows:
             continue
-        while len(tables.tokens) <= token_id:
-            _append(tables, f"[UNUSED{len(tables.tokens)}]", TokenType.UNUSED)
+        _append_unused(tables, "UNUSED", token_id + 1)
         known = tables.types[token_id] not in (TokenType.NORMAL, TokenType.UNUSED)
         if tables.tokens[token_id] == text and known:
             continue  # byte, control or unknown already
@@ -117,16 +155,17 @@ def _add_tokens(tables: TokenizerTables, added: Mapping[int, tuple[str, bool]], 
 
 def _pad(tables: TokenizerTables, *, n_vocab_rows: int) -> None:
     """Unused names for embedding rows beyond the last token."""
-    for token_id in range(len(tables.tokens), n_vocab_rows):
-        _append(tables, f"[PAD{token_id}]", TokenType.UNUSED)
-        tables.n_padding += 1
+    tables.n_padding += max(0, n_vocab_rows - len(tables.tokens))
+    _append_unused(tables, "PAD", n_vocab_rows)
 
 
-def _append(tables: TokenizerTables, token: str, kind: TokenType) -> None:
-    tables.tokens.append(token)
-    tables.types.append(kind)
+def _append_unused(tables: TokenizerTables, name: str, n_tokens: int) -> None:
+    """Unused entries, called by their ids, up to `n_tokens` in all."""
+    first = len(tables.tokens)
+    tables.tokens += [f"[{name}{token_id}]" for token_id in range(first, n_tokens)]
+    tables.types += [TokenType.UNUSED] * (n_tokens - first)
     if tables.scores is not None:
-        tables.scores.append(-10000.0)
+        tables.scores += [-10000.0] * (n_tokens - first)
 
 
 def _special_ids(tables: TokenizerTables, checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:

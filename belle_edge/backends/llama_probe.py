@@ -25,6 +25,7 @@ from .. import _core
 from ..errors import BackendError
 from ..folders import cache_folder
 from ..process_lock import ModuleLock
+from ..strict_json import parse
 from .llama_library import INSTALL, find_package, import_library
 
 REBUILD = 'CMAKE_ARGS="-DGGML_NATIVE=OFF" pip install --no-cache-dir --force-reinstall llama-cpp-python'
@@ -130,7 +131,7 @@ def _cache_file() -> Path:
 
 def _read_cache() -> dict[str, bool]:
     try:
-        content = json.loads(_cache_file().read_text(encoding="utf-8"))
+        content = parse(_cache_file().read_bytes())
     except (OSError, ValueError, RuntimeError):  # RuntimeError: no home folder
         return {}
     if not isinstance(content, dict):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..strict_json import JsonError, parse
 from ..terminal_text import printable
 from .options import (
     add_engine_arguments,
@@ -132,8 +133,8 @@ def _prompts(text: str, *, jsonl: bool) -> Iterator[str]:
             yield line
             continue
         try:
-            value = json.loads(line)
-        except ValueError as error:
+            value = parse(line)
+        except JsonError as error:
             raise ValueError(f"line {number} is not JSON: {error}") from error
         prompt = value.get("prompt") if isinstance(value, dict) else value
         if not isinstance(prompt, str):

@@ -17,6 +17,7 @@ from typing import Any
 
 from .._version import __version__
 from ..folders import cache_folder
+from ..strict_json import parse
 
 _log = logging.getLogger(__name__)
 _FINGERPRINTED = ("*.json", "*.jinja", "*.safetensors", "*.bin", "tokenizer.model", "README.md")
@@ -48,7 +49,7 @@ class CacheEntry:
     def is_complete(self) -> bool:
         """Whether the file is there, with the size that the conversion gave it."""
         try:
-            note = json.loads(self._note.read_text(encoding="utf-8"))
+            note = parse(self._note.read_bytes())
             return bool(note["description"] == self.description and note["bytes"] == self.path.stat().st_size)
         except (OSError, ValueError, KeyError, TypeError):
             return False

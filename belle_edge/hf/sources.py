@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConversionError
 from ..vocabulary import Metadata
 from .cache import CacheEntry, fingerprint
 
 _log = logging.getLogger(__name__)
 DEFAULT_TYPE = "q4_0"
+_MOST_ROWS = 1 << 20  # more than any vocabulary, where no weights say how many there are
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,14 @@ class Source:
 
     def json(self, name: str) -> dict[str, Any] | None:
         """A JSON file beside the checkpoint's weights; None where there is none that can be read."""
+        from ..convert.sources.files import read_json
+
         if self.folder is None:
             return None
         try:
-            value = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_json(self.folder / name)
+        except (OSError, ConversionError):
             return None
-        return value if isinstance(value, dict) else None
 
     @property
     def entry(self) -> CacheEntry | None:
@@ -131,7 +133,8 @@ def tokenizer_metadata(source: Source) -> Metadata:
     config = read_json(source.folder / "config.json") or {}
     repo_id = source.name if source.commit else None
     checkpoint = Checkpoint(FolderFiles(source.folder), repo_id, source.commit, config, weights={})
-    n_rows = int(config.get("vocab_size") or 0) or 1 << 20
+    stated = config.get("vocab_size")
+    n_rows = stated if type(stated) is int and 0 < stated < _MOST_ROWS else _MOST_ROWS
     tables = read_tokenizer(checkpoint, n_vocab_rows=n_rows)
     metadata: dict[str, Any] = dict(tables.metadata())
     identity = identify(checkpoint, family=source.options.family)

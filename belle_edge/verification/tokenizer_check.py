@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConversionError
 from ..tokenizer import Tokenizer
 from ..vocabulary import TokenType
 
@@ -75,11 +76,17 @@ def source_encoder(checkpoint: Checkpoint) -> Callable[[str], list[int]] | None:
     model = checkpoint.files.read("tokenizer.model")
     if model is not None and not (settings is not None and is_byte_level(settings)):
         processor: Any = import_module("sentencepiece").SentencePieceProcessor()
-        processor.LoadFromSerializedProto(model)
+        try:
+            processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise ConversionError(f"[tokenizer.model] sentencepiece does not load it: {error}") from None
         return lambda text: list(processor.EncodeAsIds(text))
     if settings is None:
         return None
-    encoder = import_module("tokenizers").Tokenizer.from_str(checkpoint.text("tokenizer.json"))
+    try:
+        encoder = import_module("tokenizers").Tokenizer.from_str(checkpoint.text("tokenizer.json"))
+    except Exception as error:  # the library raises plain Exception
+        raise ConversionError(f"[tokenizer.json] tokenizers does not load it: {error}") from None
     return lambda text: list(encoder.encode(text, add_special_tokens=False).ids)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from belle_edge.convert.architectures import bloom, llama
 from belle_edge.convert.architectures.base import MappedModel
 from belle_edge.convert.sources.tensors import SourceTensor
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 _Reader = Callable[[Mapping[str, Any], Mapping[str, SourceTensor]], MappedModel]
 _READERS: dict[str, _Reader] = {name: module.read for module in (bloom, llama) for name in module.NAMES}
@@ -21,7 +21,7 @@ def read_model(config: Mapping[str, Any], tensors: Mapping[str, SourceTensor]) -
     candidates = [str(name) for name in (*named, config.get("model_type")) if name is not None]
     known = [name for name in candidates if name in _READERS]
     if not known or (named and candidates[0] not in _READERS):
-        found = candidates[0] if candidates else "nothing"
+        found = excerpt(candidates[0]) if candidates else "nothing"
         raise ConversionError(
             f"[config.json] architecture {found}: this converter reads BLOOM (BloomForCausalLM) and LLaMA"
             " (LlamaForCausalLM);"

@@ -64,9 +64,14 @@ class Weights:
     def __contains__(self, name: str) -> bool:
         return name in self._tensors
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor that must exist, without taking it."""
-        return self._get(name).shape
+    def n_rows(self, name: str) -> int:
+        """Rows of a matrix that must exist, without taking it."""
+        tensor = self._get(name)
+        if len(tensor.shape) != 2:
+            raise ConversionError(
+                f"[{tensor.file}] {tensor.name}: expected a matrix, found shape {list(tensor.shape)}"
+            )
+        return tensor.shape[0]
 
     def take(self, name: str, *, shape: tuple[int, ...]) -> SourceTensor:
         """The tensor `name`, which must have `shape` and a float type."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata, Weights, head_tensor
-from belle_edge.convert.architectures.config import ConfigReader
+from belle_edge.convert.architectures.config import EPSILON, LARGEST_HEAD, ConfigReader
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
@@ -36,7 +36,7 @@ def read(config: Mapping[str, Any], tensors: Mapping[str, SourceTensor]) -> Mapp
     hidden = reader.integer("hidden_size", "n_embed")
     n_layers = reader.integer("n_layer", "num_hidden_layers")
     weights = Weights(tensors, prefix="transformer.", ignored_suffixes=())
-    n_rows = weights.shape("word_embeddings.weight")[0]
+    n_rows = weights.n_rows("word_embeddings.weight")
     mapped, warning = _tensors(reader, weights, n_rows=n_rows)
     return MappedModel(
         architecture="bloom",
@@ -64,13 +64,12 @@ def _metadata(reader: ConfigReader) -> Metadata:
         "bloom.block_count": reader.integer("n_layer", "num_hidden_layers"),
         "bloom.attention.head_count": n_heads,
         "bloom.attention.head_count_kv": n_heads,
-        "bloom.attention.layer_norm_epsilon": reader.number("layer_norm_epsilon", default=1e-5),
+        "bloom.attention.layer_norm_epsilon": reader.number("layer_norm_epsilon", default=1e-5, **EPSILON),
     }
 
 
 def _tensors(reader: ConfigReader, weights: Weights, *, n_rows: int) -> tuple[list[MappedTensor], str | None]:
     hidden, n_heads = _width(reader)
-    qkv_order = qkv_row_order(n_heads, hidden // n_heads)
     n_outputs = {"attn_qkv": 3 * hidden, "ffn_up": 4 * hidden}
     n_inputs = {"ffn_down": 4 * hidden}
 
@@ -84,11 +83,10 @@ def _tensors(reader: ConfigReader, weights: Weights, *, n_rows: int) -> tuple[li
                 mapped += _norm(weights, source, target, hidden)
                 continue
             n_out, n_in = n_outputs.get(part, hidden), n_inputs.get(part, hidden)
-            order = qkv_order if part == "attn_qkv" else None
+            weight = weights.take(f"{source}.weight", shape=(n_out, n_in))
+            order = qkv_row_order(n_heads, hidden // n_heads) if part == "attn_qkv" else None
             mapped += [
-                MappedTensor(
-                    f"{target}.weight", weights.take(f"{source}.weight", shape=(n_out, n_in)), order
-                ),
+                MappedTensor(f"{target}.weight", weight, order),
                 MappedTensor(f"{target}.bias", weights.take(f"{source}.bias", shape=(n_out,)), order),
             ]
     mapped += _norm(weights, "ln_f", "output_norm", hidden)
@@ -122,6 +120,10 @@ def _width(reader: ConfigReader) -> tuple[int, int]:
     n_heads = reader.integer("n_head", "num_attention_heads")
     if hidden % n_heads:
         raise ConversionError(f"[config.json] hidden size {hidden} is not a multiple of {n_heads} heads")
+    if hidden // n_heads > LARGEST_HEAD:
+        raise ConversionError(
+            f"[config.json] {n_heads} heads of {hidden // n_heads}: expected at most {LARGEST_HEAD}"
+        )
     return hidden, n_heads
 
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
-_LARGEST = 1 << 24  # far above any real model, and what the engine accepts
+# What the engine accepts (csrc/model/config.cpp); far above any real model.
+_LARGEST = 1 << 24
+LARGEST_HEAD = 8192
+EPSILON = {"above": 1e-30, "below": 1.0}
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,29 @@ class ConfigReader:
             return default
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
             raise ConversionError(
-                f"[config.json] expected a positive integer under {' or '.join(spellings)}, got {value!r}"
+                f"[config.json] expected a positive integer under {' or '.join(spellings)}, got {excerpt(value)}"
             )
         if value > _LARGEST:
-            raise ConversionError(f"[config.json] {' or '.join(spellings)}: {value} is beyond {_LARGEST}")
+            raise ConversionError(
+                f"[config.json] {' or '.join(spellings)}: {excerpt(value)} is beyond {_LARGEST}"
+            )
         return value
 
-    def number(self, *spellings: str, default: float | None = None) -> float:
+    def number(
+        self, *spellings: str, default: float | None = None, above: float = 0.0, below: float = float("inf")
+    ) -> float:
+        """above, below: what the engine accepts, ends excluded."""
         value = self._first(spellings)
         if value is None and default is not None:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise ConversionError(
-                f"[config.json] expected a positive number under {' or '.join(spellings)}, got {value!r}"
+                f"[config.json] expected a positive number under {' or '.join(spellings)}, got {excerpt(value)}"
+            )
+        if not above < value < below:
+            raise ConversionError(
+                f"[config.json] expected a number above {above:g} and below {below:g} under {' or '.join(spellings)},"
+                f" got {excerpt(value)}"
             )
         return float(value)
 
@@ -44,7 +57,7 @@ class ConfigReader:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise ConversionError(f"[config.json] expected true or false under {name}, got {value!r}")
+            raise ConversionError(f"[config.json] expected true or false under {name}, got {excerpt(value)}")
         return value
 
     def mapping(self, name: str) -> dict[str, Any]:
@@ -53,7 +66,7 @@ class ConfigReader:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise ConversionError(f"[config.json] expected an object under {name}, got {value!r}")
+            raise ConversionError(f"[config.json] expected an object under {name}, got {excerpt(value)}")
         return value
 
     def _first(self, spellings: tuple[str, ...]) -> Any:

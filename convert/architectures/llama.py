@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata, Weights, head_tensor
-from belle_edge.convert.architectures.config import ConfigReader
+from belle_edge.convert.architectures.config import EPSILON, LARGEST_HEAD, ConfigReader
 from belle_edge.convert.sources.rotary_rows import hf_rows, rotary_row_order
 from belle_edge.convert.sources.tensors import SourceTensor, to_float32
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 NAMES = ("LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "LLaMAModel", "llama")
 
@@ -29,6 +32,11 @@ _BLOCK = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
+
+
+# What the engine accepts (csrc/model/config.cpp).
+_ROPE_BASE = {"above": float(np.nextafter(1.0, 0.0)), "below": float(np.finfo(np.float32).max)}
+_ROPE_FACTOR = {"above": 1e-6, "below": 1e6}
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ def read(config: Mapping[str, Any], tensors: Mapping[str, SourceTensor]) -> Mapp
     reader = ConfigReader(config)
     shape = _shape(reader)
     weights = Weights(tensors, prefix="model.", ignored_suffixes=(".rotary_emb.inv_freq",))
-    n_rows = weights.shape("embed_tokens.weight")[0]
+    n_rows = weights.n_rows("embed_tokens.weight")
     mapped, warning = _tensors(reader, weights, shape, n_rows=n_rows)
     return MappedModel(
         architecture="llama",
@@ -65,7 +73,7 @@ def _metadata(reader: ConfigReader, shape: _Shape) -> Metadata:
     """llama.cpp's keys for this architecture."""
     activation = reader.values.get("hidden_act", "silu")
     if activation != "silu":
-        raise ConversionError(f"[config.json] hidden_act: expected silu, got {activation!r}")
+        raise ConversionError(f"[config.json] hidden_act: expected silu, got {excerpt(activation)}")
     return {
         "llama.context_length": shape.context_length,
         "llama.embedding_length": shape.hidden,
@@ -75,7 +83,7 @@ def _metadata(reader: ConfigReader, shape: _Shape) -> Metadata:
         "llama.attention.head_count_kv": shape.n_kv_heads,
         "llama.attention.key_length": shape.head_dim,
         "llama.attention.value_length": shape.head_dim,
-        "llama.attention.layer_norm_rms_epsilon": reader.number("rms_norm_eps", default=1e-6),
+        "llama.attention.layer_norm_rms_epsilon": reader.number("rms_norm_eps", default=1e-6, **EPSILON),
         "llama.rope.dimension_count": shape.head_dim,
         **_rope(reader),
     }
@@ -89,14 +97,16 @@ def _rope(reader: ConfigReader) -> Metadata:
         raise ConversionError(
             "[config.json] partial_rotary_factor other than 1 is not a LLaMA of llama.cpp's kind"
         )
-    metadata: Metadata = {"llama.rope.freq_base": parameters.number("rope_theta", default=10000.0)}
+    metadata: Metadata = {
+        "llama.rope.freq_base": parameters.number("rope_theta", default=10000.0, **_ROPE_BASE)
+    }
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind == "linear":
         metadata["llama.rope.scaling.type"] = "linear"
-        metadata["llama.rope.scaling.factor"] = ConfigReader(scaling).number("factor")
+        metadata["llama.rope.scaling.factor"] = ConfigReader(scaling).number("factor", **_ROPE_FACTOR)
     elif kind != "default":
         raise ConversionError(
-            f"[config.json] rope scaling type {kind!r} is not supported here (default and linear are);"
+            f"[config.json] rope scaling type {excerpt(kind)} is not supported here (default and linear are);"
             " convert this model with llama.cpp's convert_hf_to_gguf.py and run it with the llama.cpp backend"
         )
     return metadata
@@ -119,10 +129,8 @@ def _tensors(
         "ffn_up": (shape.feed_forward, hidden),
         "ffn_down": (hidden, shape.feed_forward),
     }
-    orders = {
-        "attn_q": rotary_row_order(shape.n_heads, shape.head_dim),
-        "attn_k": rotary_row_order(shape.n_kv_heads, shape.head_dim),
-    }
+    n_heads = {"attn_q": shape.n_heads, "attn_k": shape.n_kv_heads}
+    orders: dict[str, NDArray[np.intp]] = {}  # made once a weight has shown that its size is real
     embedding = weights.take("embed_tokens.weight", shape=(n_rows, hidden))
     mapped = [MappedTensor("token_embd.weight", embedding)]
     for layer in range(shape.n_layers):
@@ -133,8 +141,10 @@ def _tensors(
                     MappedTensor(f"{target}.weight", weights.take(f"{source}.weight", shape=(hidden,)))
                 )
                 continue
-            order = orders.get(part)
             weight = weights.take(f"{source}.weight", shape=sizes[part])
+            if part in n_heads and part not in orders:
+                orders[part] = rotary_row_order(n_heads[part], shape.head_dim)
+            order = orders.get(part)
             is_ordered = hf_rows(weight) is not None  # in GGUF's order already
             mapped.append(MappedTensor(f"{target}.weight", weight, None if is_ordered else order))
             if f"{source}.bias" in weights:
@@ -168,6 +178,8 @@ def _shape(reader: ConfigReader) -> _Shape:
         raise ConversionError(
             f"[config.json] {n_heads} heads cannot share {n_kv_heads} key-value heads evenly"
         )
+    if head_dim > LARGEST_HEAD:
+        raise ConversionError(f"[config.json] {n_heads} heads of {head_dim}: expected at most {LARGEST_HEAD}")
     if head_dim % 2:
         raise ConversionError(f"[config.json] head_dim {head_dim} is odd; rotary embedding needs pairs")
     return _Shape(

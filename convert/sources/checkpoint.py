@@ -44,6 +44,6 @@ class Checkpoint:
             return None
         check_real(name, content)
         try:
-            return content.decode("utf-8")
+            return content.decode("utf-8-sig")  # a byte order mark is no part of a text
         except UnicodeDecodeError as error:
             raise ConversionError(f"[{name}] not UTF-8 text: {error.reason} at byte {error.start}") from None

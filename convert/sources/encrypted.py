@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes, cut_off
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, check_real_file
+from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, check_real_file, check_small
 from belle_edge.convert.sources.key_file import KeyFile, needed_key
 from belle_edge.errors import ConversionError
 
@@ -203,6 +203,7 @@ class EncryptedFiles:
         if name not in self._paths:
             return self._plain.read(name)
         source = EncryptedBytes(self._paths[name], self._key)
+        check_small(source.published_name, source.size_bytes)
         if not source.has_right_hash():
             raise ConversionError(
                 f"[{source.published_name}] cut off or damaged: other files can be decrypted with this key, its hash is"

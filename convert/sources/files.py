@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
 from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes
 from belle_edge.errors import ConversionError
+from belle_edge.strict_json import JsonError, parse
 
 LFS_PREFIX = b"version https://git-lfs.github.com/spec/"
+_MAX_SMALL_BYTES = 256 << 20  # of a file that is read whole: six times the largest tokenizer known
 
 
 class CheckpointFiles(Protocol):
@@ -41,7 +42,7 @@ class FolderFiles:
 
     def read(self, name: str) -> bytes | None:
         path = self.folder / name
-        return path.read_bytes() if path.is_file() else None
+        return read_small(path) if path.is_file() else None
 
     def open(self, name: str) -> ByteSource:
         path = self.folder / name
@@ -75,8 +76,8 @@ def parse_json(name: str, content: bytes | None) -> dict[str, Any] | None:
         return None
     check_real(name, content)
     try:
-        value = json.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
+        value = parse(content)
+    except JsonError as error:
         raise ConversionError(f"[{name}] damaged JSON: {error}") from None
     if not isinstance(value, dict):
         raise ConversionError(f"[{name}] expected a JSON object, found {type(value).__name__}")
@@ -85,7 +86,22 @@ def parse_json(name: str, content: bytes | None) -> dict[str, Any] | None:
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The JSON object in `path`, None if there is no such file. ConversionError when it is something else."""
-    return parse_json(path.name, path.read_bytes() if path.is_file() else None)
+    return parse_json(path.name, read_small(path) if path.is_file() else None)
+
+
+def read_small(path: Path) -> bytes:
+    """The content of a file that is read whole. ConversionError for one that no such file could be."""
+    check_small(path.name, path.stat().st_size)
+    return path.read_bytes()
+
+
+def check_small(name: str, n_bytes: int) -> None:
+    """ConversionError for more bytes than a configuration or a tokenizer has."""
+    if n_bytes > _MAX_SMALL_BYTES:
+        raise ConversionError(
+            f"[{name}] expected at most {_MAX_SMALL_BYTES >> 20} MB, as a configuration or a tokenizer has, got"
+            f" {n_bytes >> 20} MB: another file under this name?"
+        )
 
 
 def check_real_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from belle_edge.convert.sources.gptq_blocks import unpack
 from belle_edge.convert.sources.gptq_tensor import GptqLayout, GptqParts
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 ZERO_OFFSETS: Mapping[str, int] = {"minus-one": 1, "plain": 0}  # what is added to a stored zero
 _FORMATS = {"gptq": "minus-one", "gptq_v2": "plain"}  # checkpoint_format in a configuration
@@ -51,7 +51,7 @@ def read_convention(
     if named is not None:
         if named not in _FORMATS:
             raise ConversionError(
-                f"[quantize_config.json] checkpoint_format {named!r}: expected {' or '.join(_FORMATS)}"
+                f"[quantize_config.json] checkpoint_format {excerpt(named)}: expected {' or '.join(_FORMATS)}"
             )
         return _FORMATS[named], _contradiction(named, symmetric)
     return (symmetric, None) if symmetric else _of_statistics(samples)

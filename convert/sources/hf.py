@@ -14,7 +14,7 @@ from belle_edge.convert.sources.key_file import needed_key
 from belle_edge.convert.sources.safetensors_file import open_safetensors
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.convert.sources.torch_file import open_torch_file
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 _SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.(?:safetensors|bin))$")
 
@@ -104,7 +104,7 @@ def _read_index(files: CheckpointFiles, name: str) -> dict[str, str]:
         raise ConversionError(f"[{name}] no weight_map in it")
     for file in weight_map.values():
         if not isinstance(file, str) or Path(file).name != file or "\\" in file:
-            raise ConversionError(f"[{name}] points outside the folder: {file!r}")
+            raise ConversionError(f"[{name}] points outside the folder: {excerpt(file)}")
     return weight_map
 
 

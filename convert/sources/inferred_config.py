@@ -20,7 +20,7 @@ def infer_config(weights: Mapping[str, SourceTensor]) -> tuple[dict[str, Any], s
 
     weights: under their plain names. ConversionError for anything but BLOOM and the first LLaMA in published sizes.
     """
-    shapes = {_short(name): tensor.shape for name, tensor in weights.items()}
+    shapes = {_short(name): tensor.shape for name, tensor in weights.items() if tensor.shape}
     if "word_embeddings.weight" in shapes:
         return _bloom(shapes)
     if "embed_tokens.weight" in shapes:

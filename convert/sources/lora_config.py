@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from belle_edge.convert.sources.hub import is_repo_id
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 # Settings under which the weights are not simply W + scale · B·A, with the names of these methods.
 _OTHER_METHODS = {
@@ -27,6 +27,10 @@ _OTHER_METHODS = {
 }
 # Ways to start training that take a part out of the base's weights: PEFT does so again at each load.
 _STARTS_FROM_A_CHANGED_BASE = ("pissa", "corda", "olora", "loftq", "lora_ga")
+# Patterns come with the adapter, and a regular expression can take time exponential in the length of a name.
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_REPEAT = re.compile(r"[*+{]")
+_MAX_REPEATS = 4
 _BY_PEFT = "merge it with PEFT (merge_and_unload) and convert the result"
 
 
@@ -92,26 +96,35 @@ def read_lora_config(file: str, values: Mapping[str, Any]) -> LoraConfig:
 def _check_method(file: str, values: Mapping[str, Any]) -> None:
     method = values.get("peft_type", "LORA")
     if method != "LORA":
-        raise ConversionError(f"[{file}] peft_type: expected LORA, got {method!r}; {_BY_PEFT} if PEFT can")
+        raise ConversionError(
+            f"[{file}] peft_type: expected LORA, got {excerpt(method)}; {_BY_PEFT} if PEFT can"
+        )
     for key, name in _OTHER_METHODS.items():
         if values.get(key):
             raise ConversionError(f"[{file}] {key}: {name} is not read here; {_BY_PEFT} if PEFT can")
     start = values.get("init_lora_weights")
     if isinstance(start, str) and start.lower().startswith(_STARTS_FROM_A_CHANGED_BASE):
         raise ConversionError(
-            f"[{file}] init_lora_weights: {start!r} changes the base model before training, so the adapter does not"
-            f" fit the published one; {_BY_PEFT}"
+            f"[{file}] init_lora_weights: {excerpt(start)} changes the base model before training, so the adapter does"
+            f" not fit the published one; {_BY_PEFT}"
         )
 
 
 def _by_pattern(file: str, patterns: Mapping[str, float], module: str, default: float) -> float:
     """The value of the first pattern that the end of a module's path matches, as PEFT looks it up."""
     for pattern, value in patterns.items():
+        if _REPEATED_GROUP.search(pattern) or len(_REPEAT.findall(pattern)) > _MAX_REPEATS:
+            raise ConversionError(
+                f"[{file}] {excerpt(pattern)}: repeats within repeats, which may take forever to match; write the names"
+                " out"
+            )
         try:
             if re.match(rf"(.*\.)?({pattern})$", module):
                 return value
         except re.error as error:
-            raise ConversionError(f"[{file}] {pattern!r}: not a regular expression ({error})") from None
+            raise ConversionError(
+                f"[{file}] {excerpt(pattern)}: not a regular expression ({error})"
+            ) from None
     return default
 
 
@@ -119,21 +132,21 @@ def _positive(file: str, key: str, value: Any, *, whole: bool = False) -> float:
     is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < 1e9:
         kind = "integer" if whole else "number"
-        raise ConversionError(f"[{file}] {key}: expected a positive {kind}, got {value!r}")
+        raise ConversionError(f"[{file}] {key}: expected a positive {kind}, got {excerpt(value)}")
     return float(value)
 
 
 def _mapping(file: str, values: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = values.get(key) or {}
     if not isinstance(value, dict):
-        raise ConversionError(f"[{file}] {key}: expected an object, got {value!r}")
+        raise ConversionError(f"[{file}] {key}: expected an object, got {excerpt(value)}")
     return value
 
 
 def _names(file: str, value: Any) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConversionError(f"[{file}] modules_to_save: expected a list of names, got {value!r}")
+        raise ConversionError(f"[{file}] modules_to_save: expected a list of names, got {excerpt(value)}")
     return tuple(names)
 
 
@@ -144,6 +157,6 @@ def _enabled(file: str, value: Any) -> tuple[bool, ...] | None:
     is_list = isinstance(value, list) and all(isinstance(part, bool) for part in value)
     if not is_list or sum(value) != 2:
         raise ConversionError(
-            f"[{file}] enable_lora: expected a list with two parts true, as [true, false, true], got {value!r}"
+            f"[{file}] enable_lora: expected a list with two parts true, as [true, false, true], got {excerpt(value)}"
         )
     return tuple(value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes
-from belle_edge.convert.sources.files import check_real_file, parse_json
+from belle_edge.convert.sources.files import check_real_file, parse_json, read_small
 from belle_edge.convert.sources.lora_config import LoraConfig, read_lora_config
 from belle_edge.convert.sources.safetensors_file import open_safetensors
 from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor
@@ -74,7 +74,7 @@ def open_adapter(folder: Path, *, weight: float, name: str) -> Adapter:
     place = next((at for at in (folder, path.parent) if (at / "adapter_config.json").is_file()), None)
     if place is None:
         raise ConversionError(f"[{name}] no adapter_config.json beside {path.name}: its scale is unknown")
-    settings = (place / "adapter_config.json").read_bytes()
+    settings = read_small(place / "adapter_config.json")
     config = read_lora_config(
         f"{name}/adapter_config.json", parse_json(f"{name}/adapter_config.json", settings) or {}
     )

@@ -18,7 +18,7 @@ from belle_edge.convert.sources.joined_tensor import JoinedTensor
 from belle_edge.convert.sources.rotary_rows import rotary_row_order
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.convert.sources.torch_file import open_torch_file
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, bounded, excerpt
 
 _SHARD = re.compile(r"consolidated\.(\d{2})\.pth")
 _HF_WEIGHTS = re.compile(r"(model|pytorch_model)\b.*\.(safetensors|bin)")
@@ -42,6 +42,8 @@ _IN_BLOCK: Mapping[str, tuple[str, int | None]] = {
     "ffn_norm": ("post_attention_layernorm", None),
 }
 _REFUSED = ("use_scaled_rope", "moe", "quantization_args", "lora_args", "vision_chunk_size")
+_SHOWN_SHARDS = 8  # of the missing ones
+_LARGEST = 1 << 24  # what the engine accepts; far above any real model
 _LLAMA_2_EPS = 1e-5  # norm_eps of LLaMA 2, and of the largest LLaMA 1
 _CODE_LLAMA_THETA = 1e6
 
@@ -73,6 +75,11 @@ def open_meta(files: CheckpointFiles, *, repo_id: str | None, revision: str | No
     for name, tensor in weights.items():
         heads = {".q_proj.weight": n_heads, ".k_proj.weight": n_kv_heads}.get(name[-14:])
         if heads is not None:
+            if tensor.shape != (heads * (dim // n_heads), dim):
+                raise ConversionError(
+                    f"[{tensor.file}] {name}: expected {heads} heads of {dim // n_heads} rows by params.json, got"
+                    f" {excerpt(list(tensor.shape))}"
+                )
             order = rotary_row_order(heads, dim // n_heads)
             weights[name] = JoinedTensor(name, tensor.parts, tensor.axis, hf_rows=order)
     config, warning = _config(params, weights, n_kv_heads=n_kv_heads)
@@ -110,15 +117,18 @@ def _check_complete(
 ) -> None:
     """ConversionError if the number of shards is not the one that the first was cut for."""
     query = shard.get("layers.0.attention.wq.weight")
-    if query is None or len(query.shape) != 2 or query.shape[0] == 0 or dim % query.shape[0]:
-        found = "nothing" if query is None else str(list(query.shape))
+    fits = query is not None and len(query.shape) == 2 and query.shape[1] == dim
+    if query is None or not fits or query.shape[0] == 0 or dim % query.shape[0]:
+        found = "nothing" if query is None else excerpt(list(query.shape))
         raise ConversionError(
             f"[{sources[0].name}] layers.0.attention.wq.weight: expected a part of [{dim}, {dim}] as params.json"
             f" says, got {found}"
         )
     expected = dim // query.shape[0]
     if expected > len(sources):
-        missing = [f"consolidated.{number:02d}.pth" for number in range(len(sources), expected)]
+        shown = range(len(sources), min(expected, len(sources) + _SHOWN_SHARDS))
+        missing = [f"consolidated.{number:02d}.pth" for number in shown]
+        missing += ["…"] if len(missing) < expected - len(sources) else []
         raise ConversionError(
             f"[{files.name}] this model has {expected} shards; missing: {', '.join(missing)}"
         )
@@ -141,6 +151,11 @@ def _joined(
                 raise ConversionError(f"[{source.name}] {name} is missing, though another shard has it")
             parts.append(shard[name])
         placed_name, axis = _placed(parts[0].file, name)
+        if any(len(part.shape) != (1 if axis is None else 2) for part in parts):
+            raise ConversionError(
+                f"[{parts[0].file}] {name}: expected a {'vector' if axis is None else 'matrix'}, got"
+                f" {excerpt([list(part.shape) for part in parts])}"
+            )
         if axis is None:
             _check_equal(parts)
             parts, axis = parts[:1], 0
@@ -161,7 +176,7 @@ def _placed(file: str, name: str) -> tuple[str, int | None]:
         return _TOP[name]
     match = _BLOCK.fullmatch(name)
     if match is None or match[2] not in _IN_BLOCK:
-        raise ConversionError(f"[{file}] {name}: not a tensor of Meta's LLaMA models")
+        raise ConversionError(f"[{file}] {bounded(name, 200)}: not a tensor of Meta's LLaMA models")
     part, axis = _IN_BLOCK[match[2]]
     return f"model.layers.{match[1]}.{part}.weight", axis
 
@@ -187,7 +202,7 @@ def _config(
     n_rows, vocab_size = weights["model.embed_tokens.weight"].shape[0], params.get("vocab_size", -1)
     if vocab_size not in (-1, n_rows):
         raise ConversionError(
-            f"[params.json] vocab_size: {vocab_size}, but tok_embeddings.weight has {n_rows} rows"
+            f"[params.json] vocab_size: {excerpt(vocab_size)}, but tok_embeddings.weight has {n_rows} rows"
         )
     context, warning = _context(params)
     config = {
@@ -218,7 +233,7 @@ def _context(params: Mapping[str, Any]) -> tuple[int, str | None]:
     elif eps == _LLAMA_2_EPS and not is_65b:
         context, model = 4096, "LLaMA 2 (norm_eps 1e-05)"
     else:
-        context, model = 2048, "LLaMA 1 (its shape)" if is_65b else f"LLaMA 1 (norm_eps {eps})"
+        context, model = 2048, "LLaMA 1 (its shape)" if is_65b else f"LLaMA 1 (norm_eps {excerpt(eps)})"
     return context, f"params.json names no context length: {context} tokens, taking this for {model}"
 
 
@@ -226,11 +241,13 @@ def _check_params(params: Mapping[str, Any], dim: int, n_heads: int) -> None:
     for key in _REFUSED:
         if params.get(key):
             raise ConversionError(
-                f"[params.json] {key}: {params[key]!r} is not supported here; convert the model's Hugging Face form"
-                " with llama.cpp's convert_hf_to_gguf.py"
+                f"[params.json] {key}: {excerpt(params[key])} is not supported here; convert the model's Hugging Face"
+                " form with llama.cpp's convert_hf_to_gguf.py"
             )
     if dim % n_heads:
         raise ConversionError(f"[params.json] dim {dim} is not a multiple of {n_heads} heads")
+    if dim // n_heads % 2:
+        raise ConversionError(f"[params.json] heads of {dim // n_heads}: rotary embedding needs pairs")
 
 
 def _integer(params: Mapping[str, Any], key: str, *, default: int | None = None) -> int:
@@ -238,7 +255,9 @@ def _integer(params: Mapping[str, Any], key: str, *, default: int | None = None)
     if value is None and default is not None:
         return default
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ConversionError(f"[params.json] expected a positive integer under {key}, got {value!r}")
+        raise ConversionError(f"[params.json] expected a positive integer under {key}, got {excerpt(value)}")
+    if value > _LARGEST:
+        raise ConversionError(f"[params.json] {key}: {value} is beyond {_LARGEST}")
     return value
 
 

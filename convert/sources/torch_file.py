@@ -11,7 +11,7 @@ import pickle
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,11 @@ def _read_zip(source: ByteSource) -> _Contents:
         if len(pickles) != 1:
             raise ConversionError(f"[{source.name}] a zip archive, but not one that torch.save wrote")
         root = pickles[0].removesuffix("data.pkl")
-        order = archive.read(entries[f"{root}byteorder"]) if f"{root}byteorder" in entries else b"little"
+        order = _byte_order(archive, f"{root}byteorder") if f"{root}byteorder" in entries else b"little"
         if order != b"little":
             raise ConversionError(f"[{source.name}] written on a big-endian machine, which is not read")
-        if entries[pickles[0]].file_size > _MAX_PICKLE_BYTES:
+        # What torch writes is not compressed, so no entry is longer than the file.
+        if entries[pickles[0]].file_size > min(_MAX_PICKLE_BYTES, source.size_bytes):
             raise ConversionError(
                 f"[{source.name}] damaged: {entries[pickles[0]].file_size} bytes describe its tensors"
             )
@@ -90,6 +91,12 @@ def _read_zip(source: ByteSource) -> _Contents:
         if name.startswith(folder) and entry.compress_type == zipfile.ZIP_STORED
     }
     return _Contents(state, storages)
+
+
+def _byte_order(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The start of the entry that says so: one that is compressed may be as long as it likes."""
+    with archive.open(name) as file:
+        return file.read(16)
 
 
 def _data_offset(source: ByteSource, entry: zipfile.ZipInfo) -> int:
@@ -161,7 +168,7 @@ def _located(source: ByteSource, name: str, tensor: PickledTensor, contents: _Co
     located = StoredTensor(
         name=name,
         source=source,
-        dtype=storage.dtype if tensor.readable else "unreadable",
+        dtype=storage.dtype,
         shape=tensor.shape,
         offset=start + tensor.offset * item_bytes,
         strides=None if _is_contiguous(tensor) else tensor.strides,
@@ -171,6 +178,10 @@ def _located(source: ByteSource, name: str, tensor: PickledTensor, contents: _Co
             f"[{source.name}] {name}: larger than its storage; the file is damaged, download it again"
         )
     located.check_inside()
+    if not tensor.readable:
+        return replace(located, dtype="unreadable")
+    if located.n_bytes > n_storage_bytes:  # strides that come back to the same values: no limit to its size
+        return replace(located, dtype="expanded")
     return located
 
 

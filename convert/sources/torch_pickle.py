@@ -31,6 +31,10 @@ STORAGE_TYPES = {
 }
 
 
+_LARGEST = 1 << 63  # torch's own limits
+_MAX_DIMENSIONS = 64
+
+
 @dataclass(frozen=True)
 class StorageClass:
     """Stands for one of torch's storage classes."""
@@ -83,7 +87,7 @@ class _Unpickler(pickle._Unpickler):
         if not isinstance(saved_id, tuple) or len(saved_id) < 5 or saved_id[0] != "storage":
             raise pickle.UnpicklingError("it refers to something other than storages of tensors")
         _, kind, key, _, n_values = saved_id[:5]
-        if not isinstance(kind, StorageClass) or not isinstance(n_values, int) or n_values < 0:
+        if not isinstance(kind, StorageClass) or type(n_values) is not int or not 0 <= n_values < _LARGEST:
             raise pickle.UnpicklingError("it refers to a storage of unknown type")
         return Storage(str(key), kind.dtype, n_values)
 
@@ -99,10 +103,10 @@ def _tensor(
 ) -> PickledTensor:
     """For torch._utils._rebuild_tensor_v2 and the older _rebuild_tensor."""
     values = (offset, *shape, *strides)
-    if not isinstance(storage, Storage) or len(shape) != len(strides):
+    if not isinstance(storage, Storage) or len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS:
         raise pickle.UnpicklingError("a tensor is described in an unknown way")
-    if not all(isinstance(value, int) and value >= 0 for value in values):
-        raise pickle.UnpicklingError("a tensor has a negative size, stride or offset")
+    if not all(type(value) is int and 0 <= value < _LARGEST for value in values):
+        raise pickle.UnpicklingError("a tensor has a negative or impossible size, stride or offset")
     return PickledTensor(storage, offset, tuple(shape), tuple(strides), readable=not metadata)
 
 

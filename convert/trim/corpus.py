@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from belle_edge.errors import ConversionError
 from belle_edge.prompts import render
+from belle_edge.strict_json import JsonError, parse
 
+_MAX_JSON_BYTES = 4 << 30  # of a data set, which is the user's own
 _PIECE_CHARS = 1 << 16  # of plain text: enough to be fast, little enough to be held
 _EXCERPT_CHARS = 200  # of a long text's start and end, where it meets the words of a prompt
 _QUESTION, _ANSWER = "\ue000", "\ue001"  # private characters, which stand for texts in a rendered prompt
@@ -79,20 +80,25 @@ def _json_strings(path: Path) -> Iterator[str]:
     if path.suffix.lower() == ".json":
         content = path.read_text(encoding="utf-8-sig")
         try:
-            yield from _strings(json.loads(content))
+            yield from _strings(_parsed(content))
             return
-        except json.JSONDecodeError as error:
-            if "Extra data" not in error.msg:
+        except JsonError as error:
+            if "Extra data" not in str(error):
                 raise _damaged(path, error) from None
     with path.open(encoding="utf-8-sig") as file:
         for line in filter(str.strip, file):
             try:
-                yield from _strings(json.loads(line))
-            except json.JSONDecodeError as error:
+                yield from _strings(_parsed(line))
+            except JsonError as error:
                 raise _damaged(path, error) from None
 
 
-def _damaged(path: Path, error: json.JSONDecodeError) -> ConversionError:
+def _parsed(text: str) -> Any:
+    """Data sets may be large, and have NaN where a number is missing."""
+    return parse(text, max_bytes=_MAX_JSON_BYTES, max_containers=_MAX_JSON_BYTES, allow_nan=True)
+
+
+def _damaged(path: Path, error: JsonError) -> ConversionError:
     return ConversionError(
         f"[{path}] expected JSON, or JSON lines, got: {error}; plain text needs another suffix, such as .txt"
     )

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from belle_edge.convert.trim.membership import AllowedText
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 from belle_edge.tokenizer import Tokenizer
 
 
@@ -80,7 +80,7 @@ def merge_ids(tables: TokenizerTables) -> list[tuple[int, int, int]]:
         left, _, right = merge.partition(" ")
         if left not in ids or right not in ids or left + right not in ids:
             raise ConversionError(
-                f"[tokenizer.json] the merge {merge!r} joins or makes something that is no token:"
+                f"[tokenizer.json] the merge {excerpt(merge)} joins or makes something that is no token:"
                 " download the file again"
             )
         found.append((ids[left], ids[right], ids[left + right]))

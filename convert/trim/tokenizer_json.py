@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from belle_edge.convert.trim.selection import Selection
+from belle_edge.strict_json import parse
 
 
 def trimmed_json(content: str, selection: Selection) -> str:
     """The text of a tokenizer.json with the tokens and merges of `selection` only."""
     new_ids = {old: new for new, old in enumerate(selection.ids)}
-    tokenizer = json.loads(content)
+    tokenizer = parse(content)
     model = tokenizer["model"]
     kept = [(token, new_ids[old]) for token, old in model["vocab"].items() if old in new_ids]
     model["vocab"] = dict(sorted(kept, key=lambda entry: entry[1]))

@@ -65,6 +65,7 @@ def test_files_that_are_no_conversation_of_this_model(tiny_zh: Belle, stories: B
         {"system": 3},
     )
     contents = [b"\n".join((magic, json.dumps({**good, **change}).encode(), state)) for change in changes]
+    contents += [magic + b"\n" + b"[" * 100_000 + b"\n", magic + b"\n" + b"[" * 500 + b"]" * 500 + b"\n"]
     contents += [b"", b"GGUF", magic + b"\n", magic + b"\n[]\n", magic + b"\n{\n" + state]
     for content in contents:
         path.write_bytes(content)

@@ -89,6 +89,8 @@ def test_many_prompts_and_a_seed(belle: Belle, model: Path) -> None:
     ("line", "message"),
     [
         ("{", "line 2 is not JSON"),
+        ("[" * 100_000, "line 2 is not JSON"),
+        ("[" * 500 + "]" * 500, "line 2 is not JSON: expected at most 127 levels"),
         ('{"text": "x"}', "line 2: expected a text"),
         ("5", "line 2: expected a text"),
     ],
