@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 from belle_edge.convert.sources.hub_errors import HubAnswerError, shown
 from belle_edge.convert.sources.hub_http import read_whole
+from belle_edge.strict_json import JsonError, parse
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")  # and any other object of git
@@ -82,16 +82,10 @@ def check_names(files: Iterable[RemoteFile]) -> None:
 
 
 def _parse_json(content: bytes, repo_id: str) -> Any:
-    def no_number(text: str) -> NoReturn:
-        raise ValueError(f"{text} is no number")
-
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=no_number)
-    except RecursionError:
-        raise HubAnswerError(repo_id, "the answer is JSON of too many levels") from None
-    except ValueError as error:
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else shown(str(error))
-        raise HubAnswerError(repo_id, f"the answer is no JSON ({reason})") from None
+        return parse(content)
+    except JsonError as error:
+        raise HubAnswerError(repo_id, f"the answer is no JSON to be read ({shown(str(error))})") from None
 
 
 def _object(where: str, what: str, value: Any) -> dict[str, Any]:

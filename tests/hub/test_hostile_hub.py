@@ -265,8 +265,8 @@ sys.exit(code)
     "attack",
     [
         Attack("endless-list", "longer than", on_list=endless(CHUNKED, CHUNK)),
-        Attack("a-million-lists", "expected an object", on_list=text("[" + "[]," * 2_700_000 + "[]]")),
-        Attack("deep-json", "too many levels", on_list=text("[" * 8_000_000)),
+        Attack("a-million-lists", "objects and arrays", on_list=text("[" + "[]," * 2_700_000 + "[]]")),
+        Attack("deep-json", "objects and arrays", on_list=text("[" * 8_000_000)),
         Attack(
             "endless-redirect", "expected an http", on_list=endless("302 Found\nLocation: ftp://a/", CHUNK)
         ),
