@@ -27,12 +27,14 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "folders", "_version"}
+SHARED = {"errors", "folders", "output_files", "regular_files", "_version"}
 TEXT = {"prompts", "sampling", "vocabulary", "encoders", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
     "folders": set(),
+    "regular_files": set(),
+    "output_files": {"regular_files"},
     "prompts": SHARED,
     "sampling": SHARED,
     "vocabulary": SHARED,
@@ -41,7 +43,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
     "evaluation": SHARED,
     "demo": SHARED,
-    "convert": {"_core", "prompts", "tokenizer", "errors"},
+    "convert": {"_core", "prompts", "tokenizer", "errors", "output_files", "regular_files"},
     "backends": SHARED | TEXT | {"_core"},
     "text_assembly": SHARED | TEXT,
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
@@ -72,6 +74,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "memory",
         "verification",
     },
+    "__main__": {"cli"},
     "__init__": SHARED | {"model", "answer", "generation", "conversation", "sampling", "tokenizer"},
 }
 HEAVY = {
