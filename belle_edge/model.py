@@ -12,6 +12,7 @@ from .backends import open_backend
 from .chat_format import ChatFormat
 from .errors import ModelFormatError
 from .memory import check_memory
+from .regular_files import irregular
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Belle(Writer):
             )
         if not path.exists():
             raise FileNotFoundError(f"[model] no such file: {path}")
+        if (kind := irregular(path)) is not None:
+            raise ValueError(f"[model] {path}: expected a GGUF file, found {kind}")
         if memory_check:
             check_memory(path, context=context, kv=kv)
         if threads is not None and threads < 1:

@@ -25,6 +25,8 @@ from typing import NamedTuple
 from .. import _core
 from ..errors import BackendError
 from ..folders import cache_folder
+from ..output_files import whole_file
+from ..regular_files import read_regular
 from .llama_library import INSTALL, find_package, import_library
 
 REBUILD = 'CMAKE_ARGS="-DGGML_NATIVE=OFF" pip install --no-cache-dir --force-reinstall llama-cpp-python'
@@ -130,7 +132,7 @@ def _cache_file() -> Path:
 
 def _read_cache() -> dict[str, bool]:
     try:
-        content = json.loads(_cache_file().read_text(encoding="utf-8"))
+        content = json.loads(read_regular(_cache_file()))
     except (OSError, ValueError, RuntimeError):  # RuntimeError: no home folder
         return {}
     if not isinstance(content, dict):
@@ -148,9 +150,8 @@ def _remember(key: str, answer: bool) -> None:
     try:
         file = _cache_file()
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(answers), encoding="utf-8")
-        os.replace(part, file)
+        with whole_file(file, replace=True) as stream:
+            stream.write(json.dumps(answers).encode())
     except (OSError, RuntimeError) as error:
         _LOGGER.debug("the result of the probe is not remembered: %s", error)
 
