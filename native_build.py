@@ -45,6 +45,7 @@ Install them, then run the same command again:
   Debian, Ubuntu  sudo apt install python3-dev
   Fedora          sudo dnf install python3-devel
 """
+_VARIABLES = ("CXX", "CXXFLAGS", "LDFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET", "CMAKE_GENERATOR")
 _STAMP = "configured.json"  # in the build folder
 # Cache entries that name a Python, a pip environment, or what was found in one.
 _PASSING = (
@@ -176,13 +177,16 @@ def _compile_command(job: Build) -> list[str]:
 def _identity(job: Build) -> dict[str, object]:
     """What a configured folder is bound to. Python is not in it: only the bindings are compiled for one."""
     compiler = _compiler()
-    program = shutil.which(compiler[0]) if compiler else None
+    version = ""
+    if compiler and sys.platform != "win32":
+        done = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
+        version = done.stdout.partition("\n")[0]
     return {
         "paths": [str(path) for path in (job.source, job.folder)],
         "config": job.config,
         "generator": "Ninja" if shutil.which("ninja") else "default",
-        "compiler": [*(compiler or ()), str(Path(program).resolve()) if program else None],
-        "environment": {name: os.environ.get(name) for name in ("CXX", "CXXFLAGS", "LDFLAGS", "ARCHFLAGS")},
+        "compiler": [*(compiler or ()), version],
+        "environment": {name: os.environ.get(name) for name in _VARIABLES},
     }
 
 

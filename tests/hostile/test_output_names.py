@@ -14,6 +14,7 @@ import pytest
 from belle_edge.convert import convert, pipeline
 from belle_edge.convert.partial_file import atomic_file
 from belle_edge.errors import ConversionError
+from belle_edge.output_files import whole_file
 
 from .checkpoints import write_bloom
 
@@ -184,6 +185,26 @@ def test_a_target_that_appears_at_the_last_moment(source: Path, tmp_path: Path) 
     assert out.read_bytes() == b"precious"
     convert(source, out, force=True, resume=True)
     assert out.read_bytes()[:4] == b"GGUF"
+
+
+def test_a_file_system_without_hard_links(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT has none; the system call says so."""
+
+    def no_link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_link)
+    convert(source, tmp_path / "out.gguf")
+    whole = (tmp_path / "out.gguf").read_bytes()
+    late = tmp_path / "late"
+    with pytest.raises(FileExistsError), whole_file(late, replace=False) as file:
+        file.write(b"late")
+        (tmp_path / "late").write_bytes(b"precious")
+    assert (tmp_path / "late").read_bytes() == b"precious"
+    assert (tmp_path / "out.gguf").read_bytes() == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["late", "out.gguf", "source"]
 
 
 def test_a_run_that_ended_between_naming_and_tidying_up(source: Path, tmp_path: Path) -> None:
