@@ -199,10 +199,12 @@ def test_a_file_system_without_hard_links(
     convert(source, tmp_path / "out.gguf")
     whole = (tmp_path / "out.gguf").read_bytes()
     late = tmp_path / "late"
-    with pytest.raises(FileExistsError), whole_file(late, replace=False) as file:
-        file.write(b"late")
-        (tmp_path / "late").write_bytes(b"precious")
-    assert (tmp_path / "late").read_bytes() == b"precious"
+    writing = whole_file(late, replace=False)
+    writing.__enter__().write(b"late")
+    late.write_bytes(b"precious")
+    with pytest.raises(FileExistsError):
+        writing.__exit__(None, None, None)
+    assert late.read_bytes() == b"precious"
     assert (tmp_path / "out.gguf").read_bytes() == whole
     assert sorted(path.name for path in tmp_path.iterdir()) == ["late", "out.gguf", "source"]
 
