@@ -1,8 +1,9 @@
 """How setup.py builds the engine: what it needs, how it configures, and when a kept build folder is still good.
 
-The folder is kept between builds, so that only what changed is compiled. pip runs each build in an environment of its
-own, which is gone afterwards, with its cmake, ninja and pybind11: what the folder remembers of them is looked up anew
-each time. A folder that was configured for another source, compiler or build type starts again.
+The folder is kept between builds, so that only what changed is compiled. pip runs each build in an environment of
+its own, which is gone afterwards, with its cmake, ninja and pybind11. So what the folder remembers of them is looked up
+anew each time, and pybind11 is copied. A folder that was configured for another place, compiler or build type starts
+again.
 """
 
 from __future__ import annotations
@@ -144,15 +145,13 @@ def prepare_folder(job: Build) -> None:
 
 def configure_command(job: Build) -> list[str]:
     """The call of CMake that configures, with every path that passes given or forgotten."""
-    import pybind11
-
     settings = {
         "CMAKE_BUILD_TYPE": job.config,
         "CMAKE_LIBRARY_OUTPUT_DIRECTORY": job.target,
         f"CMAKE_LIBRARY_OUTPUT_DIRECTORY_{job.config.upper()}": job.target,
         "Python_EXECUTABLE": sys.executable,
         "PYTHON_EXECUTABLE": sys.executable,
-        "pybind11_DIR": pybind11.get_cmake_dir(),
+        "pybind11_DIR": _pybind11(job),
         "PYBIND11_FINDPYTHON": "ON",
         "BELLE_VERSION": job.version,
         # For development: the AMX kernels on machines without AMX (docs/ADDING_A_KERNEL.md).
@@ -167,6 +166,22 @@ def configure_command(job: Build) -> list[str]:
     command += [argument for pattern in _PASSING for argument in ("-U", pattern)]
     command += [f"-D{name}={value}" for name, value in settings.items()]
     return [*command, "-G", "Ninja"] if ninja else command
+
+
+def _pybind11(job: Build) -> Path:
+    """The folder of pybind11's CMake files: in a copy of the package, so that its headers stay where they were."""
+    import pybind11
+
+    package, cmake = Path(pybind11.__file__).parent, Path(pybind11.get_cmake_dir())
+    if package not in cmake.parents:  # a system's own, which does not pass
+        return cmake
+    copy = job.folder / f"pybind11-{pybind11.__version__}"
+    if not copy.exists():
+        unfinished = job.folder / "pybind11.part"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(package, unfinished)
+        unfinished.rename(copy)
+    return copy / cmake.relative_to(package)
 
 
 def _compile_command(job: Build) -> list[str]:
