@@ -1,23 +1,19 @@
-"""Builds the C++ extension with CMake; everything else is in pyproject.toml."""
+"""Builds the C++ extension with CMake; everything else is in pyproject.toml. How: native_build.py."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # a build in isolation does not look here
 
-
-def version() -> str:
-    scope: dict[str, str] = {}
-    exec((ROOT / "belle_edge" / "_version.py").read_text(encoding="utf-8"), scope)
-    return scope["__version__"]
+import native_build  # noqa: E402
 
 
 class CMakeExtension(Extension):
@@ -29,37 +25,27 @@ class CMakeBuild(build_ext):
     """One CMake configure and build per extension; the build folder is kept, so a rebuild is incremental."""
 
     def build_extension(self, ext: Extension) -> None:
-        import pybind11
+        folder = Path(self.build_temp).resolve()
+        if self.editable_mode:  # setuptools gives such builds a folder that is gone afterwards
+            folder = ROOT / "build" / f"temp.{self.plat_name}-{sys.implementation.cache_tag}"
+        native_build.build(
+            native_build.Build(
+                source=ROOT,
+                folder=folder,
+                target=Path(self.get_ext_fullpath(ext.name)).resolve().parent,
+                version=self.distribution.get_version(),
+                debug=bool(self.debug),
+            )
+        )
 
-        target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
-        build = Path(self.build_temp).resolve()
-        build.mkdir(parents=True, exist_ok=True)
-        config = "Debug" if self.debug else "Release"
-        configure = [
-            "cmake",
-            "-S",
-            str(ROOT),
-            "-B",
-            str(build),
-            f"-DCMAKE_BUILD_TYPE={config}",
-            f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target}",
-            f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY_{config.upper()}={target}",
-            f"-DPython_EXECUTABLE={sys.executable}",
-            f"-DPYTHON_EXECUTABLE={sys.executable}",
-            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
-            "-DPYBIND11_FINDPYTHON=ON",
-            f"-DBELLE_VERSION={version()}",
-            # For development: the AMX kernels on machines without AMX (docs/ADDING_A_KERNEL.md).
-            f"-DBELLE_EMULATE_AMX={'ON' if os.environ.get('BELLE_EMULATE_AMX') == '1' else 'OFF'}",
-        ]
-        if shutil.which("ninja"):
-            configure += ["-G", "Ninja"]
-        # cibuildwheel on macOS asks for the architecture this way.
-        if sys.platform == "darwin" and "arm64" in os.environ.get("ARCHFLAGS", ""):
-            configure.append("-DCMAKE_OSX_ARCHITECTURES=arm64")
-        subprocess.run(configure, check=True)
-        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
-        subprocess.run(["cmake", "--build", str(build), "--config", config, "--parallel", jobs], check=True)
+
+class FreshBuildPy(build_py):
+    """What an earlier build left in build/lib* is not in this wheel: removed modules, libraries of another Python."""
+
+    def run(self) -> None:
+        if not self.editable_mode:
+            shutil.rmtree(Path(self.build_lib) / "belle_edge", ignore_errors=True)
+        super().run()
 
 
 def packages() -> list[str]:
@@ -68,12 +54,14 @@ def packages() -> list[str]:
         "belle_edge.convert",
         *(f"belle_edge.convert.{name}" for name in find_packages(str(ROOT / "convert"))),
     ]
-    return [*find_packages(str(ROOT), include=["belle_edge", "belle_edge.*"]), *convert]
+    return sorted({*find_packages(str(ROOT), include=["belle_edge", "belle_edge.*"]), *convert})
 
 
+if native_build.COMMANDS.intersection(sys.argv):
+    native_build.require_tools()  # first, so that what is missing stands alone at the end of the output
 setup(
     packages=packages(),
     package_dir={"belle_edge.convert": "convert"},
     ext_modules=[CMakeExtension("belle_edge._core")],
-    cmdclass={"build_ext": CMakeBuild},
+    cmdclass={"build_ext": CMakeBuild, "build_py": FreshBuildPy},
 )

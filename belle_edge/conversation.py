@@ -157,9 +157,12 @@ class Conversation:
             self._set_system(self.system if system is None else system)
             self._history = _History()
 
-    def save(self, path: str | os.PathLike[str], *, cache: bool = True) -> None:
-        """Write the conversation to one file, for `Belle.load_conversation`; `path` is replaced at once or not
-        at all. cache: with the key/value cache, so that resuming computes nothing. Raises OSError."""
+    def save(self, path: str | os.PathLike[str], *, cache: bool = True, replace: bool = True) -> None:
+        """Write the conversation to one file, for `Belle.load_conversation`; it appears whole or not at all.
+
+        cache: with the key/value cache, so that resuming computes nothing. replace: a conversation that was saved
+        under this name gives way. Raises FileExistsError for a name that is taken otherwise, and other OSErrors.
+        """
         with self._lock:
             self._settle()
             history = self._history
@@ -171,7 +174,7 @@ class Conversation:
                 ids=history.ids,
                 turns=history.turns,
             )
-            conversation_file.write(path, saved, state)
+            conversation_file.write(path, saved, state, replace=replace)
 
     @classmethod
     def load(cls, model: LoadedModel, path: str | os.PathLike[str], **options: Any) -> Conversation:

@@ -1,22 +1,30 @@
-"""A conversation in one file: a line that names the format, a line of JSON, the bytes of the cache."""
+"""A conversation in one file: lines with the format, a hash of all the rest, and JSON; then the bytes of the cache.
+
+Format 1 had no hash; its files are still read.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .answer import moved
 from .backends.base import Backend, SequenceState
 from .errors import bounded, excerpt
+from .output_files import whole_file
+from .regular_files import open_regular
 from .strict_json import MAX_BYTES, parse
 
-_MAGIC = b"BELLE EDGE CONVERSATION 1\n"
+_NAME = b"BELLE EDGE CONVERSATION "
+_FORMAT = 2
+_LONGEST_LINE = 128  # of the lines before the JSON
 
 
 @dataclass(frozen=True)
@@ -62,30 +70,30 @@ def fingerprint(tokens: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(tokens).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def write(path: str | os.PathLike[str], saved: Saved, state: bytes) -> None:
-    """Write beside `path`, then rename: `path` only ever holds a whole file. Raises OSError."""
+def write(path: str | os.PathLike[str], saved: Saved, state: bytes, *, replace: bool = True) -> None:
+    """Write beside `path`, then rename: `path` only ever holds a whole file, which its owner alone may read.
+
+    replace: a saved conversation of this name gives way; nothing else ever does.
+    Raises FileExistsError for a name that is taken, and other OSErrors.
+    """
     path = Path(path)
-    header = json.dumps(asdict(saved), ensure_ascii=False, sort_keys=True).encode()
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines((_MAGIC, header, b"\n", state))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    if replace and os.path.lexists(path):
+        _check_replaceable(path)
+    header = json.dumps(asdict(saved), ensure_ascii=False, sort_keys=True).encode() + b"\n"
+    with whole_file(path, replace=replace, mode=0o600) as file:
+        file.writelines((_first_line(_FORMAT), _hash_line(header, state), header, state))
 
 
 def read(path: str | os.PathLike[str], tokens: Sequence[str]) -> tuple[Saved, bytes]:
     """The conversation and the bytes of its cache, maybe none. Raises OSError, and ValueError for a file that
-    is none, is damaged, or belongs to another vocabulary than `tokens`."""
+    is none, is damaged, was written in a newer format, or belongs to another vocabulary than `tokens`."""
     name = os.fspath(path)
-    with open(path, "rb") as file:
-        if file.readline(len(_MAGIC)) != _MAGIC:
-            raise ValueError(f"[conversation] {name} is no saved conversation")
+    with open_regular(path) as file:
+        version = _read_format(file, name)
+        stated = file.readline(_LONGEST_LINE) if version > 1 else None
         header, state = file.readline(MAX_BYTES + 1), file.read()
+    if stated is not None and stated != _hash_line(header, state):
+        raise ValueError(f"[conversation] {name} is damaged: its bytes are not those that were saved")
     try:
         saved = _parsed(parse(header))
     except (KeyError, TypeError, ValueError) as error:
@@ -107,6 +115,42 @@ def restored(backend: Backend, state: bytes, ids: Sequence[int]) -> SequenceStat
         return None
     tokens = sequence.tokens().tolist()
     return sequence if tokens == list(ids[: len(tokens)]) else None
+
+
+def _first_line(version: int) -> bytes:
+    return _NAME + str(version).encode() + b"\n"
+
+
+def _hash_line(header: bytes, state: bytes) -> bytes:
+    digest = hashlib.sha256(_first_line(_FORMAT))
+    digest.update(header)
+    digest.update(state)
+    return digest.hexdigest().encode() + b"\n"
+
+
+def _read_format(file: BinaryIO, name: str) -> int:
+    """The format that the first line names; ValueError for one that this version does not read."""
+    line = file.readline(_LONGEST_LINE)
+    number = re.fullmatch(re.escape(_NAME) + rb"([1-9][0-9]{0,5})\n", line)
+    if number is None:
+        raise ValueError(f"[conversation] {name} is no saved conversation")
+    version = int(number[1])
+    if version > _FORMAT:
+        raise ValueError(
+            f"[conversation] {name} was written by a newer version of belle-edge (format {version}, this one reads"
+            f" up to {_FORMAT}): update belle-edge, or save the conversation anew"
+        )
+    return version
+
+
+def _check_replaceable(path: Path) -> None:
+    """FileExistsError unless `path` is a saved conversation, of whatever format: no other file is given up for one."""
+    with open_regular(path) as file:
+        if file.read(len(_NAME)) == _NAME:
+            return
+    raise FileExistsError(
+        errno.EEXIST, "exists and is no saved conversation: choose another name, or move it away", str(path)
+    )
 
 
 def _parsed(header: Any) -> Saved:

@@ -12,6 +12,7 @@ from .backends import open_backend
 from .chat_format import ChatFormat
 from .errors import ModelFormatError
 from .memory import check_memory
+from .regular_files import irregular
 from .settings import EngineSettings, token_ids
 from .writer import Writer
 
@@ -84,6 +85,8 @@ class Belle(Writer):
             )
         if not path.exists():
             raise FileNotFoundError(f"[model] no such file: {path}")
+        if (kind := irregular(path)) is not None:
+            raise ValueError(f"[model] {path}: expected a GGUF file, found {kind}")
         if memory_check:
             check_memory(path, context=settings.context, kv=kv)
         engine = open_backend(

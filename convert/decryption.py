@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -11,10 +12,13 @@ from typing import Any
 
 from belle_edge.convert.partial_file import atomic_file
 from belle_edge.convert.progress import ConversionProgress, ProgressCallback
+from belle_edge.convert.source_files import check_none_of
 from belle_edge.convert.sources.encrypted import EncryptedBytes, EncryptedFiles, plain_name
+from belle_edge.convert.sources.files import require_regular
 from belle_edge.convert.sources.key_file import KeyFile
 from belle_edge.convert.writer import write_all
 from belle_edge.errors import ConversionError
+from belle_edge.regular_files import irregular
 
 _PIECE_BYTES = 8 << 20
 
@@ -75,7 +79,9 @@ def decrypt(
     missing = [file for file in sources if file.name not in present]
     _check_targets(missing, folder, force=force)
     for file in missing:
-        _write(file, folder / file.name, meter)
+        check_none_of(folder / file.name, files.sources())
+    for file in missing:
+        _write(file, folder / file.name, meter, replace=force)
     return DecryptionReport(
         source=str(src),
         output=str(out),
@@ -92,6 +98,7 @@ def _encrypted_files(source: Path, key: KeyFile) -> tuple[EncryptedFiles, list[s
             raise ConversionError(f"[{source.name}] expected NAME.<SHA-256>.enc: this file is not encrypted")
         return EncryptedFiles(source.parent, key), [plain_name(source.name)]
     if not source.is_dir():
+        require_regular(source)
         raise ConversionError(f"[{source}] no such file or folder")
     files = EncryptedFiles(source, key)
     if not files.encrypted_names():
@@ -129,15 +136,20 @@ def _check_targets(sources: list[EncryptedBytes], folder: Path, *, force: bool) 
     """ConversionError where a name is taken, or the disk has too little space."""
     for source in sources:
         target = folder / source.name
-        if target.is_dir() or (target.exists() and not force):
+        kind = irregular(target)
+        if kind is not None:
+            raise ConversionError(
+                f"[{target}] expected a file name for the output, found {kind}: move it away"
+            )
+        if os.path.lexists(target) and not force:
             raise ConversionError(f"[{target}] exists with other content; --force (force=True) replaces it")
     needed, free = sum(source.size_bytes for source in sources), shutil.disk_usage(folder).free
     if needed > free:
         raise ConversionError(f"[{folder}] needs {needed:,} bytes of disk space, {free:,} are free")
 
 
-def _write(source: EncryptedBytes, target: Path, meter: _Meter) -> None:
-    with atomic_file(target) as file:
+def _write(source: EncryptedBytes, target: Path, meter: _Meter, *, replace: bool) -> None:
+    with atomic_file(target, replace=replace) as file:
         source.begin_pass()
         for offset in range(0, source.size_bytes, _PIECE_BYTES):
             n_bytes = min(_PIECE_BYTES, source.size_bytes - offset)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from belle_edge.errors import ConversionError
+from belle_edge.regular_files import kind_of
 from belle_edge.strict_json import JsonError, parse
 
 _VERSION = 1
@@ -29,8 +30,10 @@ def journal_path(path: Path) -> Path:
 class Journal:
     """Notes what is done. A context manager: on leaving, what was noted last is recorded too."""
 
-    def __init__(self, path: Path, data: IO[bytes], *, tensors: set[str], files: set[str]) -> None:
-        self._path, self._data = path, data
+    def __init__(
+        self, path: Path, lines: IO[bytes], data: IO[bytes], *, tensors: set[str], files: set[str]
+    ) -> None:
+        self._path, self._lines, self._data = path, lines, data
         self.tensors, self.files = tensors, files  # done by earlier runs and by this one
         self._new: dict[str, list[str]] = {"tensors": [], "files": []}
         self._recorded_at = time.monotonic()
@@ -42,22 +45,25 @@ class Journal:
         conversion: a hash of everything that decides the output. Without `resume`, or without a usable journal, both
         files start anew. So they do when the partial file is empty: a run that was killed between giving its file the
         target's name and removing the journal leaves a journal of data that is elsewhere by now. ConversionError when
-        the journal is of another conversion.
+        the journal is of another conversion, or no file of ours.
         """
         path = journal_path(target)
-        lines = _read_lines(path) if resume and os.fstat(data.fileno()).st_size > 0 else []
-        if lines:
-            if lines[0] != {"version": _VERSION, "conversion": conversion}:
-                raise ConversionError(
-                    f"[{path.name}] the interrupted conversion had another source or other options; repeat them, or"
-                    " start again with --force"
-                )
-        else:
+        check_own_file(path, "the journal of a conversion")
+        first = {"version": _VERSION, "conversion": conversion}
+        content, done = _read_lines(path) if resume and os.fstat(data.fileno()).st_size > 0 else (b"", [])
+        if done and done[0] != first:
+            raise ConversionError(
+                f"[{path.name}] the interrupted conversion had another source or other options; repeat them, or"
+                " start again with --force"
+            )
+        if not done:
             data.truncate(0)
-            lines = [{"version": _VERSION, "conversion": conversion}]
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        done = {key: {name for line in lines for name in line.get(key, [])} for key in ("tensors", "files")}
-        return cls(path, data, tensors=done["tensors"], files=done["files"])
+            content = _line(first)
+        path.unlink(missing_ok=True)
+        lines = path.open("xb", buffering=0)
+        lines.write(content)
+        names = {key: {name for line in done for name in line.get(key, [])} for key in ("tensors", "files")}
+        return cls(path, lines, data, tensors=names["tensors"], files=names["files"])
 
     def note_tensor(self, name: str) -> None:
         """A tensor has been written completely."""
@@ -72,8 +78,16 @@ class Journal:
         self.files.add(name)
 
     def remove(self) -> None:
-        """The conversion is complete, or worth nothing."""
-        self._path.unlink(missing_ok=True)
+        """The conversion is complete, or worth nothing. A later run's journal of this name stays."""
+        own = os.fstat(self._lines.fileno())
+        self.close()
+        with suppress(FileNotFoundError):
+            if os.path.samestat(own, self._path.lstat()):
+                self._path.unlink()
+
+    def close(self) -> None:
+        """Release the file, which stays for a later run."""
+        self._lines.close()
 
     def __enter__(self) -> Journal:
         return self
@@ -89,25 +103,41 @@ class Journal:
         new = {key: names for key, names in self._new.items() if names}
         if new:
             os.fsync(self._data.fileno())
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(new) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self._lines.write(_line(new))
+            os.fsync(self._lines.fileno())
         self._new = {"tensors": [], "files": []}
         self._recorded_at = time.monotonic()
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a journal; empty where there is none, or none that can be read."""
+def check_own_file(path: Path, what: str) -> None:
+    """ConversionError where a name that this converter writes to, or removes, has something that it did not make."""
+    try:
+        status = path.lstat()
+    except OSError:  # none, or opening it says what is wrong
+        return
+    kind = kind_of(status.st_mode) or (
+        "a file with a second name (hard link)" if status.st_nlink > 1 else None
+    )
+    if kind is not None:
+        raise ConversionError(f"[{path}] expected {what}, found {kind}: move it away")
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def _read_lines(path: Path) -> tuple[bytes, list[dict[str, Any]]]:
+    """The whole lines of a journal, as they are and parsed; empty where there is none, or none that can be read."""
+    content, lines = b"", []
     if not path.is_file():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        return content, []
+    for text in path.read_bytes().splitlines(keepends=True):
         try:
             value = parse(text)
         except JsonError:
             break
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not text.endswith(b"\n"):
             break
+        content += text
         lines.append(value)
-    return lines
+    return content, lines

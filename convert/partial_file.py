@@ -11,12 +11,14 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from belle_edge.convert.journal import Journal, journal_path
+from belle_edge.convert.journal import Journal, check_own_file, journal_path
 from belle_edge.errors import ConversionError
+from belle_edge.output_files import publish
+from belle_edge.regular_files import irregular, open_regular
 
 _NO_SPACE = "free some space, or write to another disk"
 _NOT_ALLOWED = "choose a folder that you may write to"
@@ -27,6 +29,7 @@ _REMEDIES = {
     errno.EACCES: _NOT_ALLOWED,
     errno.EPERM: _NOT_ALLOWED,
     errno.EROFS: _NOT_ALLOWED,
+    errno.EEXIST: "--force overwrites it",  # another program made it in the meantime
 }
 
 
@@ -36,18 +39,26 @@ def check_target(path: Path, *, force: bool, resume: bool = False) -> None:
     Its folder exists, it is free or `force` is given; and no interrupted conversion waits there, unless `resume` or
     `force` says what is to become of it.
     """
-    if path.is_dir():
+    kind = irregular(path)
+    if kind == "a folder":
         raise ConversionError(f"[{path}] expected a file name for the output, got a folder")
-    if path.exists() and not path.is_file():
-        raise ConversionError(f"[{path}] expected a regular file for the output, got a device or pipe")
+    if kind is not None:
+        raise ConversionError(f"[{path}] expected a regular file for the output, got {kind}")
     if not path.parent.is_dir():
         raise ConversionError(f"[{path}] the folder for the output does not exist")
-    if path.exists() and not force:
-        raise ConversionError(f"[{path}] exists already; --force (force=True) overwrites it")
-    waiting = partial_path(path).is_file() and journal_path(path).is_file()
-    if waiting and not resume and not force and not is_being_written(path):
+    _check_free(path, replace=force)
+    _check_partial(path)
+    check_own_file(journal_path(path), "the journal of a conversion")
+    partial, has_journal = partial_path(path), journal_path(path).is_file()
+    if resume or force or not partial.is_file() or is_being_written(path):
+        return
+    if has_journal:
         raise ConversionError(
-            f"[{partial_path(path)}] an interrupted conversion: --resume goes on with it, --force starts again"
+            f"[{partial}] an interrupted conversion: --resume goes on with it, --force starts again"
+        )
+    if partial.stat().st_size > 0:
+        raise ConversionError(
+            f"[{partial}] exists, and no journal says that a conversion left it: move it away, or use --force"
         )
 
 
@@ -69,21 +80,25 @@ def partial_path(path: Path) -> Path:
 
 
 @contextmanager
-def partial_file(path: Path, *, conversion: str, resume: bool = False) -> Iterator[tuple[IO[bytes], Journal]]:
+def partial_file(
+    path: Path, *, conversion: str, resume: bool = False, replace: bool = False
+) -> Iterator[tuple[IO[bytes], Journal]]:
     """(file, journal) to work with; the file becomes `path` when the block ends without an error, synced first.
 
     conversion: identifies what is being written, see Journal. With `resume` and a journal of the same conversion the
-    file keeps its content, else it is empty. After ConversionError both are removed, after most other errors they stay.
+    file keeps its content, else it is empty. replace: a file that has the name `path` gives way.
+    After ConversionError both are removed, after most other errors they stay.
 
-    Raises ConversionError when another process is writing the same target, or when `resume` finds another conversion's
-    work; and OSError, naming `path`, when the system refuses to create or write the file.
+    Raises ConversionError when another process is writing the same target or has written it, or when `resume` finds
+    another conversion's work; and OSError, naming `path`, when the system refuses to create or write the file.
     """
-    with _locked_partial(path) as file:
+    with _locked_partial(path, replace=replace) as file:
         journal = Journal.open(path, file, conversion=conversion, resume=resume)
         try:
             with journal:
                 yield file, journal
-                _complete(file, path)
+                _complete(file, path, replace=replace)
+            journal.remove()
         except (ConversionError, OSError) as error:
             hopeless = isinstance(error, ConversionError) or error.errno == errno.EFBIG
             if hopeless:
@@ -93,20 +108,21 @@ def partial_file(path: Path, *, conversion: str, resume: bool = False) -> Iterat
                 raise
             state = "nothing was written" if hopeless else "--resume will go on with what was written so far"
             raise _with_remedy(error, path, state) from error
-    journal.remove()
+        finally:
+            journal.close()
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
     """A file that appears at `path` only when the block ends without an error, for what is quickly made again.
 
     Nothing of it is left after an error. Raises as `partial_file` does.
     """
-    with _locked_partial(path) as file:
+    with _locked_partial(path, replace=replace) as file:
         try:
             file.truncate(0)
             yield file
-            _complete(file, path)
+            _complete(file, path, replace=replace)
         except BaseException as error:
             partial_path(path).unlink(missing_ok=True)
             if isinstance(error, OSError):
@@ -115,10 +131,13 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _locked_partial(path: Path) -> Iterator[IO[bytes]]:
-    """The partial file, with whatever it holds, for this process alone."""
+def _locked_partial(path: Path, *, replace: bool) -> Iterator[IO[bytes]]:
+    """The partial file, with whatever it holds, for this process alone; ConversionError where `path` is taken."""
+    _check_partial(path)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(partial_path(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        descriptor = os.open(partial_path(path), flags, 0o666)
     except OSError as error:
         raise _with_remedy(error, path, "nothing was written") from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
@@ -126,19 +145,40 @@ def _locked_partial(path: Path) -> Iterator[IO[bytes]]:
             raise ConversionError(f"[{path}] another conversion is writing this file")
         if not _is_same_file(file, partial_path(path)):  # its writer finished between our open and our lock
             raise ConversionError(f"[{path}] another conversion has just written this file")
+        _check_partial(path)
+        try:
+            _check_free(path, replace=replace)  # what was seen before the lock may be history
+        except ConversionError:
+            if os.fstat(file.fileno()).st_size == 0:
+                partial_path(path).unlink(missing_ok=True)
+            raise
         yield file
 
 
-def _complete(file: IO[bytes], path: Path) -> None:
+def _check_free(path: Path, *, replace: bool) -> None:
+    if not replace and os.path.lexists(path):
+        raise ConversionError(f"[{path}] exists already; --force (force=True) overwrites it")
+
+
+def _check_partial(path: Path) -> None:
+    """ConversionError where the partial file's name has a link, or anything else that is not to be written to."""
+    partial = partial_path(path)
+    with suppress(OSError):  # a run that ended between the two steps of giving its file the target's name
+        if os.path.samestat(partial.lstat(), path.lstat()):
+            partial.unlink()
+    check_own_file(partial, "the partial file of a conversion")
+
+
+def _complete(file: IO[bytes], path: Path, *, replace: bool) -> None:
     os.fsync(file.fileno())
-    os.replace(partial_path(path), path)
+    publish(partial_path(path), path, replace=replace)
     _sync_folder(path.parent)
 
 
 def is_being_written(path: Path) -> bool:
     """Whether another process is at work on this target now."""
     try:
-        with partial_path(path).open("rb") as file:
+        with open_regular(partial_path(path)) as file:
             return not _lock(file)
     except OSError:
         return False
@@ -160,8 +200,10 @@ def _lock(file: IO[bytes]) -> bool:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:  # a file system without locks
+        return True
     return True
 
 

@@ -14,6 +14,7 @@ from belle_edge.convert.quantize import encode
 from belle_edge.convert.read_ahead import read_ahead
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
 from belle_edge.convert.report import ConversionReport, TensorReport
+from belle_edge.convert.source_files import check_not_a_source
 from belle_edge.convert.sources.lora import LoraArgument, adapter_options
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
 from belle_edge.convert.trim import TrimRequest
@@ -71,6 +72,9 @@ def convert(
         raise ConversionError("[out] no output file given")
     if target is not None and not dry_run:
         check_target(target, force=force, resume=resume)
+        texts = [vocab_from] if isinstance(vocab_from, str | Path) else vocab_from
+        named = [place for place in (key, tokenizer, *texts) if place is not None]
+        check_not_a_source(target, src, [*named, *(adapter.folder for adapter in adapter_options(lora))])
 
     options = SourceOptions(
         revision=revision,
@@ -83,7 +87,7 @@ def convert(
     job = prepare(open_checkpoint(src, options), type=type, family=family, trim=trim)
     if target is not None and not dry_run:
         check_free_space(target, job.output_bytes)
-        _write(target, job, resume=resume, threads=threads, progress=progress)
+        _write(target, job, force=force, resume=resume, threads=threads, progress=progress)
     return _report(
         job,
         source=str(src),
@@ -93,9 +97,11 @@ def convert(
     )
 
 
-def _write(target: Path, job: Job, *, resume: bool, threads: int, progress: ProgressCallback | None) -> None:
+def _write(
+    target: Path, job: Job, *, force: bool, resume: bool, threads: int, progress: ProgressCallback | None
+) -> None:
     offsets = dict(zip((tensor.name for tensor in job.planned), job.header.offsets, strict=True))
-    with partial_file(target, conversion=job.fingerprint, resume=resume) as (file, journal):
+    with partial_file(target, conversion=job.fingerprint, resume=resume, replace=force) as (file, journal):
         output = ModelFile(file, job.header)
         meter = ProgressMeter(job.planned, done=journal.tensors, report=progress)
         passes = reading_order(job.checkpoint.weight_files, job.planned, journal)

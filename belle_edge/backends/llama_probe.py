@@ -24,7 +24,9 @@ from typing import NamedTuple
 from .. import _core
 from ..errors import BackendError
 from ..folders import cache_folder
+from ..output_files import whole_file
 from ..process_lock import ModuleLock
+from ..regular_files import read_regular
 from ..strict_json import parse
 from .llama_library import INSTALL, find_package, import_library
 
@@ -131,7 +133,7 @@ def _cache_file() -> Path:
 
 def _read_cache() -> dict[str, bool]:
     try:
-        content = parse(_cache_file().read_bytes())
+        content = parse(read_regular(_cache_file()))
     except (OSError, ValueError, RuntimeError):  # RuntimeError: no home folder
         return {}
     if not isinstance(content, dict):
@@ -149,9 +151,8 @@ def _remember(key: str, answer: bool) -> None:
     try:
         file = _cache_file()
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(answers), encoding="utf-8")
-        os.replace(part, file)
+        with whole_file(file, replace=True) as stream:
+            stream.write(json.dumps(answers).encode())
     except (OSError, RuntimeError) as error:
         _LOGGER.debug("the result of the probe is not remembered: %s", error)
 

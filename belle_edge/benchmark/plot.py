@@ -8,30 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BackendMissingError
+from ..output_files import check_output, whole_file
 
 _FORMATS = ("png", "svg", "pdf")
 _PARTS = ("prefill", "decode", "batch")
 
 
-def require_matplotlib(path: Path) -> None:
-    """Before anything is measured: BackendMissingError without matplotlib, ValueError for a name it cannot write."""
+def require_matplotlib(path: Path, *, replace: bool = False) -> None:
+    """Before anything is measured: BackendMissingError without matplotlib, ValueError for a name it cannot write, and
+    OSError for one that is taken."""
     if importlib.util.find_spec("matplotlib") is None:
         raise BackendMissingError("[plot] matplotlib is not installed: pip install 'belle-edge[plot]'")
-    if path.suffix.lower().removeprefix(".") not in _FORMATS:
+    if _format(path) not in _FORMATS:
         raise ValueError(f"--plot {path}: expected a name that ends with .{', .'.join(_FORMATS)}")
     if not path.absolute().parent.is_dir():
         raise ValueError(f"--plot {path}: the folder does not exist")
+    check_output(path, replace=replace)
 
 
-def plot(report: dict[str, Any], path: Path) -> None:
-    """Draw what `report` returned."""
+def plot(report: dict[str, Any], path: Path, *, replace: bool = False) -> None:
+    """Draw what `report` returned. Raises OSError."""
     figure_class: Any = import_module("matplotlib.figure").Figure
     peer = report["against"] if report["ratio"] is not None else None
     figure = figure_class(figsize=(9, 4), layout="constrained")
     for axes, part in zip(figure.subplots(1, len(_PARTS)), _PARTS, strict=True):
         _draw(axes, report, peer, part)
     figure.suptitle(f"{report['model']}, {report['threads']} threads, tokens per second", fontsize=11)
-    figure.savefig(path, dpi=150)
+    with whole_file(path, replace=replace) as file:
+        figure.savefig(file, dpi=150, format=_format(path))
+
+
+def _format(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
 
 
 def _draw(axes: Any, report: dict[str, Any], peer: dict[str, Any] | None, part: str) -> None:

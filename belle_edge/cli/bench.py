@@ -65,6 +65,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--profile", action="store_true", help="add the time of each operation")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the rates as bars (PNG, SVG or PDF)")
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite the FILE of --plot")
     parser.add_argument("--json", action="store_true", help="print the report as JSON and nothing else")
     parser.set_defaults(run=run)
 
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot is not None:
         from ..benchmark.plot import require_matplotlib
 
-        require_matplotlib(args.plot)
+        require_matplotlib(args.plot, replace=args.force)
     workload = read_workload(_model(args), prompt=args.prompt, generate=args.generate, batch=args.batch)
     settings = Settings(
         threads=args.threads or _core.cpu_info()["usable_threads"],
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot is not None:
         from ..benchmark.plot import plot
 
-        plot(values, args.plot)
+        plot(values, args.plot, replace=args.force)
     if measurement.peer_failure is not None:
         print_lines([f"belle-edge: error: {measurement.peer_failure}"], stream=sys.stderr)
         return 1

@@ -15,6 +15,7 @@ from .options import (
     open_model,
     sampling_settings,
 )
+from .streams import require_input
 from .terminal import styled
 
 _HOW = '''\
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from .chat_session import COMMANDS, ChatSession
     from .turns import history_file, line_editing, pipe_line, read_turns, terminal_line
 
+    require_input()
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     with open_model(args) as model:
         if not args.quiet:

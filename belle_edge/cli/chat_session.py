@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -167,9 +168,10 @@ class ChatSession:
         path = Path(argument).expanduser() if argument else self._saved_as
         if path is None:
             raise ValueError("/save needs a file name")
-        if path.exists() and path != self._saved_as:
+        replace = path == self._saved_as
+        if not replace and os.path.lexists(path):
             raise FileExistsError(f"{path} exists: choose another name")
-        self._conversation.save(path)
+        self._conversation.save(path, replace=replace)
         self._saved_as = path
         self._say(f"[saved as {path}]")
 

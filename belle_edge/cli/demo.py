@@ -6,13 +6,16 @@ Needs no network and no torch.
 from __future__ import annotations
 
 import argparse
+import shlex
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..folders import cache_folder
 from ..memory import size_text
+from ..output_files import whole_file
 from ..terminal_text import printable
 from .describe import describe_file
 from .options import add_engine_arguments, open_model
@@ -39,7 +42,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--question", action="append", metavar="TEXT", help="ask this instead; may be repeated"
     )
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the converted files in this folder")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep the converted files in this folder (default: the cache folder)",
+    )
     add_engine_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -51,21 +59,39 @@ def run(args: argparse.Namespace) -> int:
     from ..demo import checkpoint_path
 
     console = Console(highlight=False, soft_wrap=True)
-    with ExitStack() as stack:
-        if args.keep is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="belle-edge-demo-")))
-        else:
-            folder = args.keep
-            folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder() / "demo" if args.keep is None else args.keep
+    with tempfile.TemporaryDirectory(prefix="belle-edge-demo-") as place:
         console.print(
             f"[bold]BELLE Edge[/bold]: a BLOOM checkpoint in Hugging Face layout becomes GGUF.\n{_HONESTY}\n"
         )
-        files = _convert(checkpoint_path(), folder, console)
+        files = _convert(checkpoint_path(), Path(place), console)
+        kept = _keep(files, folder, console, needed=args.keep is not None)
         _answer(args, files[_TYPES[-1]], console)
-        if args.keep is not None:
-            console.print("The files are kept. Ask more:", markup=False)
-            console.print(f'  belle-edge generate {files[_TYPES[-1]]} "12加30等于多少？"', markup=False)
+    if kept is not None:
+        name = shlex.quote(str(kept))
+        console.print(f"The model is kept in {kept}. Go on with it:", markup=False)
+        console.print(f"  belle-edge chat {name}", markup=False)
+        console.print(f'  belle-edge generate {name} "12加30等于多少？"', markup=False)
+        console.print(
+            "A real one: belle-edge convert BelleGroup/BELLE-7B-2M -o belle-7b.gguf (14 GB to download)",
+            markup=False,
+        )
     return 0
+
+
+def _keep(files: Mapping[str, Path], folder: Path, console: Console, *, needed: bool) -> Path | None:
+    """Copy the files to `folder`; the one that answers. None where that fails and nobody asked for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files.values():
+            with whole_file(folder / path.name, replace=True) as file:
+                file.write(path.read_bytes())
+    except OSError as error:
+        if needed:
+            raise
+        console.print(f"Not kept ({error}); --keep DIR names another folder.\n", markup=False)
+        return None
+    return folder.absolute() / files[_TYPES[-1]].name
 
 
 def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
@@ -80,7 +106,6 @@ def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for kind in _TYPES:
         path = folder / f"belle-demo-{kind}.gguf"
-        path.unlink(missing_ok=True)
         start = time.perf_counter()
         convert(source, path, type=kind, family="belle")
         seconds = time.perf_counter() - start

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..regular_files import open_regular
 from ..strict_json import JsonError, parse
 from ..terminal_text import printable
 from .options import (
@@ -19,12 +21,14 @@ from .options import (
     sampling_settings,
 )
 from .reports import report, speed_line
+from .streams import require_input
 from .terminal import LOGGER, text_writer
 
 if TYPE_CHECKING:
     from ..generation import Generation, Stream
     from ..model import Belle
 
+_OPENED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 _CHUNK = 64  # prompts whose answers are printed together; the model takes 16 of them at a time
 
 
@@ -117,10 +121,20 @@ def _print(result: Generation, model: Belle, *, as_json: bool) -> None:
 def _read_text(args: argparse.Namespace) -> str:
     if args.prompt is not None:
         return str(args.prompt)
+    if args.file is None:
+        require_input()
     if args.file is None and sys.stdin.isatty():
         print("belle-edge: type the prompt, end it with Ctrl-D (Ctrl-Z on Windows)", file=sys.stderr)
-    text: str = args.file.read_text(encoding="utf-8-sig") if args.file is not None else sys.stdin.read()
+    text = sys.stdin.read() if args.file is None else _file_text(args.file)
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _file_text(path: Path) -> str:
+    """A file, or a stream that the shell has opened for us: /dev/stdin, <(command)."""
+    if path.as_posix().startswith(_OPENED):
+        return path.read_text(encoding="utf-8-sig")
+    with open_regular(path) as file:
+        return io.TextIOWrapper(file, encoding="utf-8-sig").read()
 
 
 def _prompts(text: str, *, jsonl: bool) -> Iterator[str]:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from .. import __version__
 from ..errors import BelleError
 from ..terminal_text import printable_line
-from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, verify
+from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, streams, verify
 from .terminal import print_lines, set_up_messages, use_utf8
 
 _COMMANDS = (convert, decrypt, identify, pull, generate, chat, info, verify, bench, demo, completion)
@@ -44,24 +44,43 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    streams.reserve_descriptors()
     use_utf8()
-    args = build_parser().parse_args(argv)
+    left: SystemExit | None = None
+    try:
+        code = _run(build_parser(), argv)
+    except SystemExit as error:  # argparse: help, version, wrong usage
+        left, code = error, int(error.code or 0)
+    if (problem := streams.flush()) is not None and code == 0:
+        streams.say(f"belle-edge: error: standard output: {problem}")
+        return 1
+    if left is not None:
+        raise left
+    return code
+
+
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Parse, run, and turn what is raised into a line and a code. SystemExit as argparse raises it."""
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        parser.print_help()
+        return 2
+    args = parser.parse_args(given)
     verbose = getattr(args, "verbose", False)
     set_up_messages(quiet=getattr(args, "quiet", False), verbose=verbose)
     try:
+        streams.require_output()
         code: int | None = args.run(args)
-        sys.stdout.flush()
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        streams.say("")
         return 130
     except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         if verbose or os.environ.get("BELLE_DEBUG"):
             print_lines(traceback.format_exc().rstrip().split("\n"), stream=sys.stderr)
             return 1
-        print(f"belle-edge: error: {_one_line(error)}", file=sys.stderr)
+        streams.say(f"belle-edge: error: {_one_line(error)}")
         return 1
     return code or 0
 

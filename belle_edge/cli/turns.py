@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..folders import state_folder
+from ..regular_files import irregular
 
 _QUOTES = '"""'
 _HISTORY_LENGTH = 1000
@@ -129,6 +130,8 @@ def line_editing(words: Sequence[str], history: Path | None) -> Iterator[None]:
     if not libedit:
         readline.parse_and_bind("set enable-bracketed-paste on")  # a pasted text stays together
     readline.set_history_length(_HISTORY_LENGTH)
+    if history is not None and irregular(history) is not None:
+        history = None  # readline would wait for a pipe
     if history is not None:
         with suppress(OSError):  # none yet, or unreadable: the chat works without
             readline.read_history_file(history)

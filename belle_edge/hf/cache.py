@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from typing import Any
 
 from .._version import __version__
 from ..folders import cache_folder
+from ..output_files import whole_file
+from ..regular_files import read_regular
 from ..strict_json import parse
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class CacheEntry:
     def is_complete(self) -> bool:
         """Whether the file is there, with the size that the conversion gave it."""
         try:
-            note = parse(self._note.read_bytes())
+            note = parse(read_regular(self._note))
             return bool(note["description"] == self.description and note["bytes"] == self.path.stat().st_size)
         except (OSError, ValueError, KeyError, TypeError):
             return False
@@ -64,9 +65,8 @@ class CacheEntry:
                 self._discard()
                 make(self.path)
                 note = {"description": self.description, "bytes": self.path.stat().st_size}
-                part = self._note.with_suffix(".json.part")
-                part.write_text(json.dumps(note, ensure_ascii=False, indent=1), encoding="utf-8")
-                os.replace(part, self._note)
+                with whole_file(self._note, replace=True) as file:
+                    file.write(json.dumps(note, ensure_ascii=False, indent=1).encode())
         return self.path
 
     def discard(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConversionError
+from ..regular_files import irregular
 from ..vocabulary import Metadata
 from .cache import CacheEntry, fingerprint
 
@@ -103,6 +104,8 @@ def find(name: str, options: Options, *, weights: bool) -> Source:
         if names or options.gguf_file:
             return Source(name, options, gguf_path=path / choose_gguf(name, names, options))
         raise ValueError(f"[{name}] expected a folder with config.json and weights, or with a GGUF file")
+    if (kind := irregular(path)) is not None:
+        raise ValueError(f"[{name}] expected a GGUF file or a folder, found {kind}")
     if not is_repo_id(name):
         raise FileNotFoundError(f"[{name}] no such file or folder, and not a hub id of the form org/name")
     return _from_hub(name, options, weights=weights)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.errors import ConversionError
+from belle_edge.regular_files import open_regular
 
 
 class ByteSource(Protocol):
@@ -50,7 +51,7 @@ class MappedBytes:
         status = path.stat()
         self.name, self.size_bytes = path.name, status.st_size
         self.stamp = f"{path.name} {status.st_size} {status.st_mtime_ns}"
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._data: NDArray[np.uint8] = np.frombuffer(self._map, dtype=np.uint8)
 

@@ -190,6 +190,10 @@ class EncryptedFiles:
                 self._paths[name] = folder / published
         self._key_is_confirmed = self._check_key()
 
+    def sources(self) -> list[Path]:
+        """The encrypted files and their key."""
+        return [*self._paths.values(), self._key.path]
+
     def encrypted_names(self) -> list[str]:
         """Plain names of the encrypted files, small ones first."""
         return sorted(self._paths, key=lambda name: (self._paths[name].stat().st_size, name))

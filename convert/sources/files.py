@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes
 from belle_edge.errors import ConversionError
+from belle_edge.regular_files import irregular, open_regular
 from belle_edge.strict_json import JsonError, parse
 
 LFS_PREFIX = b"version https://git-lfs.github.com/spec/"
@@ -38,16 +39,21 @@ class FolderFiles:
         self.name = folder.absolute().name
 
     def names(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+        """Pipes and the like are among them, so that they are named by `read` and `open` where they matter."""
+        return sorted(path.name for path in self.folder.iterdir() if path.exists() and not path.is_dir())
 
     def read(self, name: str) -> bytes | None:
         path = self.folder / name
-        return read_small(path) if path.is_file() else None
+        if not path.exists():
+            return None
+        require_regular(path)
+        return read_small(path)
 
     def open(self, name: str) -> ByteSource:
         path = self.folder / name
-        if not path.is_file():
+        if not path.exists():
             raise ConversionError(f"[{name}] no such file in {self.name}")
+        require_regular(path)
         check_real_file(path)
         return MappedBytes(path)
 
@@ -86,7 +92,17 @@ def parse_json(name: str, content: bytes | None) -> dict[str, Any] | None:
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The JSON object in `path`, None if there is no such file. ConversionError when it is something else."""
-    return parse_json(path.name, read_small(path) if path.is_file() else None)
+    if not path.exists():
+        return None
+    require_regular(path)
+    return parse_json(path.name, read_small(path))
+
+
+def require_regular(path: Path) -> None:
+    """ConversionError where `path` is a folder, a pipe or a device: opening one might wait for ever."""
+    kind = irregular(path)
+    if kind is not None:
+        raise ConversionError(f"[{path.name}] expected a file, found {kind} ({path})")
 
 
 def read_small(path: Path) -> bytes:
@@ -106,7 +122,7 @@ def check_small(name: str, n_bytes: int) -> None:
 
 def check_real_file(path: Path) -> None:
     """ConversionError if `path` is empty, or a Git LFS pointer in place of the file."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         check_real(path.name, file.read(len(LFS_PREFIX)))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.sources.byte_source import MappedBytes
-from belle_edge.convert.sources.files import check_real_file
+from belle_edge.convert.sources.files import check_real_file, require_regular
 from belle_edge.convert.sources.torch_file import open_torch_file
 from belle_edge.errors import ConversionError
 
@@ -61,7 +61,8 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         """Raises ConversionError for a file that cannot be a key, warns of one whose size is not LLaMA-7B's."""
-        self._file = MappedBytes(_checked(_located(path)))
+        self.path = _checked(_located(path))
+        self._file = MappedBytes(self.path)
         self.name, self.size_bytes, self.stamp = self._file.name, self._file.size_bytes, self._file.stamp
         self._n_windows = -(-self.size_bytes // WINDOW_BYTES)
         tail = self._file.read((self._n_windows - 1) * WINDOW_BYTES, (self.size_bytes - 1) % WINDOW_BYTES + 1)
@@ -119,6 +120,7 @@ def _located(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
+        require_regular(path)
         raise ConversionError(f"[{path}] no such key file: it has to be {needed_key('')}")
     places = [path / LLAMA_7B.name, path / "7B" / LLAMA_7B.name]
     found = next((place for place in places if place.is_file()), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes
-from belle_edge.convert.sources.files import check_real_file, parse_json, read_small
+from belle_edge.convert.sources.files import check_real_file, parse_json, read_small, require_regular
 from belle_edge.convert.sources.lora_config import LoraConfig, read_lora_config
 from belle_edge.convert.sources.safetensors_file import open_safetensors
 from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor
@@ -71,9 +71,10 @@ def open_adapter(folder: Path, *, weight: float, name: str) -> Adapter:
     are taken, with a warning. Raises ConversionError for damaged files, other methods than LoRA, and half pairs.
     """
     path, source, tensors = _find_weights(folder, name)
-    place = next((at for at in (folder, path.parent) if (at / "adapter_config.json").is_file()), None)
+    place = next((at for at in (folder, path.parent) if (at / "adapter_config.json").exists()), None)
     if place is None:
         raise ConversionError(f"[{name}] no adapter_config.json beside {path.name}: its scale is unknown")
+    require_regular(place / "adapter_config.json")
     settings = read_small(place / "adapter_config.json")
     config = read_lora_config(
         f"{name}/adapter_config.json", parse_json(f"{name}/adapter_config.json", settings) or {}
@@ -104,6 +105,7 @@ def _find_weights(folder: Path, name: str) -> tuple[Path, ByteSource, dict[str, 
     empty = []
     for path in _candidates(folder):
         shown = path.relative_to(folder).as_posix()
+        require_regular(path)
         if path.stat().st_size == 0:
             empty.append(shown)
             continue
@@ -133,7 +135,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
     places: list[tuple[Path, tuple[str, ...]]] = [(folder, _ADAPTER_FILES)]
     places += [(path, _CHECKPOINT_FILES) for _, path in sorted(numbered, reverse=True)]
     for place, names in places:
-        yield from (place / name for name in names if (place / name).is_file())
+        yield from (place / name for name in names if (place / name).exists())
 
 
 def _sorted(tensors: Mapping[str, SourceTensor]) -> tuple[dict[str, Pair], dict[str, SourceTensor]]:

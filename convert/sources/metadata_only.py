@@ -7,7 +7,7 @@ from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles
+from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, require_regular
 from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.hf import open_weights
 from belle_edge.convert.sources.hub import download, is_repo_id, look_up
@@ -48,6 +48,7 @@ def open_metadata(src: str | Path, options: SourceOptions | None = None) -> Chec
     if path.is_dir():
         repo_id, revision = cached_origin(path) or (None, None)
         return _checkpoint(FolderFiles(path), repo_id=repo_id, revision=revision)
+    require_regular(path)
     if not is_repo_id(str(src)):
         raise ConversionError(f"[{src}] no such file or folder, and not a hub id of the form org/name")
     repository = look_up(str(src), options.revision)

@@ -9,7 +9,7 @@ from typing import Any
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
-from belle_edge.convert.sources.files import CheckpointFiles
+from belle_edge.convert.sources.files import CheckpointFiles, require_regular
 from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
 from belle_edge.convert.sources.hf import has_weights, open_weights, other_form
@@ -131,6 +131,8 @@ def _locate(src: str | Path, options: SourceOptions) -> _Place:
             raise ConversionError(f"[{src}] no such folder, and not a hub id of the form org/name")
         repo_id = str(src)
         path = download_checkpoint(repo_id, options.revision, key)
+    if not path.is_dir():
+        require_regular(path)
     cached = _CACHE_FOLDER.search(path.absolute().as_posix())
     if cached:
         repo_id = f"{cached['org']}/{cached['name']}"

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from belle_edge.convert.sources.files import require_regular
 from belle_edge.convert.trim.languages import language_codes
 from belle_edge.errors import ConversionError
+from belle_edge.regular_files import open_regular
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class TrimRequest:
             vocab_from = (vocab_from,)
         paths = tuple(Path(path).expanduser() for path in vocab_from)
         for path in paths:
+            require_regular(path)
             if not path.is_file():
                 raise ConversionError(
                     f"[{path}] no such file: expected a text or JSON file to take tokens from"
@@ -39,7 +42,7 @@ class TrimRequest:
         """What is kept, for metadata and the report: "en,zh", and a hash for each corpus; never a path."""
         hashes = []
         for path in self.corpora:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 digest = hashlib.sha256()
                 while block := file.read(1 << 20):
                     digest.update(block)

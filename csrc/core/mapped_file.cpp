@@ -89,14 +89,23 @@ int64_t modified_ns(const struct stat& status) noexcept {
   return static_cast<int64_t>(time.tv_sec) * 1000000000 + time.tv_nsec;
 }
 
+// Neither a pipe, which would wait for a writer, nor a device or a socket. A folder has an error of its own.
+void require_regular(const struct stat& status, const std::string& path) {
+  if (S_ISREG(status.st_mode)) return;
+  if (S_ISDIR(status.st_mode)) throw SystemError(EISDIR, std::strerror(EISDIR), path);
+  const char* kind = S_ISFIFO(status.st_mode) ? "a pipe (FIFO)" : S_ISSOCK(status.st_mode) ? "a socket" : "a device";
+  throw SystemError(EINVAL, std::string("expected a file, found ") + kind, path);
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) throw SystemError(errno, std::strerror(errno), path);
   struct stat status;
+  if (stat(path.c_str(), &status) == 0) require_regular(status, path);
+  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (descriptor_ < 0) throw SystemError(errno, std::strerror(errno), path);
   int error = fstat(descriptor_, &status) != 0 ? errno : 0;
-  if (error == 0 && S_ISDIR(status.st_mode)) error = EISDIR;
+  if (error == 0 && !S_ISREG(status.st_mode)) error = EINVAL;  // replaced since
   if (error == 0 && status.st_size > 0) {
     size_ = static_cast<size_t>(status.st_size);
     modified_ns_ = modified_ns(status);

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from belle_edge import Belle
+from belle_edge import Belle, conversation_file
+from belle_edge.conversation_file import Saved, Turn
 
 from .turns import QUESTIONS, cached_tokens, last_answer_anew
 
@@ -46,15 +47,22 @@ def test_other_weights_compute_the_stored_ids(tiny_zh: Belle, converted, tmp_pat
             assert last_answer_anew(other, loaded, 10).token_ids == result.token_ids
 
 
+def first_format(path: Path) -> tuple[bytes, bytes, bytes]:
+    """(magic, header, cache) of a file as format 1 had it: without the hash."""
+    magic, _, header, state = path.read_bytes().split(b"\n", 3)
+    assert magic == b"BELLE EDGE CONVERSATION 2"
+    return b"BELLE EDGE CONVERSATION 1", header, state
+
+
 def test_files_that_are_no_conversation_of_this_model(tiny_zh: Belle, stories: Belle, tmp_path: Path) -> None:
     conversation = tiny_zh.conversation(temperature=0, max_tokens=5)
     conversation.say("你好")
     path = tmp_path / "chat"
     conversation.save(path)
-    magic, header, state = path.read_bytes().split(b"\n", 2)
-    good = json.loads(header)
     with pytest.raises(ValueError, match="vocabulary"):
         stories.load_conversation(path)
+    magic, header, state = first_format(path)  # in which nothing but the parser stands in the way
+    good = json.loads(header)
     changes = (
         {"ids": [*good["ids"][:-1], 10**9]},
         {"ids": good["ids"][:-1]},
@@ -78,3 +86,62 @@ def test_files_that_are_no_conversation_of_this_model(tiny_zh: Belle, stories: B
     with pytest.raises(OSError, match=r"\S"):
         conversation.save(tmp_path / "no" / "folder")
     assert [entry.name for entry in tmp_path.iterdir()] == ["chat"]
+
+
+def test_a_file_of_the_first_format(tiny_zh: Belle, tmp_path: Path) -> None:
+    conversation = tiny_zh.conversation(system="简短。", temperature=0, max_tokens=5)
+    conversation.say("你好")
+    conversation.save(tmp_path / "new")
+    (tmp_path / "old").write_bytes(b"\n".join(first_format(tmp_path / "new")))
+    loaded = tiny_zh.load_conversation(tmp_path / "old", temperature=0, max_tokens=5)
+    assert (loaded.messages, loaded.token_ids) == (conversation.messages, conversation.token_ids)
+    assert cached_tokens(loaded) == cached_tokens(conversation) > 0
+    loaded.save(tmp_path / "old")  # replaces it, in the new format
+    assert (tmp_path / "old").read_bytes() == (tmp_path / "new").read_bytes()
+
+
+def test_every_flipped_bit_is_refused(tmp_path: Path) -> None:
+    turn = Turn("你好", "您好！", 0, 2, 4, 3)
+    tokens = ["a", "b", "c"]
+    saved = Saved(conversation_file.fingerprint(tokens), "简短。", 1, (0, 1, 2, 0), (turn,))
+    path = tmp_path / "chat"
+    conversation_file.write(path, saved, bytes(range(40)))
+    assert conversation_file.read(path, tokens) == (saved, bytes(range(40)))
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"\[conversation\]"):
+            conversation_file.read(path, tokens)
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"\[conversation\]"):
+            conversation_file.read(path, tokens)
+
+
+def test_a_file_of_a_later_format(tmp_path: Path) -> None:
+    for line in (b"3", b"17"):
+        (tmp_path / "chat").write_bytes(b"BELLE EDGE CONVERSATION " + line + b"\n???")
+        with pytest.raises(ValueError, match=r"newer version of belle-edge \(format 3|17.*update"):
+            conversation_file.read(tmp_path / "chat", [])
+
+
+def test_saving_replaces_saved_conversations_alone(tiny_zh: Belle, tmp_path: Path) -> None:
+    """A model, a checkpoint, a text: nothing else is given up for a conversation, under whatever name."""
+    conversation = tiny_zh.conversation(temperature=0, max_tokens=5)
+    conversation.say("你好")
+    precious = tmp_path / "model.gguf"
+    precious.write_bytes(b"GGUF precious")
+    (tmp_path / "link").symlink_to(precious)
+    for path in (precious, tmp_path / "link", tmp_path / ".." / tmp_path.name / "model.gguf"):
+        with pytest.raises(FileExistsError, match="no saved conversation"):
+            conversation.save(path)
+    assert precious.read_bytes() == b"GGUF precious"
+    conversation.save(tmp_path / "chat", replace=False)
+    with pytest.raises(FileExistsError):
+        conversation.save(tmp_path / "chat", replace=False)
+    (tmp_path / "dangling").symlink_to(tmp_path / "none")
+    with pytest.raises(FileExistsError):
+        conversation.save(tmp_path / "dangling", replace=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chat", "dangling", "link", "model.gguf"]

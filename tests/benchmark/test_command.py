@@ -132,6 +132,16 @@ def test_plot(tiny: Tiny, tmp_path: Path) -> None:
     plot(values, tmp_path / "rates.svg")
     text = (tmp_path / "rates.svg").read_text(encoding="utf-8")
     assert text.count("limit") == 2
+    done = bench(tiny("bloom"), *SMALL, "--plot", image)  # refused before anything is measured
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "exists already" in done.stderr
+    (tmp_path / "link.png").symlink_to(image)
+    before = image.read_bytes()
+    plot(values, tmp_path / "link.png", replace=True)
+    assert image.read_bytes() == before
+    with pytest.raises(FileExistsError):
+        plot(values, tmp_path / "link.png")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_plot_without_matplotlib(tiny: Tiny, tmp_path: Path) -> None:

@@ -155,3 +155,34 @@ def test_interrupted(case: Case, command: list[str]) -> None:
     assert process.returncode == 130, errors
     assert "interrupted; complete files stay" in errors
     assert contents(case.out) == CONTENTS
+
+
+@pytest.mark.parametrize("name", ["key", "source"])
+@pytest.mark.parametrize("link", ["symlink", "hard link"])
+def test_neither_key_nor_source_is_replaced(case: Case, belle: Run, name: str, link: str) -> None:
+    read = case.key if name == "key" else next(case.source.glob("pytorch_model.bin.*.enc"))
+    before = read.read_bytes()
+    case.out.mkdir()
+    target = case.out / "pytorch_model.bin"
+    target.symlink_to(read) if link == "symlink" else target.hardlink_to(read)
+    done = belle("decrypt", case.source, "--key", case.key, "-o", case.out, "--force")
+    assert done.returncode == 1
+    assert "is a file that is read here" in done.stderr
+    assert [path.name for path in case.out.iterdir()] == ["pytorch_model.bin"]
+    assert read.read_bytes() == before
+
+
+def test_nothing_is_decrypted_through_a_link(case: Case, belle: Run) -> None:
+    case.out.mkdir()
+    precious = case.out.parent / "precious"
+    precious.write_bytes(b"precious")
+    (case.out / "pytorch_model.bin.part").symlink_to(precious)
+    (case.out / "config.json").symlink_to(precious)
+    assert belle("decrypt", case.source, "--key", case.key, "-o", case.out).returncode == 1
+    done = belle("decrypt", case.source, "--key", case.key, "-o", case.out, "--force")
+    assert "expected the partial file of a conversion, found a symbolic link" in done.stderr
+    (case.out / "pytorch_model.bin.part").unlink()
+    done = belle("decrypt", case.source, "--key", case.key, "-o", case.out, "--force")
+    assert done.returncode == 0, done.stderr
+    assert contents(case.out) == CONTENTS
+    assert precious.read_bytes() == b"precious"

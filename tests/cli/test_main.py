@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,30 @@ def test_a_traceback_only_on_request(belle: Belle) -> None:
     assert "Traceback" not in belle("generate", "none.gguf", "x").stderr
     assert "Traceback" in belle("generate", "none.gguf", "x", "--verbose").stderr
     assert "Traceback" in belle("generate", "none.gguf", "x", BELLE_DEBUG="1").stderr
+
+
+def test_without_arguments_the_help_is_shown(belle: Belle) -> None:
+    assert belle().stdout == belle("--help").stdout
+
+
+def test_the_package_runs_as_a_module(belle: Belle) -> None:
+    done = subprocess.run([sys.executable, "-m", "belle_edge", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, belle("--version").stdout)
+
+
+def test_the_demo_keeps_its_model_and_says_how_to_go_on(belle: Belle, tmp_path: Path) -> None:
+    for _ in range(2):
+        done = belle("demo", "--question", "你好", BELLE_CACHE=str(tmp_path / "my cache"))
+        assert done.returncode == 0, done.stderr
+        commands = [shlex.split(line) for line in done.stdout.splitlines() if line.startswith("  belle-edge")]
+        assert [words[1] for words in commands] == ["chat", "generate"]
+        for words in commands:
+            assert Path(words[2]) == tmp_path / "my cache" / "demo" / "belle-demo-q4_0.gguf"
+            assert belle(*words[1:], text="你好\n").returncode == 0
+    (tmp_path / "file").touch()
+    done = belle("demo", "--question", "你好", BELLE_CACHE=str(tmp_path / "file"))
+    assert done.returncode == 0, done.stderr
+    assert "--keep DIR" in done.stdout
 
 
 def test_demo(belle: Belle, tmp_path: Path) -> None:

@@ -27,13 +27,25 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "folders", "strict_json", "_version", "settings", "process_lock", "terminal_text"}
+SHARED = {
+    "errors",
+    "folders",
+    "output_files",
+    "process_lock",
+    "regular_files",
+    "settings",
+    "strict_json",
+    "terminal_text",
+    "_version",
+}
 TEXT = {"prompts", "sampling", "vocabulary", "encoders", "long_text", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
     "strict_json": {"errors"},
     "folders": set(),
+    "regular_files": set(),
+    "output_files": {"regular_files"},
     "settings": set(),
     "process_lock": set(),
     "terminal_text": set(),
@@ -47,7 +59,17 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
     "evaluation": SHARED,
     "demo": SHARED,
-    "convert": {"_core", "prompts", "tokenizer", "errors", "settings", "strict_json", "terminal_text"},
+    "convert": {
+        "_core",
+        "prompts",
+        "tokenizer",
+        "errors",
+        "output_files",
+        "regular_files",
+        "settings",
+        "strict_json",
+        "terminal_text",
+    },
     "backends": SHARED | TEXT | {"_core"},
     "text_assembly": SHARED | TEXT,
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
@@ -78,6 +100,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "memory",
         "verification",
     },
+    "__main__": {"cli"},
     "__init__": SHARED | {"model", "answer", "generation", "conversation", "sampling", "tokenizer"},
 }
 HEAVY = {

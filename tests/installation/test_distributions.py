@@ -1,0 +1,71 @@
+"""What the source distribution and the package hold. That they work is tried in .ci/run, with a real build."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+pytest.importorskip("setuptools", minversion="77")
+pytest.importorskip("pybind11")
+
+
+@pytest.fixture(scope="module")
+def tracked() -> set[str]:
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip("needs a clone")
+    return {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}
+
+
+@pytest.fixture(scope="module")
+def clone(tracked: set[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tracked files in a folder of their own, where setuptools may leave what it likes."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in tracked:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def setup(clone: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", *arguments], cwd=clone, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_source_distribution_has_what_a_build_needs(clone: Path, tracked: set[str]) -> None:
+    setup(clone, "sdist")
+    (path,) = (clone / "dist").glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {name for name in tracked if not name.startswith(".")}
+    assert {
+        "CMakeLists.txt",
+        "native_build.py",
+        "csrc/core/load.h",
+        "convert/pipeline.py",
+        "LICENSE",
+    } <= needed
+    assert needed <= names
+
+
+def test_the_package_has_all_its_parts_and_no_old_ones(clone: Path, tracked: set[str]) -> None:
+    old = clone / "lib" / "belle_edge" / "removed.py"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    setup(clone, "build_py", "--build-lib", str(clone / "lib"))
+    found = {
+        path.relative_to(clone / "lib").as_posix() for path in (clone / "lib").rglob("*") if path.is_file()
+    }
+    ours = {f"belle_edge/{name}" if name.startswith("convert/") else name for name in tracked}
+    assert found == {name for name in ours if name.startswith("belle_edge/")}
+    assert {"belle_edge/py.typed", "belle_edge/_core.pyi", "belle_edge/convert/pipeline.py"} <= found
+    assert "belle_edge/demo/checkpoint/model.safetensors" in found
