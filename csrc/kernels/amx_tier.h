@@ -21,6 +21,8 @@
 
 #include "kernels/amx_chunks.h"
 
+#include "kernels/amx_few.h"
+
 #include "kernels/amx_slabs.h"
 #include "kernels/vector_table.h"
 
