@@ -1,9 +1,9 @@
-// The product of int8 slabs on tile registers for up to 16 tokens, one tile: what takes time then is to read and expand
-// the weights, each of which is needed once. So they are expanded two units at a time, in the order of memory, into a
-// few lines of the first-level cache, and a step is multiplied while the next one is expanded. Same order of sums, and
-// so the same bits, as amx_slabs.h.
+// The wide products on tile registers for up to 16 tokens, one tile: what takes time then is to read and expand the
+// weights, each of which is needed once. So they are expanded a tile at a time, in the order of memory, into a few
+// lines of the first-level cache, and a step is multiplied while the next one is expanded. Same order of sums, and so
+// the same bits, as in amx_slabs.h and amx_chunks.h.
 //
-// Include after wide_matmul.h and amx_pack.h; everything stays inside the including file's anonymous namespace.
+// Include after wide_matmul.h and amx_expand.h; everything stays inside the including file's anonymous namespace.
 #pragma once
 
 namespace belle {
@@ -26,10 +26,21 @@ struct alignas(64) FewScratch {
   float outlier_sums[kFewTokens][kBlockRows];
 };
 
+// A panel's sums of all tokens, to y from `row` on.
+inline void write_few(const WideMatmul& args, size_t row, const float (*sums)[kPanelRows]) noexcept {
+  const size_t n_rows = smaller(kPanelRows, args.n_rows - row);
+  for (size_t t = 0; t < args.n_tokens; ++t) {
+    for_each_vector(n_rows, [&](size_t i, auto lanes) noexcept {
+      store(args.y + t * args.y_stride + row + i, _mm512_loadu_ps(sums[t]), lanes);
+    });
+  }
+}
+
+/// Of int8 slabs.
 template <class Format>
-class FewProduct {
+class FewSlabs {
  public:
-  explicit FewProduct(const WideMatmul& args) noexcept
+  explicit FewSlabs(const WideMatmul& args) noexcept
       : args_(args), scratch_(*reinterpret_cast<FewScratch*>(args.scratch)), tiles_(args.n_tokens, args.k) {}
 
   void run() noexcept {
@@ -43,7 +54,7 @@ class FewProduct {
       }
       start_sums(panel % kBlockPanels);
       multiply_panel(units);
-      write_sums(panel * kPanelRows);
+      write_few(args_, panel * kPanelRows, scratch_.sums);
     }
   }
 
@@ -118,19 +129,34 @@ class FewProduct {
     }
   }
 
-  void write_sums(size_t row) noexcept {
-    const size_t n_rows = smaller(kPanelRows, args_.n_rows - row);
-    for (size_t t = 0; t < args_.n_tokens; ++t) {
-      for_each_vector(n_rows, [&](size_t i, auto lanes) noexcept {
-        store(args_.y + t * args_.y_stride + row + i, _mm512_loadu_ps(scratch_.sums[t]), lanes);
-      });
-    }
-  }
-
   const WideMatmul& args_;
   FewScratch& scratch_;
   const Int8Tiles tiles_;
 };
+
+/// Of bfloat16: one chain of sums along all columns.
+template <class Format>
+BELLE_ALONE void multiply_few_bf16(const WideMatmul& args) noexcept {
+  FewScratch& scratch = *reinterpret_cast<FewScratch*>(args.scratch);
+  const size_t n_panels = quotient_up(args.n_rows, kPanelRows), n_steps = args.k / kBlockSize;
+  const auto multiply_step_of = [&](size_t step) noexcept {
+    tile_load<kActivationTile>(args.packed + step * kTileBytes, kTileRowBytes);
+    tile_load<kWeightTile>(scratch.weights[step % 2], kTileRowBytes);
+    Bf16Dot::run<0, 0>();
+  };
+  const uint8_t* unit = args.panels;
+  for (size_t panel = 0; panel < n_panels; ++panel) {
+    tile_zero<0>();
+    for (size_t step = 0; step < n_steps; ++step, unit += Format::kUnitBytes) {
+      prefetch_unit<Format::kUnitBytes>(unit, kExpandAhead * Format::kUnitBytes);
+      expand_bf16<Format>(unit, 1, scratch.weights[step % 2]);
+      if (step > 0) multiply_step_of(step - 1);
+    }
+    multiply_step_of(n_steps - 1);
+    tile_store<0>(scratch.sums, kTileRowBytes);
+    write_few(args, panel * kPanelRows, scratch.sums);
+  }
+}
 
 }  // namespace
 }  // namespace belle

@@ -242,7 +242,7 @@ class SlabProduct {
 template <class Format>
 void multiply_slabs(const WideMatmul& args) noexcept {
   const TileSession session;
-  if (args.n_tokens <= kFewTokens) FewProduct<Format>(args).run();
+  if (args.n_tokens <= kFewTokens) FewSlabs<Format>(args).run();
   else SlabProduct<Format>(args).run();
 }
 

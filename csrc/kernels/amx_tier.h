@@ -19,9 +19,9 @@
 
 #include "kernels/wide_matmul.h"
 
-#include "kernels/amx_chunks.h"
-
 #include "kernels/amx_few.h"
+
+#include "kernels/amx_chunks.h"
 
 #include "kernels/amx_slabs.h"
 #include "kernels/vector_table.h"
