@@ -1,4 +1,4 @@
-// The wide product of bfloat16 on tile registers, 2 x 2 tiles of sums. Include after wide_matmul.h and amx_expand.h;
+// The wide product of bfloat16 on tile registers, 2 x 2 tiles of sums. Include after amx_few.h;
 // everything stays inside the including file's anonymous namespace.
 #pragma once
 
@@ -75,8 +75,21 @@ class Bf16Chunk {
   const size_t slab_;
 };
 
-constexpr WideKernels kBf16Kernels =
-    wide_kernels<Bf16Chunk, WideQ4_0, WideQ4_1, WideQ8_0>(bf16_packed_bytes, pack_bf16);
+template <class Format>
+void multiply_bf16(const WideMatmul& args) noexcept {
+  if (args.n_tokens > kFewTokens) return wide_matmul<Bf16Chunk, Format>(args);
+  const TileSession session;
+  multiply_few_bf16<Format>(args);
+}
+
+static_assert(sizeof(FewScratch) <= sizeof(Scratch), "one scratch for both");
+
+constexpr WideKernels kBf16Kernels = {
+    kTileRows,
+    bf16_packed_bytes,
+    pack_bf16,
+    {nullptr, nullptr, nullptr, multiply_bf16<WideQ4_0>, multiply_bf16<WideQ4_1>, multiply_bf16<WideQ8_0>},
+    sizeof(Scratch)};
 
 }  // namespace
 }  // namespace belle

@@ -7,7 +7,7 @@
 // during the first products of the next ones and are scaled between the others: tiles and vectors are different units
 // of a processor.
 //
-// Include after wide_matmul.h and amx_pack.h; everything stays inside the including file's anonymous namespace.
+// Include after amx_few.h; everything stays inside the including file's anonymous namespace.
 #pragma once
 
 namespace belle {
@@ -104,7 +104,6 @@ class SlabProduct {
 
   BELLE_ALONE void expand() noexcept {
     constexpr size_t kSlabUnits = kSlabColumns / kBlockSize;
-    constexpr size_t kBytesAhead = 4096;
     const size_t first_unit = piece_.first_slab * kSlabUnits;
     for (size_t p = 0; p < piece_.n_panels; ++p) {
       const size_t block = p / kBlockPanels, panel = p % kBlockPanels;
@@ -115,10 +114,7 @@ class SlabProduct {
             slab_scales<Format>(unit, n_units, 0, scratch_.weight_scales[block][slab] + panel * kPanelRows);
         uint8_t* tiles = scratch_.weights[block][slab][panel];
         for (size_t u = 0; u < n_units; ++u, unit += Format::kUnitBytes) {
-          for (size_t line = 0; line < Format::kUnitBytes; line += 64) {
-            _mm_prefetch(reinterpret_cast<const char*>(unit + kBytesAhead + line), _MM_HINT_T0);
-          }
-          Format::requantize(unit, 0, inverse, tiles + u * kUnitWeights);
+          expand_unit<Format>(unit, inverse, tiles + u * kUnitWeights);
         }
       }
     }
@@ -246,8 +242,11 @@ class SlabProduct {
 template <class Format>
 void multiply_slabs(const WideMatmul& args) noexcept {
   const TileSession session;
-  SlabProduct<Format>(args).run();
+  if (args.n_tokens <= kFewTokens) FewSlabs<Format>(args).run();
+  else SlabProduct<Format>(args).run();
 }
+
+static_assert(sizeof(FewScratch) <= sizeof(SlabScratch), "one scratch for both");
 
 constexpr WideKernels kSlab256Kernels = {
     kTileRows,

@@ -19,6 +19,8 @@
 
 #include "kernels/wide_matmul.h"
 
+#include "kernels/amx_few.h"
+
 #include "kernels/amx_chunks.h"
 
 #include "kernels/amx_slabs.h"
