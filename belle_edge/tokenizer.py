@@ -22,6 +22,12 @@ from .settings import shown, token_ids
 from .vocabulary import Metadata, TokenType, Vocabulary
 
 _REPLACEMENT = "\ufffd"
+_SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space
+# Unicode's White_Space, which is less than what str.strip takes.
+_WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 
 
 class Tokenizer:
@@ -35,8 +41,9 @@ class Tokenizer:
         self._inner: Callable[[str], list[int]] | None = None  # made for the first long text
         self._to_bytes = sentencepiece_bytes if spm else byte_level_bytes()
         self._special = vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})
-        # SentencePiece finds user-defined pieces itself; byte-level BPE needs them cut out beforehand.
-        self._added = {} if spm else vocabulary.texts_of({TokenType.USER_DEFINED})
+        self._added = vocabulary.texts_of(
+            {TokenType.USER_DEFINED}
+        )  # cut out of every text, as control tokens may be
         self._special_pattern = _any_of(self._special)
         self._added_pattern = _any_of(self._added)
 
@@ -76,36 +83,65 @@ class Tokenizer:
         Raises ValueError for text that is not valid Unicode, one beyond the limit, or when a BOS or EOS is asked
         for that does not exist.
         """
-        n_bytes = _utf8_length(text)
-        if limit is not None and self._long_text is not None:
-            n_guards = text.count(guard) if guard else 0
-            n_bytes -= n_guards * len(guard.encode())
-            if self._long_text.fewest_tokens(len(text) - n_guards, n_bytes) > limit:
-                raise too_long(limit)
+        self._check_length(text, _utf8_length(text), guard, limit)
         vocabulary = self.vocabulary
         ids: list[int] = []
         if vocabulary.add_bos if add_bos is None else add_bos:
             ids.append(_existing(vocabulary.bos_id, "BOS"))
-        for part, token_id in _partition(
-            text, self._special_pattern if parse_special else None, self._special
-        ):
+        is_first = True
+        for plain, token_id in self._segments(text, parse_special=parse_special, guard=guard):
             if token_id is not None:
                 ids.append(token_id)
-                continue
-            part = part.replace(guard, "") if guard else part
-            for plain, added_id in _partition(part, self._added_pattern, self._added):
-                if added_id is not None:
-                    ids.append(added_id)
-                elif plain:
-                    self._extend(ids, plain, limit)
+            elif plain:
+                self._extend(ids, plain, limit, prefix=self._wants_space(plain, is_first=is_first))
+            is_first = False
         if vocabulary.add_eos if add_eos is None else add_eos:
             ids.append(_existing(vocabulary.eos_id, "EOS"))
         return ids
 
-    def _extend(self, ids: list[int], plain: str, limit: int | None) -> None:
+    def _check_length(self, text: str, n_bytes: int, guard: str, limit: int | None) -> None:
+        """ValueError for a text that must have more tokens. Where tokens take in white space nothing is known."""
+        vocabulary = self.vocabulary
+        if limit is None or self._long_text is None or vocabulary.strip_left or vocabulary.strip_right:
+            return
+        n_guards = text.count(guard) if guard else 0
+        n_bytes -= n_guards * len(guard.encode())
+        if self._long_text.fewest_tokens(len(text) - n_guards, n_bytes) > limit:
+            raise too_long(limit)
+
+    def _segments(self, text: str, *, parse_special: bool, guard: str) -> list[tuple[str, int | None]]:
+        """`text` as plain parts (text, None) and tokens ("", id), in order, with the white space that tokens take in
+        removed."""
+        segments: list[tuple[str, int | None]] = []
+        special = self._special_pattern if parse_special else None
+        for part, token_id in _partition(text, special, self._special):
+            if token_id is not None:
+                segments.append(("", token_id))
+                continue
+            part = part.replace(guard, "") if guard else part
+            found = _partition(part, self._added_pattern, self._added)
+            segments += [(plain if added is None else "", added) for plain, added in found if plain]
+        left, right = self.vocabulary.strip_left, self.vocabulary.strip_right
+        if left or right:
+            for at, (plain, token_id) in enumerate(segments):
+                if token_id is None and at and segments[at - 1][1] in right:
+                    plain = plain.lstrip(_WHITE_SPACE)
+                if token_id is None and at + 1 < len(segments) and segments[at + 1][1] in left:
+                    plain = plain.rstrip(_WHITE_SPACE)
+                segments[at] = (plain, token_id)
+        return segments
+
+    def _wants_space(self, plain: str, *, is_first: bool) -> bool:
+        """Whether SentencePiece's space goes before this part of a text, in a vocabulary that has one."""
+        scheme = self.vocabulary.space_prefix or "each"
+        if scheme == "each":
+            return True
+        return not plain.startswith((" ", _SPACE_MARK)) and (is_first or scheme == "always")
+
+    def _extend(self, ids: list[int], plain: str, limit: int | None, *, prefix: bool) -> None:
         """Add the ids of a plain text."""
         pieces = iter([plain]) if self._long_text is None else self._long_text.pieces(plain)
-        ids.extend(self._encode_plain(next(pieces)))
+        ids.extend(self._encode_plain(next(pieces)) if prefix else self._encode_inner(next(pieces)))
         for piece in pieces:
             if limit is not None and len(ids) > limit:
                 raise too_long(limit)

@@ -31,6 +31,7 @@ class TokenType(IntEnum):
 
 # Texts that end a turn in well-known vocabularies; llama.cpp ends a generation on them too.
 _END_OF_TURN_TEXTS = frozenset({"<|eot_id|>", "<|im_end|>", "<|endoftext|>"})
+SPACE_PREFIXES = ("each", "always", "first")
 _BOS_BY_DEFAULT = frozenset({"llama-bpe", "llama3", "llama-v3"})
 USE_LLAMA_CPP = "the llama.cpp backend reads such files"
 
@@ -53,6 +54,11 @@ class Vocabulary:
     add_bos: bool
     add_eos: bool
     add_space_prefix: bool
+    # Which parts of a text get SentencePiece's space, special tokens being cut out: "each" as llama.cpp does it,
+    # "always" those that do not start with a space, "first" of these the one that starts the text. None: not stated.
+    space_prefix: str | None = None
+    strip_left: frozenset[int] = frozenset()  # tokens that take in the white space before them
+    strip_right: frozenset[int] = frozenset()  # and after them
 
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Vocabulary:
@@ -83,7 +89,9 @@ class Vocabulary:
         for token_id in (bos_id, eos_id, eot_id):
             if token_id is not None and types[token_id] == TokenType.NORMAL:
                 types[token_id] = TokenType.CONTROL
-        end_ids = {token_id for token_id in (eos_id, eot_id) if token_id is not None}
+        eom_id = _special_id(metadata, "eom", len(tokens), None)
+        end_ids = {token_id for token_id in (eos_id, eot_id, eom_id) if token_id is not None}
+        end_ids |= _ids(metadata, "belle.tokenizer.end_ids", len(tokens))
         end_ids |= {
             token_id
             for token_id, kind in enumerate(types)
@@ -105,6 +113,9 @@ class Vocabulary:
             and _switch(metadata, "tokenizer.ggml.add_bos_token", spm or pre in _BOS_BY_DEFAULT),
             add_eos=eos_id is not None and _switch(metadata, "tokenizer.ggml.add_eos_token", False),
             add_space_prefix=_switch(metadata, "tokenizer.ggml.add_space_prefix", spm),
+            space_prefix=_space_prefix(metadata),
+            strip_left=_ids(metadata, "belle.tokenizer.strip_left", len(tokens)),
+            strip_right=_ids(metadata, "belle.tokenizer.strip_right", len(tokens)),
         )
 
     def __len__(self) -> int:
@@ -117,6 +128,27 @@ class Vocabulary:
             if kind in kinds and self.tokens[token_id]:
                 found.setdefault(self.tokens[token_id], token_id)
         return found
+
+
+def _space_prefix(metadata: Metadata) -> str | None:
+    stated = _text(metadata, "belle.tokenizer.space_prefix") or None
+    if stated is not None and stated not in SPACE_PREFIXES:
+        raise UnsupportedModelError(
+            f"[tokenizer] belle.tokenizer.space_prefix {stated!r} is not implemented"
+            f" (known: {', '.join(SPACE_PREFIXES)}); a newer version may read it"
+        )
+    return stated
+
+
+def _ids(metadata: Metadata, key: str, n_tokens: int) -> frozenset[int]:
+    """A list of ids; none where the key is absent."""
+    values = metadata.get(key)
+    values = values.tolist() if hasattr(values, "tolist") else values or []
+    if not isinstance(values, (list, tuple)) or not all(
+        isinstance(value, int) and 0 <= value < n_tokens for value in values
+    ):
+        raise ModelFormatError(f"[tokenizer] {key}: expected a list of ids from 0 to {n_tokens - 1}")
+    return frozenset(values)
 
 
 def _text(metadata: Metadata, key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from belle_edge.convert.sentencepiece_tables import read_merges, tokens_by_id
+from belle_edge.convert.text_rules import refuse_unknown_options
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import ConversionError, excerpt
 
@@ -23,11 +24,7 @@ def read_byte_level_json(tokenizer: dict[str, Any], *, n_rows: int) -> Tokenizer
     n_rows: of the embedding.
     """
     model = tokenizer["model"]
-    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
-        if model.get(option):
-            raise ConversionError(
-                f"[tokenizer.json] BPE option {option}={excerpt(model[option])} has no counterpart in GGUF"
-            )
+    refuse_unknown_options(model)
     tokens = tokens_by_id(model["vocab"], n_rows=n_rows)
     tables = TokenizerTables(
         model="gpt2",

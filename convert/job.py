@@ -14,7 +14,7 @@ from belle_edge.convert.report import VocabularyReport
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.template_check import template_warnings
-from belle_edge.convert.tokenizer_tables import check_loadable, read_tokenizer
+from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
 from belle_edge.convert.trim import TrimRequest, trim_vocabulary
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.convert.writer import Header, build_header
@@ -62,7 +62,7 @@ def prepare(
         checkpoint, architecture=model.architecture, n_vocab_rows=model.n_vocab_rows, family=family
     )
     tables = read_tokenizer(checkpoint, n_vocab_rows=model.n_vocab_rows)
-    check_loadable(tables)
+    check_tables(tables)
     if trim is not None:
         return _prepare_trimmed(checkpoint, model, tables, identity, type=type, trim=trim)
     return _plan_job(checkpoint, model, tables, identity, type=type)
@@ -113,6 +113,7 @@ def _plan_job(
         *requantized_warnings(planned),
         *model.warnings,
         *tables.warnings,
+        *tables.llama_cpp_warnings(),
         *identity.warnings,
     ]
     if "tokenizer.chat_template" not in metadata:
@@ -126,7 +127,7 @@ def _plan_job(
 
 
 def conversion_memory_bytes(job: Job) -> int:
-    """Upper estimate: interpreter, tokenizer as Python objects and as it is tried, blocks.
+    """Upper estimate: interpreter, tokenizer as Python objects, as it is tried and as the source has it, blocks.
 
     Blocks are read ahead, widened, converted, reordered.
     And of matrices that were quantized already the largest, whose rows lie across all of it, with what expanding a
@@ -137,4 +138,4 @@ def conversion_memory_bytes(job: Job) -> int:
     packed = max((t.tensor.source.n_bytes for t in quantized), default=0)
     expanding = 4 * BLOCK_BYTES * any(not t.is_repacked for t in quantized)
     n_header_bytes = len(job.header.content) + job.n_untrimmed_header_bytes
-    return (64 << 20) + 16 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed + expanding
+    return (64 << 20) + 24 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed + expanding

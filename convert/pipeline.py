@@ -160,4 +160,5 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         warnings=job.warnings,
         seconds=seconds,
         vocabulary=job.vocabulary,
+        tokenizer=job.tables.comparison,
     )

@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from belle_edge.convert.tokenizer_comparison import TokenizerComparison
 from belle_edge.terminal_text import printable_line
 
 
@@ -74,6 +75,7 @@ class ConversionReport:
     warnings: list[str]
     seconds: float = 0.0
     vocabulary: VocabularyReport | None = None  # of a trim
+    tokenizer: TokenizerComparison | None = None  # with the source's own, where there is one
 
     @property
     def n_parameters(self) -> int:
@@ -143,6 +145,10 @@ class ConversionReport:
                 f"tokens    {self.n_tokens}; {self.n_padding_tokens} unused ones stand for surplus rows"
             )
         lines += self.vocabulary.lines() if self.vocabulary else []
+        if self.tokenizer is not None and not self.tokenizer.n_different:
+            lines.append(
+                f"tokenizer {self.tokenizer.n_texts} test texts get the ids of the source's tokenizer"
+            )
         if not self.dry_run:
             speed = self.source_bytes / 1e6 / max(self.seconds, 1e-9)
             lines.append(f"time      {self.seconds:.1f} s ({speed:.0f} MB/s)")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
+from belle_edge.convert.sentencepiece_reference import parse_model
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import ConversionError, excerpt
 
@@ -15,16 +17,9 @@ _BPE_MODEL = 2  # TrainerSpec.ModelType.BPE
 
 def read_tokenizer_model(name: str, content: bytes) -> TokenizerTables:
     """Tables from SentencePiece's own file. ConversionError when it is damaged or not of the BPE kind."""
-    protocol: Any = import_module("sentencepiece.sentencepiece_model_pb2")
-    decode_error: Any = import_module("google.protobuf.message").DecodeError
-    model = protocol.ModelProto()
-    try:
-        model.ParseFromString(content)
-    except decode_error:
-        raise ConversionError(f"[{name}] damaged SentencePiece model: download it again") from None
-    if not model.pieces:
-        raise ConversionError(f"[{name}] a SentencePiece model without pieces")
+    model = parse_model(name, content)
     if model.trainer_spec.model_type != _BPE_MODEL:
+        protocol: Any = import_module("sentencepiece.sentencepiece_model_pb2")
         kind = protocol.TrainerSpec.ModelType.Name(model.trainer_spec.model_type)
         raise ConversionError(
             f"[{name}] SentencePiece model type {kind}: GGUF's llama tokenizer is of type BPE only"
@@ -80,7 +75,7 @@ def read_sentencepiece_json(tokenizer: dict[str, Any], *, n_rows: int) -> Tokeni
         eos_id=vocabulary.get("</s>"),
         add_bos=True,
         add_eos=False,
-        add_space_prefix=_prepends_space(tokenizer),
+        add_space_prefix=True,  # until text_rules.py says otherwise
     )
 
 
@@ -157,16 +152,18 @@ def _unmerged_score(token: str, n_merged: int) -> float:
     return 0.0 if _BYTE_TOKEN.match(token) else -float(n_merged)
 
 
-def _prepends_space(tokenizer: dict[str, Any]) -> bool:
-    """Whether text gets a space in front, from the normalizer (Prepend) or the pre-tokenizer (Metaspace)."""
-    for section in ("normalizer", "pre_tokenizer"):
-        part = tokenizer.get(section) or {}
-        for step in part.get("normalizers") or part.get("pretokenizers") or [part]:
-            if step.get("type") == "Prepend":
-                return True
-            if step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never":
-                return bool(step.get("add_prefix_space", True))
-    return False
+def same_vocabulary(tables: TokenizerTables, tokenizer: dict[str, Any]) -> bool:
+    """Whether a SentencePiece model's tables and a tokenizer.json have the same pieces, joined in the same order."""
+    model = tokenizer["model"]
+    if model["vocab"] != {token: token_id for token_id, token in enumerate(tables.tokens)}:
+        return False
+    scores = tables.scores or []
+    try:
+        ranks = _merge_ranks(read_merges(model))
+    except ConversionError:
+        return False
+    in_order = [scores[model["vocab"][piece]] for piece in ranks]
+    return all(better > worse for better, worse in pairwise(in_order))
 
 
 def _present(token_id: int, pieces: Any) -> int | None:

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from belle_edge.convert.byte_level_tables import is_byte_level, read_byte_level_json
-from belle_edge.convert.sentencepiece_tables import read_sentencepiece_json, read_tokenizer_model
+from belle_edge.convert.sentencepiece_reference import parse_model
+from belle_edge.convert.sentencepiece_tables import (
+    read_sentencepiece_json,
+    read_tokenizer_model,
+    same_vocabulary,
+)
+from belle_edge.convert.source_tokenizer import SourceTokenizer, class_of, optional_json, source_tokenizer
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import check_real
+from belle_edge.convert.special_ids import set_end_ids, set_special_ids, set_surroundings
+from belle_edge.convert.text_rules import refuse_unknown_options, rules_of
+from belle_edge.convert.tokenizer_comparison import compare_tokenizers
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import BelleError, ConversionError, excerpt
 from belle_edge.tokenizer import Tokenizer
@@ -20,37 +29,88 @@ _SHOWN = 8  # of added tokens that are left out
 def read_tokenizer(checkpoint: Checkpoint, *, n_vocab_rows: int) -> TokenizerTables:
     """The tokenizer of a checkpoint, with exactly one token per row of the embedding.
 
-    tokenizer.model is read directly where there is one (transformers takes minutes for large SentencePiece
-    models), else tokenizer.json. Raises ConversionError for kinds GGUF cannot express, and for missing rows.
+    tokenizer.json counts where there is one, as in transformers; scores come from a tokenizer.model that agrees with
+    it. `source` of the result is the tokenizer that the tables are to be compared with.
+    Raises ConversionError for kinds GGUF cannot express, and for missing rows.
     """
     if checkpoint.vocabulary is not None:
         return _embedded(checkpoint.vocabulary, n_vocab_rows=n_vocab_rows)
     tokenizer = checkpoint.json("tokenizer.json")
+    settings = optional_json(checkpoint, "tokenizer_config.json")
     try:
-        tables = _read_tables(checkpoint, tokenizer, n_rows=n_vocab_rows)
+        tables = _read_tables(checkpoint, tokenizer, settings, n_rows=n_vocab_rows)
     except (TypeError, AttributeError, KeyError, IndexError) as error:
         raise ConversionError(
             f"[tokenizer.json] malformed ({excerpt(str(error))}): download it again"
         ) from error
     tables.huggingface_json = checkpoint.text("tokenizer.json")
-    settings = _optional_json(checkpoint, "tokenizer_config.json")
-    _add_tokens(tables, _added_tokens(checkpoint, tokenizer, settings), n_vocab_rows=n_vocab_rows)
+    added = _added_tokens(checkpoint, tokenizer, settings)
+    tables.source = _source(checkpoint, tables)
+    if tables.source is not None:
+        _complete(added, tables.source)
+    _add_tokens(tables, added, n_vocab_rows=n_vocab_rows)
     _pad(tables, n_vocab_rows=n_vocab_rows)
-    _special_ids(tables, checkpoint, settings)
-    _settings(tables, settings)
+    set_special_ids(tables, checkpoint, settings)
+    set_end_ids(tables, checkpoint)
+    set_surroundings(tables, settings, has_json=tokenizer is not None)
+    _set_strips(tables)
     tables.chat_template = checkpoint.text("chat_template.jinja") or _own_template(settings)
     return tables
 
 
-def check_loadable(tables: TokenizerTables) -> None:
-    """ConversionError for a vocabulary that a GGUF file can hold and no runtime would take: built once, as theirs."""
+def check_tables(tables: TokenizerTables) -> None:
+    """Build the vocabulary once, as runtimes will, and compare it with the source's tokenizer, which is let go.
+
+    ConversionError for one that a GGUF file can hold and no runtime would take.
+    """
     try:
-        Tokenizer.from_metadata(tables.metadata())
+        tokenizer = Tokenizer.from_metadata(tables.metadata())
     except BelleError as error:
         raise ConversionError(
             f"[tokenizer] the file could be written, but not loaded: {str(error).removeprefix('[tokenizer] ')}; the"
             " tokenizer's files are damaged or incomplete, download them again"
         ) from None
+    if tables.source is None:
+        return
+    tables.comparison = compare_tokenizers(tokenizer, tables.source)
+    tables.source = None
+    if tables.comparison.line is not None:
+        tables.warnings.append(tables.comparison.line)
+
+
+def _source(checkpoint: Checkpoint, tables: TokenizerTables) -> SourceTokenizer | None:
+    """The source's own tokenizer; a warning where there is none to compare with."""
+    try:
+        source = source_tokenizer(checkpoint)
+    except ConversionError as error:
+        tables.warnings.append(f"{error}: the file's tokenizer could not be compared with it")
+        return None
+    if source is not None and source.unknown_class is not None:
+        tables.warnings.append(
+            f"tokenizer_class {excerpt(source.unknown_class)} may have rules of its own, which are not known here;"
+            " compared as PreTrainedTokenizerFast"
+        )
+    return source
+
+
+def _complete(added: dict[int, tuple[str, bool]], source: SourceTokenizer) -> None:
+    """Add the tokens that the source's tokenizer has besides those listed."""
+    for token_id, token in source.added.items():
+        text, _ = added.get(token_id, (token.content, False))
+        if text == token.content:
+            added[token_id] = (text, bool(token.special))
+
+
+def _set_strips(tables: TokenizerTables) -> None:
+    """The added tokens that take in the white space around them."""
+    if tables.source is None:
+        return
+    for token_id, token in sorted(tables.source.added.items()):
+        if token_id < len(tables.tokens) and tables.tokens[token_id] == token.content:
+            if token.lstrip:
+                tables.strip_left.append(token_id)
+            if token.rstrip:
+                tables.strip_right.append(token_id)
 
 
 def _embedded(vocabulary: TokenizerTables, *, n_vocab_rows: int) -> TokenizerTables:
@@ -61,27 +121,55 @@ def _embedded(vocabulary: TokenizerTables, *, n_vocab_rows: int) -> TokenizerTab
     return tables
 
 
-def _read_tables(checkpoint: Checkpoint, tokenizer: dict[str, Any] | None, *, n_rows: int) -> TokenizerTables:
+def _read_tables(
+    checkpoint: Checkpoint, tokenizer: dict[str, Any] | None, settings: dict[str, Any], *, n_rows: int
+) -> TokenizerTables:
     """The base vocabulary. A tokenizer.json of another structure ends in TypeError and its like."""
     model = checkpoint.files.read("tokenizer.model")
     if tokenizer is not None:
         _check_bpe(tokenizer)
         if is_byte_level(tokenizer):
             return read_byte_level_json(tokenizer, n_rows=n_rows)
-    if model is not None:
-        check_real("tokenizer.model", model)
-        return read_tokenizer_model("tokenizer.model", model)
-    if tokenizer is None:
+    elif model is None:
         raise ConversionError(
             f"[{checkpoint.files.name}] no tokenizer: expected tokenizer.model or tokenizer.json"
             " (transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes it); --tokenizer names a"
             " folder that has one"
         )
-    if tokenizer["model"].get("byte_fallback"):
-        return read_sentencepiece_json(tokenizer, n_rows=n_rows)
-    raise ConversionError(
-        "[tokenizer.json] a BPE neither over bytes nor with byte fallback has no counterpart in GGUF"
-    )
+    class_name, _ = class_of(checkpoint, settings)
+    if model is not None:
+        check_real("tokenizer.model", model)
+    if tokenizer is None:
+        assert model is not None
+        tables = read_tokenizer_model("tokenizer.model", model)
+        rules = rules_of(None, parse_model("tokenizer.model", model), class_name, settings)
+    else:
+        tables = _of_both(tokenizer, model, n_rows=n_rows)
+        rules = rules_of(tokenizer, None, class_name, settings)
+    tables.add_space_prefix, tables.space_prefix = rules.add_space_prefix, rules.space_prefix
+    tables.warnings += rules.warnings
+    return tables
+
+
+def _of_both(tokenizer: dict[str, Any], model: bytes | None, *, n_rows: int) -> TokenizerTables:
+    """The vocabulary of a tokenizer.json, with the scores and types of a tokenizer.model that agrees with it."""
+    refuse_unknown_options(tokenizer["model"])
+    stale = None
+    if model is not None:
+        stale = read_tokenizer_model("tokenizer.model", model)
+        if same_vocabulary(stale, tokenizer):
+            return stale
+    if not tokenizer["model"].get("byte_fallback"):
+        raise ConversionError(
+            "[tokenizer.json] a BPE neither over bytes nor with byte fallback has no counterpart in GGUF"
+        )
+    tables = read_sentencepiece_json(tokenizer, n_rows=n_rows)
+    if stale is not None:
+        tables.warnings.append(
+            f"tokenizer.json ({len(tables.tokens)} tokens) and tokenizer.model ({len(stale.tokens)} pieces) disagree:"
+            " tokenizer.json is taken, as transformers does; without it tokenizer.model would be"
+        )
+    return tables
 
 
 def _check_bpe(tokenizer: Mapping[str, Any]) -> None:
@@ -98,7 +186,7 @@ def _added_tokens(
 ) -> dict[int, tuple[str, bool]]:
     """id → (text, special) from the three places where transformers keeps tokens added after training."""
     added: dict[int, tuple[str, bool]] = {}
-    plain = _optional_json(checkpoint, "added_tokens.json")
+    plain = optional_json(checkpoint, "added_tokens.json")
     try:
         for token, token_id in plain.items():
             added[_added_id(token_id)] = (token, False)
@@ -168,60 +256,6 @@ def _append_unused(tables: TokenizerTables, name: str, n_tokens: int) -> None:
         tables.scores += [-10000.0] * (n_tokens - first)
 
 
-def _special_ids(tables: TokenizerTables, checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
-    """Special ids as the tokenizer's settings name them, else its own, else config.json's.
-
-    Published LLaMA conversions have bos, eos and unk = "" in tokenizer_config.json, an empty
-    special_tokens_map.json, or wrong ids in config.json: an empty name counts as none, and config.json comes
-    last.
-    """
-    ids = {token: token_id for token_id, token in reversed(list(enumerate(tables.tokens)))}
-    special_map = _optional_json(checkpoint, "special_tokens_map.json")
-    n_tokens = len(tables.tokens)
-    for kind in ("bos", "eos", "unk", "pad"):
-        named = _token_text(settings.get(f"{kind}_token")) or _token_text(special_map.get(f"{kind}_token"))
-        from_config: Any = checkpoint.config.get(f"{kind}_token_id")
-        if isinstance(from_config, list) and from_config:
-            from_config = from_config[0]
-        own = getattr(tables, f"{kind}_id")
-        token_id: int | None
-        if named in ids:
-            token_id = ids[named]
-        elif own is not None and own < n_tokens:
-            token_id = own
-        else:
-            valid = (
-                isinstance(from_config, int)
-                and not isinstance(from_config, bool)
-                and 0 <= from_config < n_tokens
-            )
-            token_id = from_config if valid else None
-        setattr(tables, f"{kind}_id", token_id)
-        if token_id is not None and tables.types[token_id] in (TokenType.NORMAL, TokenType.USER_DEFINED):
-            tables.types[token_id] = TokenType.CONTROL
-    if tables.eos_id is None:
-        tables.warnings.append("no end-of-sequence token is known: generation stops at its length limit only")
-
-
-def _settings(tables: TokenizerTables, settings: Mapping[str, Any]) -> None:
-    """What tokenizer_config.json says about BOS, EOS and the space in front overrides the defaults."""
-    for name, attribute in (("add_bos_token", "add_bos"), ("add_eos_token", "add_eos")):
-        if isinstance(settings.get(name), bool):
-            setattr(tables, attribute, settings[name])
-    prefix = settings.get("add_prefix_space")
-    if tables.model == "llama" and isinstance(prefix, bool):
-        tables.add_space_prefix = prefix
-    if tables.bos_id is None:
-        tables.add_bos = False
-    if tables.eos_id is None:
-        tables.add_eos = False
-
-
-def _optional_json(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
-    """A JSON object that may be absent, or a file of no bytes, as some published ones are."""
-    return (checkpoint.json(name) or {}) if checkpoint.files.read(name) else {}
-
-
 def _own_template(settings: Mapping[str, Any]) -> str | None:
     """The source's chat template; of several named ones the default."""
     template = settings.get("chat_template")
@@ -229,10 +263,3 @@ def _own_template(settings: Mapping[str, Any]) -> str | None:
         named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")
     return template if isinstance(template, str) and template else None
-
-
-def _token_text(value: Any) -> str:
-    """A special token's text, given as text or as {"content": text}; "" for none."""
-    if isinstance(value, dict):
-        value = value.get("content")
-    return value if isinstance(value, str) else ""

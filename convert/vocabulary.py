@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from belle_edge.convert.architectures.base import Metadata
+
+if TYPE_CHECKING:
+    from belle_edge.convert.source_tokenizer import SourceTokenizer
+    from belle_edge.convert.tokenizer_comparison import TokenizerComparison
 
 
 class TokenType(IntEnum):
@@ -41,6 +45,28 @@ class TokenizerTables:
     chat_template: str | None = None  # the source's own
     n_padding: int = 0  # unused tokens appended for embedding rows without a token
     warnings: list[str] = field(default_factory=list)
+    space_prefix: str | None = None  # these three: see belle_edge.vocabulary.Vocabulary
+    strip_left: list[int] = field(default_factory=list)
+    strip_right: list[int] = field(default_factory=list)
+    end_ids: list[int] = field(default_factory=list)  # that end a generation, besides EOS
+    source: SourceTokenizer | None = field(default=None, repr=False)  # what the tables are compared with
+    comparison: TokenizerComparison | None = None
+
+    def llama_cpp_warnings(self) -> list[str]:
+        """What llama.cpp does otherwise with texts, because its format has no word for it."""
+        warnings = []
+        if self.add_space_prefix and self.space_prefix in ("always", "first"):
+            after = ", and after added tokens" if self.space_prefix == "first" else ""
+            warnings.append(
+                f"llama.cpp also puts a space before texts that start with one{after}; transformers and this package"
+                " do not"
+            )
+        n_strips = len({*self.strip_left, *self.strip_right})
+        if n_strips:
+            warnings.append(
+                f"llama.cpp keeps the white space around {n_strips} added tokens that take it in (lstrip, rstrip)"
+            )
+        return warnings
 
     def metadata(self) -> Metadata:
         """llama.cpp's `tokenizer.*` keys, without the chat template."""
@@ -59,5 +85,14 @@ class TokenizerTables:
             "tokenizer.ggml.add_eos_token": self.add_eos,
             "tokenizer.ggml.add_space_prefix": self.add_space_prefix,
             "tokenizer.huggingface.json": self.huggingface_json,
+            "tokenizer.ggml.eot_token_id": self.end_ids[0] if self.end_ids else None,
+            "tokenizer.ggml.eom_token_id": self.end_ids[1] if len(self.end_ids) > 1 else None,
+            "belle.tokenizer.end_ids": self.end_ids or None,
+            "belle.tokenizer.space_prefix": self.space_prefix if self.add_space_prefix else None,
+            "belle.tokenizer.strip_left": self.strip_left or None,
+            "belle.tokenizer.strip_right": self.strip_right or None,
         }
+        if self.comparison is not None:
+            values["belle.tokenizer.compared_texts"] = self.comparison.n_texts
+            values["belle.tokenizer.different_texts"] = self.comparison.n_different
         return {key: value for key, value in values.items() if value is not None}

@@ -9,7 +9,6 @@ from dataclasses import replace
 from ..tokenizer import Tokenizer
 from ..vocabulary import TokenType
 
-_SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space
 _REPLACEMENT = "\ufffd"
 _ROW_WITHOUT_TOKEN = re.compile(r"\[(PAD|UNUSED)(\d+)\]")  # the converter's names for spare embedding rows
 
@@ -21,11 +20,9 @@ class Codec:
         self._tokenizer = tokenizer
         self.vocabulary = tokenizer.vocabulary
         self.special = self.vocabulary.texts_of({TokenType.CONTROL, TokenType.UNKNOWN})  # text -> id
-        longest_first = sorted(self.special, key=len, reverse=True)
-        self._special_pattern = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
         self.n_tokens = self._count_tokens()  # entries, without the names of spare embedding rows at the end
         # No cached_property: before Python 3.12 it holds a lock meanwhile, which a forked child would wait for.
-        self._continuing: Tokenizer | None = None
+        self._as_transformers: Tokenizer | None = None
 
     def _count_tokens(self) -> int:
         types, tokens = self.vocabulary.types, self.vocabulary.tokens
@@ -36,30 +33,23 @@ class Codec:
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Ids of `text`, with BOS and EOS as the file's settings say if `add_special_tokens`."""
-        vocabulary = self.vocabulary
-        ids: list[int] = []
-        for index, part in enumerate(self._special_pattern.split(text) if self.special else [text]):
-            if index % 2:
-                ids.append(self.special[part])
-            elif part:
-                starts_text = index == 0 and not part.startswith((" ", _SPACE_MARK))
-                encoder = self._tokenizer if starts_text else self._inner
-                ids += encoder.encode(part, add_bos=False, add_eos=False)
-        if not add_special_tokens:
-            return ids
-        start = [vocabulary.bos_id] if vocabulary.add_bos and vocabulary.bos_id is not None else []
-        end = [vocabulary.eos_id] if vocabulary.add_eos and vocabulary.eos_id is not None else []
-        return [*start, *ids, *end]
+        return self._encoder.encode(
+            text,
+            add_bos=None if add_special_tokens else False,
+            add_eos=None if add_special_tokens else False,
+            parse_special=True,
+        )
 
     @property
-    def _inner(self) -> Tokenizer:
-        """Without SentencePiece's space in front, which transformers (since 5) puts before the whole text only,
-        and not before one that starts with a space."""
-        if not self.vocabulary.add_space_prefix:
+    def _encoder(self) -> Tokenizer:
+        """The file's tokenizer; where the file does not say which parts of a text get SentencePiece's space, with the
+        scheme of transformers since 5: the whole text, unless it starts with a space."""
+        vocabulary = self.vocabulary
+        if vocabulary.space_prefix is not None or not vocabulary.add_space_prefix:
             return self._tokenizer
-        if self._continuing is None:
-            self._continuing = Tokenizer(replace(self.vocabulary, add_space_prefix=False))
-        return self._continuing
+        if self._as_transformers is None:
+            self._as_transformers = Tokenizer(replace(vocabulary, space_prefix="first"))
+        return self._as_transformers
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Text of `ids`; bytes that are no UTF-8 become U+FFFD. ValueError for an id outside the vocabulary."""

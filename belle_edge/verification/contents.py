@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..settings import threads_or_all
-from .against import Comparison, compare_tensors, open_source
+from .against import Comparison, Source, compare_tensors, open_source
 from .metadata_check import compare_metadata
 from .statistics import TensorStatistics, collect_statistics
-from .tokenizer_check import SampleResult, check_round_trip, problems_of, source_encoder
+from .tokenizer_check import SampleResult, check_round_trip, compare_with_source, other_ids, problems_of
 
 StageCallback = Callable[[str, int, int], object]  # (what is done, bytes done, bytes in all)
 
@@ -69,7 +69,7 @@ def verify_contents(
         _add_statistics(report, file, n_threads, progress)
     source = None if against is None else open_source(against, source_options)
     if round_trip or source is not None:
-        _add_round_trip(report, file, None if source is None else source_encoder(source.checkpoint))
+        _add_round_trip(report, file, source)
     if source is not None:
         agreement = compare_metadata(file, source)
         report.problems += agreement.problems
@@ -90,8 +90,19 @@ def _add_statistics(report: ContentReport, file: Any, threads: int, progress: St
             report.notes.append(f"{tensor.name}: {tensor.suspicion}")
 
 
-def _add_round_trip(report: ContentReport, file: Any, reference: Callable[[str], list[int]] | None) -> None:
+def _add_round_trip(report: ContentReport, file: Any, source: Source | None) -> None:
     from ..tokenizer import Tokenizer
 
-    report.round_trip = check_round_trip(Tokenizer.from_metadata(file), reference)
+    tokenizer = Tokenizer.from_metadata(file)
+    reference = None
+    if source is not None:
+        from ..convert.source_tokenizer import source_tokenizer
+
+        reference = source_tokenizer(source.checkpoint)
+    report.round_trip = check_round_trip(tokenizer, None if reference is None else reference.encode_plain)
     report.problems += problems_of(report.round_trip)
+    if reference is not None:
+        n_known = file.get("belle.tokenizer.different_texts") or 0
+        problems, notes = compare_with_source(tokenizer, reference, n_known=n_known)
+        report.problems += [*problems, *(other_ids(report.round_trip) if problems else [])]
+        report.notes += notes

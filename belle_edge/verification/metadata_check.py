@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .._core import GgufFile
     from .against import Source
 
+_SWITCHES = ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token")
 _SPECIAL_IDS = ("bos", "eos", "unknown", "padding")
 
 
@@ -68,6 +69,9 @@ def _tokenizer_problems(file: GgufFile, source: Source) -> Iterator[str]:
     for kind in _SPECIAL_IDS:
         key = f"tokenizer.ggml.{kind}_token_id"
         if expected.get(key) != file.get(key):
+            yield f"{key}: expected {expected.get(key)}, got {file.get(key)}"
+    for key in _SWITCHES if file.get("belle.family") is None else ():  # a family has a say in them
+        if file.get(key) is not None and bool(file.get(key)) != expected.get(key):
             yield f"{key}: expected {expected.get(key)}, got {file.get(key)}"
     tokens, wanted = file.get("tokenizer.ggml.tokens") or [], list(expected["tokenizer.ggml.tokens"])  # type: ignore[arg-type]
     if len(tokens) != len(wanted):

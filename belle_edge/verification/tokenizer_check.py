@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from importlib import import_module
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConversionError
 from ..tokenizer import Tokenizer
 from ..vocabulary import TokenType
 
 if TYPE_CHECKING:
-    from ..convert.sources.checkpoint import Checkpoint
+    from ..convert.source_tokenizer import SourceTokenizer
 
 SAMPLES: Mapping[str, str] = {
     "Chinese": "你好，有什么可以帮助你的吗？请把“春天”翻译成英文。",
@@ -57,7 +55,7 @@ def check_round_trip(
             SampleResult(
                 name=name,
                 n_ids=len(ids),
-                comes_back=tokenizer.decode(ids) == text,
+                comes_back=tokenizer.decode(ids) == _expected(tokenizer, text),
                 has_unknown=any(types[token_id] == TokenType.UNKNOWN for token_id in ids),
                 same_ids=None if reference is None else reference(text) == ids,
             )
@@ -65,37 +63,47 @@ def check_round_trip(
     return results
 
 
-def source_encoder(checkpoint: Checkpoint) -> Callable[[str], list[int]] | None:
-    """Text → ids by the library that the source's own file belongs to; None where there is no such file.
+def _expected(tokenizer: Tokenizer, text: str) -> str:
+    """The text that ids of `text` stand for: as transformers does, a vocabulary may take a space at its start for the
+    one that it puts there."""
+    vocabulary = tokenizer.vocabulary
+    shares_space = vocabulary.add_space_prefix and vocabulary.space_prefix in ("first", "always")
+    return text.removeprefix(" ") if shares_space else text
 
-    The same choice as in conversion: tokenizer.json of byte-level BPE, else tokenizer.model, else tokenizer.json.
-    """
-    from ..convert.byte_level_tables import is_byte_level
 
-    settings = checkpoint.json("tokenizer.json")
-    model = checkpoint.files.read("tokenizer.model")
-    if model is not None and not (settings is not None and is_byte_level(settings)):
-        processor: Any = import_module("sentencepiece").SentencePieceProcessor()
-        try:
-            processor.LoadFromSerializedProto(model)
-        except RuntimeError as error:
-            raise ConversionError(f"[tokenizer.model] sentencepiece does not load it: {error}") from None
-        return lambda text: list(processor.EncodeAsIds(text))
-    if settings is None:
-        return None
-    try:
-        encoder = import_module("tokenizers").Tokenizer.from_str(checkpoint.text("tokenizer.json"))
-    except Exception as error:  # the library raises plain Exception
-        raise ConversionError(f"[tokenizer.json] tokenizers does not load it: {error}") from None
-    return lambda text: list(encoder.encode(text, add_special_tokens=False).ids)
+def compare_with_source(
+    tokenizer: Tokenizer, source: SourceTokenizer, *, n_known: int
+) -> tuple[list[str], list[str]]:
+    """(problems, notes) of hard texts and added tokens in both. n_known: texts that the conversion found different."""
+    from ..convert.tokenizer_comparison import compare_tokenizers
+
+    comparison = compare_tokenizers(tokenizer, source, around=False)
+    if comparison.line is None:
+        return [], []
+    if n_known:
+        return [], [f"{comparison.line}; the conversion said so"]
+    vocabulary = tokenizer.vocabulary
+    if vocabulary.model == "llama" and vocabulary.space_prefix is None and vocabulary.add_space_prefix:
+        for scheme in ("first", "always"):
+            other = Tokenizer(replace(vocabulary, space_prefix=scheme))
+            if not compare_tokenizers(other, source, around=False).n_different:
+                return [], [f"{comparison.line}; the file does not say which parts of a text get a space"]
+    return [comparison.line], []
 
 
 def problems_of(results: list[SampleResult]) -> list[str]:
-    """One line for each sample that is not ok."""
-    lines = []
-    for result in results:
-        if not result.comes_back and not result.has_unknown:
-            lines.append(f"tokenizer: the sample text {result.name!r} does not come back as it was")
-        if result.same_ids is False:
-            lines.append(f"tokenizer: the source cuts the sample text {result.name!r} into other ids")
-    return lines
+    """One line for each sample that does not come back."""
+    return [
+        f"tokenizer: the sample text {result.name!r} does not come back as it was"
+        for result in results
+        if not result.comes_back and not result.has_unknown
+    ]
+
+
+def other_ids(results: list[SampleResult]) -> list[str]:
+    """One line for each sample that the source cuts into other ids."""
+    return [
+        f"tokenizer: the source cuts the sample text {result.name!r} into other ids"
+        for result in results
+        if result.same_ids is False
+    ]

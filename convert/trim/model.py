@@ -101,6 +101,9 @@ def trimmed_tables(tables: TokenizerTables, selection: Selection) -> TokenizerTa
         eos_id=mapped(tables.eos_id),
         unk_id=mapped(tables.unk_id),
         pad_id=mapped(tables.pad_id),
+        strip_left=[new_ids[old] for old in tables.strip_left],
+        strip_right=[new_ids[old] for old in tables.strip_right],
+        end_ids=[new_ids[old] for old in tables.end_ids],
         huggingface_json=trimmed_json(tables.huggingface_json, selection)
         if tables.huggingface_json is not None
         else None,

@@ -110,7 +110,8 @@ def test_empty_special_tokens_fall_back_to_the_model(
 
 def test_settings_of_the_source(make_llama: Any, tmp_path: Path, edit_json: Any) -> None:
     folder = make_llama()
-    changes = {"add_bos_token": False, "add_eos_token": True, "add_prefix_space": False}
+    changes: dict[str, Any] = {"add_bos_token": False, "add_eos_token": True, "add_prefix_space": False}
+    changes["tokenizer_class"] = "LlamaTokenizer"  # transformers' general class knows no add_prefix_space
     edit_json(folder / "tokenizer_config.json", **changes)
     convert(folder, tmp_path / "out.gguf")
     found = fields(tmp_path / "out.gguf")

@@ -8,17 +8,25 @@ from typing import Any
 import gguf
 
 from belle_edge._core import GgufFile
+from belle_edge.convert.source_tokenizer import source_tokenizer
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import FolderFiles
 from belle_edge.tokenizer import Tokenizer
-from belle_edge.verification.tokenizer_check import SAMPLES, check_round_trip, problems_of, source_encoder
+from belle_edge.verification.tokenizer_check import (
+    SAMPLES,
+    check_round_trip,
+    compare_with_source,
+    problems_of,
+)
 
 
 def test_llama_vocabulary(test_data: Path) -> None:
     folder = test_data / "tokenizers" / "llama"
     tokenizer = Tokenizer.from_metadata(GgufFile(str(folder / "ggml-vocab-llama-spm.gguf")))
-    reference = source_encoder(Checkpoint(FolderFiles(folder), None, None, {}, {}))
-    results = check_round_trip(tokenizer, reference)
+    source = source_tokenizer(Checkpoint(FolderFiles(folder), None, None, {}, {}))
+    assert source is not None
+    results = check_round_trip(tokenizer, source.encode_plain)
+    assert compare_with_source(tokenizer, source, n_known=0) == ([], [])
     assert [result.name for result in results] == list(SAMPLES)
     assert all(result.comes_back and result.same_ids for result in results), results
     assert problems_of(results) == []
