@@ -51,20 +51,21 @@ def run(args: argparse.Namespace) -> int:
     from ..demo import checkpoint_path
 
     console = Console(highlight=False, soft_wrap=True)
+    notes = Console(highlight=False, soft_wrap=True, quiet=args.quiet)  # all but the answers
     with ExitStack() as stack:
         if args.keep is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="belle-edge-demo-")))
         else:
             folder = args.keep
             folder.mkdir(parents=True, exist_ok=True)
-        console.print(
+        notes.print(
             f"[bold]BELLE Edge[/bold]: a BLOOM checkpoint in Hugging Face layout becomes GGUF.\n{_HONESTY}\n"
         )
-        files = _convert(checkpoint_path(), folder, console)
-        _answer(args, files[_TYPES[-1]], console)
+        files = _convert(checkpoint_path(), folder, notes)
+        _answer(args, files[_TYPES[-1]], console, notes)
         if args.keep is not None:
-            console.print("The files are kept. Ask more:", markup=False)
-            console.print(f'  belle-edge generate {files[_TYPES[-1]]} "12加30等于多少？"', markup=False)
+            notes.print("The files are kept. Ask more:", markup=False)
+            notes.print(f'  belle-edge generate {files[_TYPES[-1]]} "12加30等于多少？"', markup=False)
     return 0
 
 
@@ -97,19 +98,20 @@ def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
     return files
 
 
-def _answer(args: argparse.Namespace, path: Path, console: Console) -> None:
-    """Ask each question, printing the answer as it is written."""
+def _answer(args: argparse.Namespace, path: Path, console: Console, notes: Console) -> None:
+    """Ask each question, printing the answer as it is written; questions and speeds are notes."""
     from ..demo.tasks import DEMO_QUESTIONS
 
     questions = args.question or [question for question, _ in DEMO_QUESTIONS]
     with open_model(args, path) as model:
         for question in questions:
-            console.print(f"[bold]Human:[/bold] {_escaped(question)}")
-            console.print("[bold]Assistant:[/bold] ", end="")
+            notes.print(f"[bold]Human:[/bold] {_escaped(question)}")
+            notes.print("[bold]Assistant:[/bold] ", end="")
             stream = model.stream(question, max_tokens=64, temperature=0)
             for piece in stream:
                 console.print(printable(piece), end="", markup=False)
-            console.print(f"\n[dim]{speed_line(stream.result, model)}[/dim]\n")
+            console.print()
+            notes.print(f"[dim]{speed_line(stream.result, model)}[/dim]\n")
 
 
 def _escaped(text: str) -> str:

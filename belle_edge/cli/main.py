@@ -6,49 +6,66 @@ BELLE_DEBUG in the environment, shows the traceback instead of the line.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from argparse import ArgumentError
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from .. import __version__
 from ..errors import BelleError
 from ..terminal_text import printable_line
 from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, verify
+from .arguments import CommandParser
+from .command_line import parse_command_line
+from .options import input_encoding
 from .terminal import print_lines, set_up_messages, use_utf8
+from .text_input import decoding_problem
+from .wording import Wording
 
 _COMMANDS = (convert, decrypt, identify, pull, generate, chat, info, verify, bench, demo, completion)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The parser of all subcommands."""
-    parser = argparse.ArgumentParser(
+    return _parsers()[0]
+
+
+def _parsers() -> tuple[CommandParser, dict[str, CommandParser]]:
+    """The parser of all subcommands, and theirs by name."""
+    parser = CommandParser(
         prog="belle-edge",
         description="Convert BELLE models to GGUF and run them on an ordinary CPU.",
     )
     parser.add_argument("--version", action="version", version=f"belle-edge {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)
-    for subparser in subparsers.choices.values():
-        with suppress(argparse.ArgumentError):  # a command may define its own
+    commands: dict[str, CommandParser] = subparsers.choices
+    for subparser in commands.values():
+        with suppress(ArgumentError):  # a command may define its own
             subparser.add_argument(
                 "-v", "--verbose", action="store_true", help="details on stderr, tracebacks on errors"
             )
-        with suppress(argparse.ArgumentError):
-            subparser.add_argument("-q", "--quiet", action="store_true", help="no notes, only errors")
-    return parser
+        with suppress(ArgumentError):
+            subparser.add_argument(
+                "-q", "--quiet", action="store_true", help="no notes, progress or reports, only errors"
+            )
+        subparser.siblings = commands
+    return parser, commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     use_utf8()
-    args = build_parser().parse_args(argv)
-    verbose = getattr(args, "verbose", False)
-    set_up_messages(quiet=getattr(args, "quiet", False), verbose=verbose)
+    args, command = parse_command_line(*_parsers(), argv)
+    wording = Wording(command.flags)
+    set_up_messages(quiet=args.quiet, verbose=args.verbose, wording=wording)
     try:
+        if (encoding := input_encoding(args)) is not None:
+            use_utf8(input_encoding=encoding)
         code: int | None = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -58,18 +75,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if verbose or os.environ.get("BELLE_DEBUG"):
+        if args.verbose or os.environ.get("BELLE_DEBUG"):
             print_lines(traceback.format_exc().rstrip().split("\n"), stream=sys.stderr)
             return 1
-        print(f"belle-edge: error: {_one_line(error)}", file=sys.stderr)
+        print(f"belle-edge: error: {_one_line(error, wording)}", file=sys.stderr)
         return 1
     return code or 0
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception, wording: Callable[[str], str]) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"the input is not UTF-8 text (byte {error.start})"
-    text = printable_line(" ".join(str(error).split()))
+        return decoding_problem(error, error.object, where="the input")
+    text = printable_line(wording(" ".join(str(error).split())))
     expected = isinstance(error, (BelleError, ValueError, OSError, MemoryError)) and text
     return text if expected else f"{type(error).__name__}: {text} (--verbose shows where)"
 
