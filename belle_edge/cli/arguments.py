@@ -141,7 +141,8 @@ class _Arrangement:
         key = key.replace("_", "-").lower()
         if key in self._long:
             return f"--{key}"
-        if (foreign := self._foreign(key)) is not None or not name.startswith("--") or not key:
+        foreign = self._foreign(key) if len(key) > 1 else None
+        if foreign is not None or not name.startswith("--") or not key:
             return foreign
         matching = [option for option in self._long if option.startswith(key)]
         if len({id(self._long[option]) for option in matching}) > 1:

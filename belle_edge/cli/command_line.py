@@ -42,8 +42,8 @@ def parse_command_line(
     if name in commands:
         command = commands[name]
         return command.parse_args(rest), command
-    if name.startswith("-"):
-        return parser.parse_args([name]), parser  # --help and --version; the others are refused
+    if name in ("-h", "--help", "--version"):
+        return parser.parse_args([name]), parser
     parser.error(_no_command(name, commands))
 
 
@@ -66,6 +66,11 @@ def _no_command(name: str, commands: Mapping[str, CommandParser]) -> str:
         return f"no command {name!r}: use belle-edge {COMMANDS[lower]}"
     if lower.endswith(".gguf") or Path(name).exists() or "/" in name:
         return f"a command comes first: belle-edge chat {name}, or belle-edge generate {name} PROMPT"
+    if name.startswith("-"):
+        close = get_close_matches(lower, ["--help", "--version"], n=1)
+        return f"unknown option {name}: " + (
+            f"did you mean {close[0]}?" if close else "a command comes first"
+        )
     close = get_close_matches(lower, [*commands, "run"], n=1, cutoff=0.5)
     meant = f": did you mean {close[0]}?" if close else f": expected one of {', '.join(commands)}"
     return f"no command {name!r}{meant}"

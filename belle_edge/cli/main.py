@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from argparse import ArgumentError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -57,11 +57,18 @@ def _parsers() -> tuple[CommandParser, dict[str, CommandParser]]:
     return parser, commands
 
 
+def all_flags(commands: Mapping[str, CommandParser], name: str) -> dict[str, str]:
+    """Settings -> options: those of the command `name`, then those that only others have."""
+    others = [parser.flags for parser in commands.values()]
+    return {setting: flag for flags in (*others, commands[name].flags) for setting, flag in flags.items()}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     use_utf8()
-    args, command = parse_command_line(*_parsers(), argv)
-    wording = Wording(command.flags)
+    parser, commands = _parsers()
+    args, command = parse_command_line(parser, commands, argv)
+    wording = Wording(all_flags(commands, command.prog.split()[-1]))
     set_up_messages(quiet=args.quiet, verbose=args.verbose, wording=wording)
     try:
         if (encoding := input_encoding(args)) is not None:

@@ -14,7 +14,7 @@ _MARKS = (  # longest first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_GUESSES = ("gb18030", "big5", "utf-16-le", "utf-16-be", "shift_jis", "euc_kr")
+_GUESSES = ("gb18030", "big5", "utf-16-le", "utf-16-be", "shift_jis")
 _SAMPLE_BYTES = 4096
 _LIKELY = 0.7  # share of a text's characters that are common ones
 BOM = "\ufeff"
@@ -110,11 +110,9 @@ def _share_of_common(sample: bytes, name: str) -> float:
 
 
 def _is_common(character: str, name: str) -> bool:
-    """Kana and Hangul in their own encodings; punctuation; the common ones among the Chinese characters."""
+    """Kana in their own encodings; punctuation; the common ones among the Chinese characters."""
     if "\u3040" <= character <= "\u30ff":
         return name in ("shift_jis", "utf-16-le", "utf-16-be")
-    if "\uac00" <= character <= "\ud7a3":
-        return name in ("euc_kr", "utf-16-le", "utf-16-be")
     if name == "big5":
         return _first_byte(character, "big5") in range(0xA1, 0xC7)  # the 5,401 frequent characters come first
     return _first_byte(character, "gb2312") in (*range(0xA1, 0xA4), *range(0xB0, 0xD8))
