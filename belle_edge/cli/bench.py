@@ -66,7 +66,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--profile", action="store_true", help="add the time of each operation")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the rates as bars (PNG, SVG or PDF)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite the FILE of --plot")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON and nothing else")
+    parser.add_argument(
+        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
+    )
     parser.set_defaults(run=run)
 
 
@@ -96,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         measurement = measure(workload, settings, say=say)
     values = report(measurement, workload, settings)
     if args.json:
-        print(json.dumps(values, ensure_ascii=False, indent=2))
+        print(json.dumps(values, ensure_ascii=False))
     else:
         print_lines(table(values))
     if args.plot is not None:

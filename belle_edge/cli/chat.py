@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from ..terminal_text import printable_line
+from .model_source import add_model_argument
 from .notice import start_notice
 from .options import (
+    add_encoding_argument,
     add_engine_arguments,
-    add_model_argument,
     add_sampling_arguments,
     open_model,
     sampling_settings,
@@ -46,6 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--json", action="store_true", help="print every answer as one JSON line")
     parser.add_argument("--no-history", action="store_true", help="keep no file of the lines typed here")
+    add_encoding_argument(parser)
     add_engine_arguments(parser)
     add_sampling_arguments(parser)
     parser.set_defaults(run=run)

@@ -65,7 +65,7 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[_Argument]:
             value = "choice"
         elif action.nargs == 0:
             value = ""
-        elif metavar.endswith(".gguf"):
+        elif metavar.endswith(".gguf") or metavar == "MODEL":
             value = "gguf"
         elif action.type is Path or metavar in ("SRC", "DIR", "FILE", "PATH"):
             value = "file"

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from .model_source import TYPES
 from .source_options import add_source_arguments, source_settings
 
 
@@ -29,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "-t",
         "--type",
-        choices=("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0"),
+        choices=TYPES,
         help="type of the matrices (default: q4_0)",
     )
     parser.add_argument(
@@ -62,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted conversion")
     parser.add_argument("--dry-run", action="store_true", help="write nothing; predict exact size and memory")
     parser.add_argument(
-        "--json", action="store_true", help="print a machine-readable report, and nothing else"
+        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
     )
     parser.set_defaults(run=run)
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         print("belle-edge: error: give the file to write with -o OUT.gguf (or --dry-run)", file=sys.stderr)
         return 2
     try:
-        with nullcontext(None) if args.json else terminal_progress() as progress:
+        with nullcontext(None) if args.json or args.quiet else terminal_progress() as progress:
             report = convert(
                 args.src,
                 args.output,
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         print("belle-edge: interrupted; --resume goes on where it stopped", file=sys.stderr)
         return 130
     if args.json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
-    else:
+        print(json.dumps(report.to_dict(), ensure_ascii=False))
+    elif not args.quiet:
         report.print()
     return 0

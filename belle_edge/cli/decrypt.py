@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "-f", "--force", action="store_true", help="replace files whose content is another one"
     )
     parser.add_argument(
-        "--json", action="store_true", help="print a machine-readable report, and nothing else"
+        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
     )
     parser.set_defaults(run=run)
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from belle_edge.convert.decryption import decrypt
     from belle_edge.convert.progress import terminal_progress
 
-    silent = args.json or getattr(args, "quiet", False)
+    silent = args.json or args.quiet
     try:
         with nullcontext(None) if silent else terminal_progress("decrypting") as progress:
             report = decrypt(args.src, args.output, key=args.key, force=args.force, progress=progress)
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
         print("belle-edge: interrupted; complete files stay, the same command goes on", file=sys.stderr)
         return 130
     if args.json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
-    else:
+        print(json.dumps(report.to_dict(), ensure_ascii=False))
+    elif not args.quiet:
         print_lines(_lines(report))
     return 0
 

@@ -59,20 +59,21 @@ def run(args: argparse.Namespace) -> int:
     from ..demo import checkpoint_path
 
     console = Console(highlight=False, soft_wrap=True)
+    notes = Console(highlight=False, soft_wrap=True, quiet=args.quiet)  # all but the answers
     folder = cache_folder() / "demo" if args.keep is None else args.keep
     with tempfile.TemporaryDirectory(prefix="belle-edge-demo-") as place:
-        console.print(
+        notes.print(
             f"[bold]BELLE Edge[/bold]: a BLOOM checkpoint in Hugging Face layout becomes GGUF.\n{_HONESTY}\n"
         )
-        files = _convert(checkpoint_path(), Path(place), console)
-        kept = _keep(files, folder, console, needed=args.keep is not None)
-        _answer(args, files[_TYPES[-1]], console)
+        files = _convert(checkpoint_path(), Path(place), notes)
+        kept = _keep(files, folder, notes, needed=args.keep is not None)
+        _answer(args, files[_TYPES[-1]], console, notes)
     if kept is not None:
         name = shlex.quote(str(kept))
-        console.print(f"The model is kept in {kept}. Go on with it:", markup=False)
-        console.print(f"  belle-edge chat {name}", markup=False)
-        console.print(f'  belle-edge generate {name} "12加30等于多少？"', markup=False)
-        console.print(
+        notes.print(f"The model is kept in {kept}. Go on with it:", markup=False)
+        notes.print(f"  belle-edge chat {name}", markup=False)
+        notes.print(f'  belle-edge generate {name} "12加30等于多少？"', markup=False)
+        notes.print(
             "A real one: belle-edge convert BelleGroup/BELLE-7B-2M -o belle-7b.gguf (14 GB to download)",
             markup=False,
         )
@@ -122,19 +123,20 @@ def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
     return files
 
 
-def _answer(args: argparse.Namespace, path: Path, console: Console) -> None:
-    """Ask each question, printing the answer as it is written."""
+def _answer(args: argparse.Namespace, path: Path, console: Console, notes: Console) -> None:
+    """Ask each question, printing the answer as it is written; questions and speeds are notes."""
     from ..demo.tasks import DEMO_QUESTIONS
 
     questions = args.question or [question for question, _ in DEMO_QUESTIONS]
     with open_model(args, path) as model:
         for question in questions:
-            console.print(f"[bold]Human:[/bold] {_escaped(question)}")
-            console.print("[bold]Assistant:[/bold] ", end="")
+            notes.print(f"[bold]Human:[/bold] {_escaped(question)}")
+            notes.print("[bold]Assistant:[/bold] ", end="")
             stream = model.stream(question, max_tokens=64, temperature=0)
             for piece in stream:
                 console.print(printable(piece), end="", markup=False)
-            console.print(f"\n[dim]{speed_line(stream.result, model)}[/dim]\n")
+            console.print()
+            notes.print(f"[dim]{speed_line(stream.result, model)}[/dim]\n")
 
 
 def _escaped(text: str) -> str:

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..regular_files import open_regular
-from ..strict_json import JsonError, parse
 from ..terminal_text import printable
+from .model_source import add_model_argument
 from .options import (
+    add_encoding_argument,
     add_engine_arguments,
-    add_model_argument,
     add_sampling_arguments,
+    input_encoding,
     open_model,
     sampling_settings,
 )
 from .reports import report, speed_line
-from .streams import require_input
 from .terminal import LOGGER, text_writer
+from .text_input import argument_text, decoded, read_input
 
 if TYPE_CHECKING:
     from ..generation import Generation, Stream
     from ..model import Belle
-
-_OPENED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
-_CHUNK = 64  # prompts whose answers are printed together; the model takes 16 of them at a time
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,13 +37,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_model_argument(parser)
     prompt = parser.add_mutually_exclusive_group()
     prompt.add_argument("prompt", metavar="PROMPT", nargs="?")
-    prompt.add_argument("--file", type=Path, metavar="PATH", help="read the prompt from a UTF-8 text file")
+    prompt.add_argument(
+        "--file", type=Path, metavar="PATH", help="read the prompt from a text file, - is standard input"
+    )
+    add_encoding_argument(parser)
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--lines", action="store_true", help="every line of the input is a prompt of its own")
     many.add_argument(
         "--jsonl",
         action="store_true",
-        help='every line is JSON: a text, or an object with the text under "prompt"',
+        help='every line is JSON: a text, or an object with the text under "prompt", an id and settings of its own',
     )
     parser.add_argument("--raw", action="store_true", help="no chat template, no preset, no stop strings")
     parser.add_argument("--json", action="store_true", help="print one JSON line per prompt instead of text")
@@ -70,32 +68,41 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.logprobs is not None and not args.json:
         raise ValueError("--logprobs needs --json, which is where they are shown")
-    text = _read_text(args)
-    prompts = list(_prompts(text, jsonl=args.jsonl)) if args.lines or args.jsonl else [text]
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
     if args.logprobs is not None:
         settings["top_logprobs"] = args.logprobs
+    if args.lines or args.jsonl:
+        return _answer_many(args, settings)
+    text = _read_text(args)
     with open_model(args) as model:
-        if args.lines or args.jsonl:
-            _answer_many(prompts, model, settings, as_json=args.json)
-        else:
-            _answer(model.stream(text, **settings), model, as_json=args.json, live=args.stream)
+        _answer(model.stream(text, **settings), model, as_json=args.json, live=args.stream)
     return 0
 
 
-def _answer_many(prompts: list[str], model: Belle, settings: dict[str, Any], *, as_json: bool) -> None:
-    """Print the answers in the order of the prompts; prompt i uses seed + i."""
-    for start in range(0, len(prompts), _CHUNK):
-        chunk = prompts[start : start + _CHUNK]
-        seed = None if settings["seed"] is None else settings["seed"] + start
-        try:
-            results = model.generate_batch(chunk, **{**settings, "seed": seed})
-        except ValueError as error:
-            raise ValueError(
-                f"prompts {start} to {start + len(chunk) - 1}: {error}" if start else str(error)
-            ) from error
-        for result in results:
-            _print(result, model, as_json=as_json)
+def _answer_many(args: argparse.Namespace, settings: dict[str, Any]) -> int:
+    """Answer every line; prompt i, counted from 0, uses seed + i. Returns 1 where a line was refused."""
+    from .many_prompts import LineAnswers
+    from .prompt_lines import prompt_lines
+
+    encoding = input_encoding(args)
+    if args.prompt is not None:
+        content, where = argument_text(args.prompt, encoding).encode("utf-8", "surrogatepass"), "PROMPT"
+        encoding = None
+    else:
+        content, where = read_input(args.file)
+    lines = list(prompt_lines(content, jsonl=args.jsonl, encoding=encoding, where=where))
+    with open_model(args) as model:
+        n_refused = LineAnswers(model, settings, as_json=args.json, quiet=args.quiet).run(lines)
+    return 1 if n_refused else 0
+
+
+def _read_text(args: argparse.Namespace) -> str:
+    """The one prompt; a newline at its end is not part of it."""
+    encoding = input_encoding(args)
+    if args.prompt is not None:
+        return argument_text(args.prompt, encoding)
+    content, where = read_input(args.file)
+    return decoded(content, encoding=encoding, where=where).removesuffix("\n")
 
 
 def _answer(stream: Stream, model: Belle, *, as_json: bool, live: bool) -> None:
@@ -116,41 +123,3 @@ def _print(result: Generation, model: Belle, *, as_json: bool) -> None:
     else:
         print(printable(result.text) if sys.stdout.isatty() else result.text, flush=True)
     LOGGER.info("%s", speed_line(result, model))
-
-
-def _read_text(args: argparse.Namespace) -> str:
-    if args.prompt is not None:
-        return str(args.prompt)
-    if args.file is None:
-        require_input()
-    if args.file is None and sys.stdin.isatty():
-        print("belle-edge: type the prompt, end it with Ctrl-D (Ctrl-Z on Windows)", file=sys.stderr)
-    text = sys.stdin.read() if args.file is None else _file_text(args.file)
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _file_text(path: Path) -> str:
-    """A file, or a stream that the shell has opened for us: /dev/stdin, <(command)."""
-    if path.as_posix().startswith(_OPENED):
-        return path.read_text(encoding="utf-8-sig")
-    with open_regular(path) as file:
-        return io.TextIOWrapper(file, encoding="utf-8-sig").read()
-
-
-def _prompts(text: str, *, jsonl: bool) -> Iterator[str]:
-    """The prompts of a text with one per line; empty lines are left out."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        line = line.removesuffix("\r")
-        if not line.strip():
-            continue
-        if not jsonl:
-            yield line
-            continue
-        try:
-            value = parse(line)
-        except JsonError as error:
-            raise ValueError(f"line {number} is not JSON: {error}") from error
-        prompt = value.get("prompt") if isinstance(value, dict) else value
-        if not isinstance(prompt, str):
-            raise ValueError(f'line {number}: expected a text, or an object with a text under "prompt"')
-        yield prompt

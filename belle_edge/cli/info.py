@@ -11,6 +11,7 @@ from typing import Any
 
 from .describe import describe_file, describe_machine, open_file, provenance
 from .measured import measured_lines
+from .model_source import ModelSource, add_model_argument
 from .terminal import print_lines, text_writer
 
 _LONGEST = 100  # characters of a metadata value that --verbose shows
@@ -25,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "holds, and the memory it needs. --verbose adds its provenance, what is measured when it is loaded, and "
         "every tensor.",
     )
-    parser.add_argument("model", metavar="MODEL.gguf", type=Path, nargs="?")
+    add_model_argument(parser, required=False)
     parser.add_argument(
         "--context", type=int, metavar="N", help="state the memory for N tokens (default: as trained)"
     )
@@ -47,10 +48,11 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--template needs a GGUF file")
         report = describe_machine()
     else:
-        report = describe_file(args.model, context=args.context, kv=args.kv)
+        path = ModelSource(args).path()
+        report = describe_file(path, context=args.context, kv=args.kv)
     if args.template:
         if not report["has_chat_template"]:
-            raise ValueError(f"{args.model.name} has no chat template")
+            raise ValueError(f"{report['file']} has no chat template")
         text_writer(sys.stdout)(report["chat_template"] + "\n")
     elif args.json:
         print(json.dumps(report, ensure_ascii=False))
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_lines(_file_lines(report))
         if args.verbose:
-            print_lines(_detail_lines(args.model))
+            print_lines(_detail_lines(path))
     return 0
 
 

@@ -6,40 +6,61 @@ BELLE_DEBUG in the environment, shows the traceback instead of the line.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from argparse import ArgumentError
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from .. import __version__
 from ..errors import BelleError
 from ..terminal_text import printable_line
 from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, streams, verify
+from .arguments import CommandParser
+from .command_line import parse_command_line
+from .options import input_encoding
 from .terminal import print_lines, set_up_messages, use_utf8
+from .text_input import decoding_problem
+from .wording import Wording
 
 _COMMANDS = (convert, decrypt, identify, pull, generate, chat, info, verify, bench, demo, completion)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The parser of all subcommands."""
-    parser = argparse.ArgumentParser(
+    return _parsers()[0]
+
+
+def _parsers() -> tuple[CommandParser, dict[str, CommandParser]]:
+    """The parser of all subcommands, and theirs by name."""
+    parser = CommandParser(
         prog="belle-edge",
         description="Convert BELLE models to GGUF and run them on an ordinary CPU.",
     )
     parser.add_argument("--version", action="version", version=f"belle-edge {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)
-    for subparser in subparsers.choices.values():
-        with suppress(argparse.ArgumentError):  # a command may define its own
+    commands: dict[str, CommandParser] = subparsers.choices
+    for subparser in commands.values():
+        with suppress(ArgumentError):  # a command may define its own
             subparser.add_argument(
                 "-v", "--verbose", action="store_true", help="details on stderr, tracebacks on errors"
             )
-        with suppress(argparse.ArgumentError):
-            subparser.add_argument("-q", "--quiet", action="store_true", help="no notes, only errors")
-    return parser
+        with suppress(ArgumentError):
+            subparser.add_argument(
+                "-q", "--quiet", action="store_true", help="no notes, progress or reports, only errors"
+            )
+        subparser.siblings = commands
+    return parser, commands
+
+
+def all_flags(commands: Mapping[str, CommandParser], name: str) -> dict[str, str]:
+    """Settings -> options: those of the command `name`, then those that only others have."""
+    others = [parser.flags for parser in commands.values()]
+    return {setting: flag for flags in (*others, commands[name].flags) for setting, flag in flags.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     use_utf8()
     left: SystemExit | None = None
     try:
-        code = _run(build_parser(), argv)
+        code = _run(argv)
     except SystemExit as error:  # argparse: help, version, wrong usage
         left, code = error, int(error.code or 0)
     if (problem := streams.flush()) is not None and code == 0:
@@ -59,17 +80,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None) -> int:
     """Parse, run, and turn what is raised into a line and a code. SystemExit as argparse raises it."""
+    parser, commands = _parsers()
     given = sys.argv[1:] if argv is None else argv
     if not given:
         parser.print_help()
         return 2
-    args = parser.parse_args(given)
-    verbose = getattr(args, "verbose", False)
-    set_up_messages(quiet=getattr(args, "quiet", False), verbose=verbose)
+    args, command = parse_command_line(parser, commands, argv)
+    wording = Wording(all_flags(commands, command.prog.split()[-1]))
+    set_up_messages(quiet=args.quiet, verbose=args.verbose, wording=wording)
     try:
         streams.require_output()
+        if (encoding := input_encoding(args)) is not None:
+            use_utf8(input_encoding=encoding)
         code: int | None = args.run(args)
     except KeyboardInterrupt:
         streams.say("")
@@ -77,18 +101,18 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         return 1
     except Exception as error:
-        if verbose or os.environ.get("BELLE_DEBUG"):
+        if args.verbose or os.environ.get("BELLE_DEBUG"):
             print_lines(traceback.format_exc().rstrip().split("\n"), stream=sys.stderr)
             return 1
-        streams.say(f"belle-edge: error: {_one_line(error)}")
+        streams.say(f"belle-edge: error: {_one_line(error, wording)}")
         return 1
     return code or 0
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception, wording: Callable[[str], str]) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"the input is not UTF-8 text (byte {error.start})"
-    text = printable_line(" ".join(str(error).split()))
+        return decoding_problem(error, error.object, where="the input")
+    text = printable_line(wording(" ".join(str(error).split())))
     expected = isinstance(error, (BelleError, ValueError, OSError, MemoryError)) and text
     return text if expected else f"{type(error).__name__}: {text} (--verbose shows where)"
 

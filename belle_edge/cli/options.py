@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .model_source import ModelSource
 from .terminal import LOGGER
+from .text_input import checked_encoding
 
 if TYPE_CHECKING:
     from ..model import Belle
@@ -24,9 +26,24 @@ _SAMPLING_FLAGS: tuple[tuple[str, type, str], ...] = (
 )
 
 
-def add_model_argument(parser: argparse.ArgumentParser) -> None:
+def add_file_argument(parser: argparse.ArgumentParser) -> None:
     """MODEL.gguf, required."""
     parser.add_argument("model", metavar="MODEL.gguf", type=Path)
+
+
+def add_encoding_argument(parser: argparse.ArgumentParser) -> None:
+    """--encoding of the input."""
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="of files and standard input, as gb18030 or utf-16 (default: UTF-8, or what a byte order mark says)",
+    )
+
+
+def input_encoding(args: argparse.Namespace) -> str | None:
+    """What --encoding says, checked. ValueError for an encoding that there is not."""
+    name = getattr(args, "encoding", None)
+    return None if name is None else checked_encoding(name)
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,11 +102,26 @@ def sampling_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def open_model(args: argparse.Namespace, path: Path | None = None) -> Belle:
-    """Load args.model, or `path`, after checking that it fits into memory. Raises what `Belle.load` raises."""
+    """Load MODEL, or the file `path`, after checking that it fits into memory. Raises what `Belle.load` raises, and
+    what the conversion of a folder or hub id raises."""
+    from ..errors import ModelFormatError
+
+    if path is not None:
+        return _load(args, path)
+    source = ModelSource(args)
+    try:
+        return _load(args, source.path())
+    except ModelFormatError as error:
+        if not source.discard_damaged():
+            raise
+        LOGGER.warning("note: the conversion in the cache is damaged (%s)", error)
+        return _load(args, source.path())
+
+
+def _load(args: argparse.Namespace, path: Path) -> Belle:
     from ..memory import InsufficientMemoryError
     from ..model import Belle
 
-    path = args.model if path is None else path
     start = time.perf_counter()
     try:
         model = Belle.load(

@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("-f", "--force", action="store_true", help="overwrite an existing GGUF file")
     parser.add_argument(
-        "--json", action="store_true", help="print a machine-readable report, and nothing else"
+        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
     )
     parser.set_defaults(run=run)
 
@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
     from ..hub import pull
 
-    silent = args.json or getattr(args, "quiet", False)
+    silent = args.json or args.quiet
+    if args.convert and args.type is not None:
+        args.type = args.type.lower().replace("-", "_")
     if args.convert and args.type is not None and args.type not in TYPES:
         print(f"belle-edge: error: --type {args.type}: expected one of {', '.join(TYPES)}", file=sys.stderr)
         return 2
@@ -82,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
         print("belle-edge: interrupted; the same command continues the download", file=sys.stderr)
         return 130
     if args.json:
-        print(json.dumps(_report(pulled), ensure_ascii=False, indent=2))
-    else:
+        print(json.dumps(_report(pulled), ensure_ascii=False))
+    elif not args.quiet:
         _print(pulled)
     return 0
 

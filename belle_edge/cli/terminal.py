@@ -18,24 +18,29 @@ LOGGER = logging.getLogger("belle_edge")
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
 
 
-def use_utf8() -> None:
-    """UTF-8 on every pipe, whatever the locale says.
+def use_utf8(*, input_encoding: str | None = None) -> None:
+    """UTF-8 on every pipe, whatever the locale says; standard input may begin with a byte order mark.
+
+    input_encoding: of standard input, where it is another one.
 
     A Windows console needs nothing more: there Python reads and writes UTF-16 through the console's own
     functions, independent of the code page.
     """
-    for stream, errors in ((sys.stdin, "strict"), (sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors=errors)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        without_mark = "utf-8" if sys.stdin.isatty() else "utf-8-sig"
+        sys.stdin.reconfigure(encoding=input_encoding or without_mark, errors="strict")
 
 
-def set_up_messages(*, quiet: bool, verbose: bool) -> None:
+def set_up_messages(*, quiet: bool, verbose: bool, wording: Callable[[str], str] = str) -> None:
     """Log records of the package and Python warnings go to stderr, a line each.
 
-    quiet: errors only; verbose: information, too.
+    quiet: errors only; verbose: information, too. wording: applied to each message.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LineFormatter("belle-edge: %(message)s"))
+    handler.setFormatter(_LineFormatter(wording))
     LOGGER.handlers = [handler]
     LOGGER.propagate = False
     LOGGER.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
@@ -45,8 +50,12 @@ def set_up_messages(*, quiet: bool, verbose: bool) -> None:
 class _LineFormatter(logging.Formatter):
     """A record is one line, and orders nothing from the terminal: messages quote names from files."""
 
+    def __init__(self, wording: Callable[[str], str]) -> None:
+        super().__init__("belle-edge: %(message)s")
+        self._wording = wording
+
     def format(self, record: logging.LogRecord) -> str:
-        return printable_line(super().format(record))
+        return printable_line(self._wording(super().format(record)))
 
 
 def _log_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from ..settings import MAX_THREADS, integer
-from .options import add_model_argument
+from .options import add_file_argument
 from .source_options import add_source_arguments, source_options
 from .terminal import LOGGER, print_lines
 
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "checksums in it; on request also what it holds, alone or against the checkpoint it was made from. The exit "
         "code is 1 where something is wrong.",
     )
-    add_model_argument(parser)
+    add_file_argument(parser)
     parser.add_argument(
         "--against",
         metavar="SRC",
@@ -77,9 +78,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         found = {"ok": True} if contents is None else contents.to_dict()
         print(json.dumps({**report.to_dict(), **found}, ensure_ascii=False))
-    else:
-        lines = [*_lines(report), *(_content_lines(contents, args) if contents else ())]
-        print_lines(lines)
+    elif not args.quiet:
+        print_lines([*_lines(report), *(_content_lines(contents, args) if contents else ())])
+    elif contents is not None and contents.problems:
+        print_lines(_problem_lines(contents), stream=sys.stderr)
     return 0 if contents is None or contents.ok else 1
 
 
@@ -113,11 +115,15 @@ def _content_lines(report: ContentReport, args: argparse.Namespace) -> Iterator[
     if report.comparison is not None:
         yield from _comparison_lines(report)
     yield from (f"note: {note}" for note in report.notes)
+    yield from _problem_lines(report)
+    if report.comparison is not None and report.ok:
+        yield f"the file is what {report.comparison.source} says"
+
+
+def _problem_lines(report: ContentReport) -> Iterator[str]:
     yield from (f"wrong: {problem}" for problem in report.problems[:_MOST_PROBLEMS])
     if len(report.problems) > _MOST_PROBLEMS:
         yield f"and {len(report.problems) - _MOST_PROBLEMS} more differences (--json lists all)"
-    if report.comparison is not None and report.ok:
-        yield f"the file is what {report.comparison.source} says"
 
 
 def _statistics_line(tensor: TensorStatistics) -> str:

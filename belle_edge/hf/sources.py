@@ -60,21 +60,23 @@ class Source:
             options={"family": self.options.family},
         )
 
-    def gguf(self) -> Path:
+    def gguf(self, *, show_progress: bool = True) -> Path:
         """The GGUF file, converted now unless it is in the cache. Raises ConversionError and OSError."""
         entry = self.entry
         if entry is None or self.folder is None:
             assert self.gguf_path is not None
             return self.gguf_path
-        return entry.ensure(lambda target: self._convert(target))
+        return entry.ensure(lambda target: self._convert(target, show_progress=show_progress))
 
-    def _convert(self, target: Path) -> None:
+    def _convert(self, target: Path, *, show_progress: bool) -> None:
+        from contextlib import nullcontext
+
         from ..convert import convert
         from ..convert.progress import terminal_progress
 
         assert self.folder is not None
         _log.info("converting %s to %s", self.name, target)
-        with terminal_progress() as progress:
+        with terminal_progress() if show_progress else nullcontext(None) as progress:
             report = convert(
                 self.folder,
                 target,

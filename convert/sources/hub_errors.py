@@ -86,7 +86,7 @@ def _refusal(repo_id: str, revision: str | None, error: StatusError, doing: str)
     if error.code == "RepoNotFound" or error.status == 404 or (error.status == 401 and not doing):
         return HubError(
             f"[{repo_id}] no such folder here, and no such model on the hub (or it needs a login: hf auth"
-            " login, or HF_TOKEN)"
+            " login, or HF_TOKEN; HF_ENDPOINT names another hub or mirror)"
         )
     if error.status in (401, 403):
         return HubError(f"[{repo_id}] access refused ({error.status}): {login}")
@@ -95,8 +95,13 @@ def _refusal(repo_id: str, revision: str | None, error: StatusError, doing: str)
 
 def _no_answer(repo_id: str, reason: str, doing: str) -> HubError:
     if doing:
-        return HubError(f"{doing} ({reason}): pull again, it continues there")
-    return HubUnreachableError(f"[{repo_id}] no such folder here, and the hub cannot be reached ({reason})")
+        return HubError(
+            f"{doing} ({reason}): pull again, it continues there; HF_ENDPOINT names another mirror"
+        )
+    return HubUnreachableError(
+        f"[{repo_id}] no such folder here, and the hub cannot be reached ({reason}); HF_ENDPOINT names a mirror, as"
+        " HF_ENDPOINT=https://hf-mirror.com"
+    )
 
 
 def _is_large(value: object) -> bool:

@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_chat(belle: Belle, model: Path) -> None:
         (("--load", "none.chat"), "", "none.chat"),
         (("--load", "none.chat", "--system", "x"), "", "--system"),
         (("--context", "8"), "请介绍一下北京的历史和文化，说得详细一点", "context holds 8"),
-        (("--top-p", "2"), "", "top_p"),
+        (("--top-p", "2"), "", "--top-p"),
         (("--context", "999999"), "", "context"),
     ],
 )

@@ -19,7 +19,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        ("generate MODEL q --max-tokens 0", "max_tokens"),
+        ("generate MODEL q --max-tokens 0", "--max-tokens"),
         ("generate MODEL q --max-tokens 1.5", "max-tokens"),
         ("generate MODEL q --threads 1000000", "threads"),
         ("generate MODEL q --context 1.5", "context"),
@@ -27,10 +27,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("generate MODEL q --temperature nan", "temperature"),
         ("generate MODEL q --temperature 1e-40", "temperature"),
         ("generate MODEL q --temperature 1e400", "temperature"),
-        ("generate MODEL q --top-k -1", "top_k"),
+        ("generate MODEL q --top-k -1", "--top-k"),
         ("generate MODEL q --seed 18446744073709551616", "seed"),
-        ("generate MODEL q --json --logprobs 2147483648", "top_logprobs"),
-        ("chat MODEL --max-tokens 0", "max_tokens"),
+        ("generate MODEL q --json --logprobs 2147483648", "--logprobs"),
+        ("chat MODEL --max-tokens 0", "--max-tokens"),
         ("info MODEL --context 0", "context"),
         ("verify MODEL --threads 1000000", "threads"),
         ("convert MODEL -o OUT --threads -1", "threads"),

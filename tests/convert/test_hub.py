@@ -66,6 +66,7 @@ def test_hub_id(make_bloom: Any, tmp_path: Path) -> None:
     assert nothing.returncode == 1
     assert nothing.stderr.count("\n") == 1
     assert "the hub cannot be reached" in nothing.stderr
+    assert "HF_ENDPOINT" in nothing.stderr
 
 
 def test_gptq_files_of_the_hub(packed_bloom: Any, tmp_path: Path) -> None:

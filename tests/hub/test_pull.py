@@ -141,6 +141,7 @@ def test_without_the_hub(pull: Run, tmp_path: Path) -> None:
     nothing = pull(hub.url, "BelleGroup/other")
     assert nothing.returncode == 1
     assert "the hub cannot be reached" in nothing.stderr
+    assert "HF_ENDPOINT" in nothing.stderr
     assert nothing.stderr.count("\n") == 1
 
 
@@ -230,3 +231,21 @@ def test_convert(pull: Run, tmp_path: Path, test_data: Path) -> None:
     assert fields["general.source.huggingface.repository"].contents() == "BelleGroup/BELLE-tiny"
     assert exists.returncode == 1
     assert "--force" in exists.stderr
+
+
+def test_a_hub_id_is_a_model(command: Run, tmp_path: Path, test_data: Path) -> None:
+    """generate and info take the id: downloaded and converted once; without the hub an error that names HF_ENDPOINT."""
+    repo, cache = "BelleGroup/BELLE-tiny", {"BELLE_CACHE": str(tmp_path / "cache")}
+    options = ("--temperature", "0", "--max-tokens", "4")
+    with serve(repo, test_data / "models" / "belle-tiny-zh") as hub:
+        first = command(hub.url, "generate", repo, *options, "你好", **cache)
+        again = command(hub.url, "generate", repo, *options, "你好", "-q", **cache)
+    assert first.returncode == 0, first.stderr
+    assert "note: converting BelleGroup/BELLE-tiny" in first.stderr
+    assert (again.returncode, again.stdout, again.stderr) == (0, first.stdout, "")
+    offline = command(hub.url, "info", repo, "--json", **cache, HF_HUB_OFFLINE="1")
+    assert json.loads(offline.stdout)["architecture"] == "bloom"
+    nothing = command(hub.url, "generate", "BelleGroup/other", "你好", **cache)
+    assert nothing.returncode == 1
+    assert "HF_ENDPOINT" in nothing.stderr
+    assert nothing.stderr.count("\n") == 1

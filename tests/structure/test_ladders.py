@@ -75,6 +75,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "answer": SHARED | TEXT | {"backends", "text_assembly"},
     "generation": SHARED | TEXT | {"backends", "answer"},
     "batch": SHARED | TEXT | {"backends", "answer", "generation"},
+    "batch_stream": SHARED | TEXT | {"backends", "answer", "generation", "batch"},
     "conversation_file": SHARED | TEXT | {"backends", "answer"},
     "conversation": SHARED | TEXT | {"backends", "answer", "generation", "conversation_file"},
     "writer": SHARED | TEXT | {"backends", "answer", "generation", "batch", "conversation"},
@@ -88,8 +89,11 @@ PYTHON_LADDER: dict[str, set[str]] = {
     | TEXT
     | {
         "hub",
+        "hf",
         "_core",
         "backends",
+        "answer",
+        "batch_stream",
         "generation",
         "conversation",
         "model",
