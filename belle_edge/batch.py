@@ -3,20 +3,67 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
+from typing import Literal, get_args
 
 from .answer import Answer, advance
-from .backends.base import Backend
+from .backends.base import Backend, SequenceState
 from .generation import Generation, result_of
-from .settings import integer
+from .settings import integer, shown
+
+Errors = Literal["raise", "return"]
+Progress = Callable[[int, int], None]  # (answers finished, answers in all)
 
 
-def run_batch(backend: Backend, answers: Sequence[Answer], *, max_batch: int) -> list[Generation]:
+def checked_errors(errors: Errors) -> Errors:
+    """What becomes of a prompt that cannot be answered. ValueError unless it is "raise" or "return"."""
+    if not isinstance(errors, str) or errors not in get_args(Errors):
+        raise ValueError(f"[batch] errors: expected 'raise' or 'return', got {shown(errors)}")
+    return errors
+
+
+def run_batch(
+    backend: Backend,
+    answers: Sequence[Answer],
+    *,
+    max_batch: int,
+    on_finished: Callable[[], None] | None = None,
+) -> list[Generation]:
     """Write all `answers`, at most `max_batch` at a time; a finished one makes room for the next.
 
     The beginning that all prompts share is computed once; it counts as prefilled for the first of them.
+    on_finished: called once for each answer that ends.
     """
+    results = []
+    for result in _run(backend, answers, max_batch, on_finished or (lambda: None), None):
+        assert isinstance(result, Generation)  # without `again` an error is raised
+        results.append(result)
+    return results
+
+
+def run_batch_apart(
+    backend: Backend,
+    answers: Sequence[Answer],
+    *,
+    max_batch: int,
+    on_finished: Callable[[], None],
+    again: Callable[[int], Answer],
+) -> list[Generation | ValueError]:
+    """As `run_batch`, but a ValueError while answers are written is the result of the one that causes it.
+
+    again: makes the answer of an index anew, to write those alone that shared a pass with it.
+    """
+    return _run(backend, answers, max_batch, on_finished, again)
+
+
+def _run(
+    backend: Backend,
+    answers: Sequence[Answer],
+    max_batch: int,
+    on_finished: Callable[[], None],
+    again: Callable[[int], Answer] | None,
+) -> list[Generation | ValueError]:
     max_batch = integer("[batch] max_batch", max_batch, low=1)
     n_shared = common_prefix([answer.history for answer in answers]) if len(answers) > 1 else 0
     shared = backend.new_sequence()
@@ -24,18 +71,39 @@ def run_batch(backend: Backend, answers: Sequence[Answer], *, max_batch: int) ->
         backend.forward([(shared, answers[0].history[:n_shared])], logits="none")
     waiting = deque(answers)
     running: list[Answer] = []
-    results: dict[int, Generation] = {}
+    results: dict[int, Generation | ValueError] = {}
     while waiting or running:
         while waiting and len(running) < max_batch:
             running.append(waiting.popleft())
             running[-1].sequence = shared.fork()
-        advance(backend, running)
+        try:
+            advance(backend, running)
+        except ValueError:
+            if again is None:
+                raise
+            for answer in running:  # samplers may have moved on: each begins anew, with the same settings
+                results[id(answer)] = _alone(backend, again(answers.index(answer)), shared)
+                on_finished()
+            running = []
         for answer in [answer for answer in running if answer.finished]:
             running.remove(answer)
             answer.sequence = None  # lets go of its memory
             answer.prefilled_tokens += n_shared if answer is answers[0] else 0
             results[id(answer)] = result_of(answer)
+            on_finished()
     return [results[id(answer)] for answer in answers]
+
+
+def _alone(backend: Backend, answer: Answer, shared: SequenceState) -> Generation | ValueError:
+    answer.sequence = shared.fork()
+    try:
+        while not answer.finished:
+            advance(backend, [answer])
+    except ValueError as error:
+        return error
+    finally:
+        answer.sequence = None  # lets go of its memory
+    return result_of(answer)
 
 
 def common_prefix(prompts: Sequence[Sequence[int]]) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from .answer import moved
 from .backends.base import Backend, SequenceState
 from .errors import bounded, excerpt
+from .folders import user_path
 from .strict_json import MAX_BYTES, parse
 
 _MAGIC = b"BELLE EDGE CONVERSATION 1\n"
@@ -64,7 +65,7 @@ def fingerprint(tokens: Sequence[str]) -> str:
 
 def write(path: str | os.PathLike[str], saved: Saved, state: bytes) -> None:
     """Write beside `path`, then rename: `path` only ever holds a whole file. Raises OSError."""
-    path = Path(path)
+    path = user_path("[conversation] path", path)
     header = json.dumps(asdict(saved), ensure_ascii=False, sort_keys=True).encode()
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
@@ -81,6 +82,7 @@ def write(path: str | os.PathLike[str], saved: Saved, state: bytes) -> None:
 def read(path: str | os.PathLike[str], tokens: Sequence[str]) -> tuple[Saved, bytes]:
     """The conversation and the bytes of its cache, maybe none. Raises OSError, and ValueError for a file that
     is none, is damaged, or belongs to another vocabulary than `tokens`."""
+    path = user_path("[conversation] path", path)
     name = os.fspath(path)
     with open(path, "rb") as file:
         if file.readline(len(_MAGIC)) != _MAGIC:

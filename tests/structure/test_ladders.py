@@ -27,7 +27,16 @@ CPP_LADDER: dict[str, set[str]] = {
 MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 
 # Which parts of the Python package each one may import; "_core" is the extension.
-SHARED = {"errors", "folders", "strict_json", "_version", "settings", "process_lock", "terminal_text"}
+SHARED = {
+    "errors",
+    "folders",
+    "strict_json",
+    "_version",
+    "settings",
+    "process_lock",
+    "terminal_text",
+    "argument_names",
+}
 TEXT = {"prompts", "sampling", "vocabulary", "encoders", "long_text", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
@@ -35,6 +44,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "strict_json": {"errors"},
     "folders": set(),
     "settings": set(),
+    "argument_names": set(),
     "process_lock": set(),
     "terminal_text": set(),
     "chat_template": set(),
