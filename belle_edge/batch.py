@@ -42,19 +42,42 @@ def run_batch(
     return results
 
 
-def run_batch_apart(
+def answer_all(
     backend: Backend,
-    answers: Sequence[Answer],
+    answer_of: Callable[[int], Answer],
+    n_prompts: int,
     *,
     max_batch: int,
-    on_finished: Callable[[], None],
-    again: Callable[[int], Answer],
-) -> list[Generation | ValueError]:
-    """As `run_batch`, but a ValueError while answers are written is the result of the one that causes it.
+    on_progress: Progress | None,
+    errors: Errors,
+) -> Sequence[Generation | ValueError]:
+    """The answers to prompts 0 to n_prompts - 1; with errors="return" a ValueError where there is none.
 
-    again: makes the answer of an index anew, to write those alone that shared a pass with it.
+    answer_of: makes an answer, or raises ValueError for a prompt that has none. All are made before anything is
+    computed; some once more, where another one fails in a pass that they share.
     """
-    return _run(backend, answers, max_batch, on_finished, again)
+    made: dict[int, Answer] = {}
+    refused: dict[int, ValueError] = {}
+    for index in range(n_prompts):
+        try:
+            made[index] = answer_of(index)
+        except ValueError as error:
+            if errors == "raise":
+                raise
+            refused[index] = error
+    places, answers, n_finished = list(made), list(made.values()), len(refused)
+
+    def count() -> None:
+        nonlocal n_finished
+        n_finished += 1
+        if on_progress is not None:
+            on_progress(n_finished, n_prompts)
+
+    if errors == "raise":
+        return run_batch(backend, answers, max_batch=max_batch, on_finished=count)
+    written = _run(backend, answers, max_batch, count, lambda position: answer_of(places[position]))
+    results = {**refused, **dict(zip(places, written, strict=True))}
+    return [results[index] for index in range(n_prompts)]
 
 
 def _run(
@@ -64,6 +87,8 @@ def _run(
     on_finished: Callable[[], None],
     again: Callable[[int], Answer] | None,
 ) -> list[Generation | ValueError]:
+    """As `run_batch`. again: makes the answer of an index anew; with it, a ValueError in a pass is the result of
+    the answer that causes it, and those that shared the pass are written alone."""
     max_batch = integer("[batch] max_batch", max_batch, low=1)
     n_shared = common_prefix([answer.history for answer in answers]) if len(answers) > 1 else 0
     shared = backend.new_sequence()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .answer import Answer, Overflow, Window, check_length, limit_of
 from .backends.base import Backend
-from .batch import Errors, Progress, checked_errors, run_batch, run_batch_apart
+from .batch import Errors, Progress, answer_all, checked_errors
 from .chat_format import ChatFormat
 from .conversation import Conversation
 from .generation import AsyncStream, Generation, Stream
@@ -250,36 +250,14 @@ class Writer:
             except ValueError as error:
                 raise ValueError(f"[batch] prompt {index}: {error}") from None
 
-        found: list[Answer | ValueError] = []
-        for index in range(len(asked)):
-            try:
-                found.append(answer_of(index))
-            except ValueError as error:
-                if errors == "raise":
-                    raise
-                found.append(error)
-        places = [index for index, entry in enumerate(found) if isinstance(entry, Answer)]
-        answers = [entry for entry in found if isinstance(entry, Answer)]
-        n_finished = len(asked) - len(answers)
-
-        def count() -> None:
-            nonlocal n_finished
-            n_finished += 1
-            if on_progress is not None:
-                on_progress(n_finished, len(asked))
-
-        if errors == "raise":
-            return run_batch(self.backend, answers, max_batch=max_batch, on_finished=count)
-        written = iter(
-            run_batch_apart(
-                self.backend,
-                answers,
-                max_batch=max_batch,
-                on_finished=count,
-                again=lambda position: answer_of(places[position]),
-            )
+        return answer_all(
+            self.backend,
+            answer_of,
+            len(asked),
+            max_batch=max_batch,
+            on_progress=on_progress,
+            errors=errors,
         )
-        return [next(written) if isinstance(entry, Answer) else entry for entry in found]
 
     def settings(
         self, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]

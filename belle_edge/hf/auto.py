@@ -52,7 +52,7 @@ class AutoTokenizer:
         metadata = tokenizer_metadata(source)
         settings = dict(source.json("tokenizer_config.json") or {})
         stated = {"padding_side": padding_side, "truncation_side": truncation_side}
-        stated_settings = {key: value for key, value in stated.items() if value is not None}
+        stated_settings: dict[str, Any] = {key: value for key, value in stated.items() if value is not None}
         if model_max_length is not None:
             stated_settings["model_max_length"] = integer(
                 "[tokenizer] model_max_length", model_max_length, low=1

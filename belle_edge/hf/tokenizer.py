@@ -310,6 +310,7 @@ class HfTokenizer:
             )
         of_a_call = {name: options.pop(name) for name in _CALL_OPTIONS if name in options}
         several = isinstance(conversation, (list, tuple)) and isinstance(next(iter(conversation), None), list)
+        conversations: Sequence[Any] = conversation if several else [conversation]
         texts = [
             render(
                 template,
@@ -321,7 +322,7 @@ class HfTokenizer:
                 documents=documents,
                 values={**self._other_tokens(), **options},
             )
-            for messages in (conversation if several else [conversation])
+            for messages in conversations
         ]
         if not tokenize:
             return texts if several else texts[0]
