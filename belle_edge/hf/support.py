@@ -108,5 +108,10 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def is_neutral(value: Any, neutral: tuple[Any, ...]) -> bool:
-    """Whether a value asks for nothing. Compared by kind, too: a tensor or an array is never neutral."""
-    return value is None or any(type(value) is type(other) and value == other for other in neutral)
+    """Whether a value asks for nothing: it is None, or one of the `neutral` ones; True is not 1."""
+    try:
+        return value is None or any(
+            isinstance(value, bool) == isinstance(other, bool) and bool(value == other) for other in neutral
+        )
+    except (TypeError, ValueError, RuntimeError):  # a tensor or array of several numbers
+        return False

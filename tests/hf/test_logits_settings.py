@@ -178,6 +178,8 @@ def test_position_ids(bloom: Pair) -> None:
     expected = bloom.model.generate(ids, attention_mask=mask, max_new_tokens=2)
     same = bloom.model.generate(ids, attention_mask=mask, position_ids=[[1, 1, 0, 1]], max_new_tokens=2)
     assert same.tolist() == expected.tolist()
+    with pytest.raises(ValueError, match="position_ids: expected 1 rows, got 2"):
+        bloom.model.generate(ids, attention_mask=mask, position_ids=[[1, 1, 0, 1]] * 2)
     with pytest.raises(ValueError, match="position_ids"):
         bloom.model.generate(ids, attention_mask=mask, position_ids=[[0, 1, 2, 3]], max_new_tokens=2)
 

@@ -7,6 +7,7 @@ import inspect
 import json
 import pickle
 import re
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,24 @@ def test_unknown_names(model: HfModel, name: str, advice: str) -> None:
     ):
         with pytest.raises(ValueError, match=f"'{name}'.*{advice}"):
             call()
+
+
+def test_numpy_numbers_and_arrays(model: HfModel) -> None:
+    model.generate(IDS, max_new_tokens=1, do_sample=True, num_beams=np.int64(1), typical_p=np.float32(1.0))
+    for value in (np.array([[1, 2], [3, 4]]), True):
+        with pytest.raises(ValueError, match="num_beams"):
+            model.generate(IDS, num_beams=value)
+
+
+def test_the_example_of_the_page_runs(
+    test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("BELLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(test_data / "models" / "belle-tiny-zh", tmp_path / "belle-demo")
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    exec(code, {})
 
 
 # ---- the model's own file
