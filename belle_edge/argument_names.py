@@ -38,6 +38,7 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("max_new_tokens", "n_predict", "num_predict", "max_completion_tokens"), _LENGTH),
         **dict.fromkeys(("max_output_tokens", "max_gen_len"), _LENGTH),
+        "max_tokens": "it belongs to the call: generate(prompt, max_tokens=…)",
         "max_length": "write max_tokens=…, which counts the answer alone",
         **dict.fromkeys(("n_ctx", "num_ctx", "ctx_size", "max_model_len", "max_seq_len"), _CONTEXT),
         **dict.fromkeys(("context", "context_length", "context_size", "context_window"), _CONTEXT),

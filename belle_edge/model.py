@@ -114,6 +114,7 @@ class Belle(Writer):
         texts of control tokens, as `</s>`, become those tokens; otherwise they are plain text."""
         return self.tokenizer.encode(text, add_bos=add_bos, parse_special=parse_special)
 
+    @explains_names("detokenize")
     def detokenize(self, ids: Sequence[int]) -> str:
         """Text of `ids`, without control tokens. Raises ValueError for an id outside the vocabulary."""
         return self.tokenizer.decode(ids)

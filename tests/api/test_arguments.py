@@ -150,6 +150,10 @@ def test_unknown_arguments_of_load(path: Path, name: str, advice: str) -> None:
 def test_unknown_arguments_elsewhere(model: Belle) -> None:
     with pytest.raises(ValueError, match=r"add_special_tokens.*write add_bos=…"):
         model.tokenize("a", add_special_tokens=False)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"skip_special_tokens': leave it out"):
+        model.detokenize(IDS, skip_special_tokens=True)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"max_tokens': it belongs to the call"):
+        SamplingParams(max_tokens=5)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match=r"last.*known: ids, last_only"):
         model.logits(IDS, last=True)  # type: ignore[call-arg]
 
