@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from .backends.base import Backend, SamplerState, ScoredToken, SequenceState
 from .sampling import SamplingParams
@@ -68,6 +69,15 @@ class TokenLogprob:
     logprob: float
     top: tuple[tuple[int, str, float], ...]  # (id, text, log-probability) of the most probable tokens
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which has no minus infinity: None stands for it."""
+        best = [_scored(*entry) for entry in self.top]
+        return {**_scored(self.token_id, self.text, self.logprob), "top": best}
+
+
+def _scored(token_id: int, text: str, logprob: float) -> dict[str, Any]:
+    return {"token_id": token_id, "text": text, "logprob": logprob if math.isfinite(logprob) else None}
+
 
 class Answer:
     """The state of one answer. The caller runs `advance` until `finished`; several answers share a pass."""
@@ -79,7 +89,7 @@ class Answer:
         prompt_ids: Sequence[int],
         params: SamplingParams,
         *,
-        max_tokens: int,
+        max_tokens: int | None,
         window: Window,
         sequence: SequenceState | None = None,
         turn_starts: Sequence[int] = (),
@@ -93,7 +103,7 @@ class Answer:
         are computed as they were then.
         Raises ValueError for an empty prompt, one longer than the context, a setting out of range.
         """
-        max_tokens = checked_max_tokens(max_tokens)
+        max_tokens = limit_of(max_tokens, window)
         check_length(prompt_ids, window.context)
         params.check_ids(len(tokenizer))
         self.sequence = sequence
@@ -236,9 +246,19 @@ def advance(backend: Backend, answers: Sequence[Answer]) -> list[str]:
     return pieces
 
 
-def checked_max_tokens(value: int) -> int:
-    """The length of an answer. ValueError unless it is an integer from 1."""
-    return integer("[generate] max_tokens", value, low=1)
+def limit_of(max_tokens: int | None, window: Window) -> int:
+    """Tokens of an answer at most; None: up to the end of the context.
+
+    ValueError unless it is None or an integer from 1, and for None where the context never ends.
+    """
+    if max_tokens is not None:
+        return integer("[generate] max_tokens", max_tokens, low=1)
+    if window.slides:
+        raise ValueError(
+            "[generate] max_tokens: expected an integer from 1, got None: with overflow='slide' the context never "
+            "ends an answer"
+        )
+    return window.context + 1  # as many as fit beside any prompt
 
 
 def check_length(ids: Sequence[int], context: int) -> None:

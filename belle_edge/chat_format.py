@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import ModelFormatError
+from .errors import ModelFormatError, excerpt
 from .prompts import FAMILIES, Message, render
 from .sampling import SamplingParams
 from .tokenizer import Tokenizer
@@ -40,6 +40,8 @@ class ChatFormat:
             preset = preset or dict(family.preset)
             stops = family.stop_strings if stops is None else stops
         try:
+            if isinstance(stops, str):  # a file has a list, also of one
+                raise ValueError(f"stop_strings: expected a list, got {excerpt(stops)}")
             checked = SamplingParams(stop=() if stops is None else stops).merged(**preset)
         except (TypeError, ValueError) as error:
             raise ModelFormatError(f"[chat format] belle.* metadata: {error}") from error

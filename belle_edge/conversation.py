@@ -6,17 +6,20 @@ import os
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import conversation_file
-from .answer import Answer, Overflow, Window, checked_max_tokens
+from .answer import Answer, Overflow, Window, limit_of
 from .backends.base import Backend, SequenceState
 from .chat_format import ChatFormat, encode_continuation
 from .conversation_file import Turn
 from .generation import Generation, Stream
 from .process_lock import ProcessLock
-from .sampling import SamplingParams
+from .sampling import SamplingParams, SamplingSettings
 from .tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class LoadedModel(Protocol):
@@ -74,7 +77,7 @@ class Conversation:
         model: LoadedModel,
         *,
         system: str | None = None,
-        max_tokens: int = 512,
+        max_tokens: int | None = 512,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
@@ -82,10 +85,10 @@ class Conversation:
     ) -> None:
         """See `Belle.conversation`."""
         self._model = model
-        self._max_tokens = checked_max_tokens(max_tokens)
         self._params = params
         self._sampling = dict(sampling or {})
         self._window = Window(model.context, overflow, model.context // 4 if n_keep is None else n_keep)
+        self._max_tokens = limit_of(max_tokens, self._window)
         self._history = _History()
         self._n_drawn = 0  # answers written, regenerated ones included
         self._current: weakref.ref[Stream] | None = None
@@ -108,7 +111,9 @@ class Conversation:
         """The history as the model sees it."""
         return self._history.ids
 
-    def send(self, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Stream:
+    def send(
+        self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]
+    ) -> Stream:
         """Ask; iterate the stream for the answer. max_tokens, sampling: other than the conversation's own.
 
         An answer that is still being written is ended first, as if it had been left.
@@ -124,11 +129,13 @@ class Conversation:
             turn = Turn(text, "", begin, end, end, end)
             return self._begin(replace(history, ids=(*history.ids, *new_ids)), turn, max_tokens, sampling)
 
-    def say(self, text: str, *, max_tokens: int | None = None, **sampling: Any) -> Generation:
+    def say(
+        self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]
+    ) -> Generation:
         """As `send`, but returns the whole answer."""
         return self.send(text, max_tokens=max_tokens, **sampling).finish()
 
-    def regenerate(self, *, max_tokens: int | None = None, **sampling: Any) -> Stream:
+    def regenerate(self, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]) -> Stream:
         """Answer the last message again; one token of its prompt is computed anew. The old answer goes when
         the new one has begun. Raises ValueError when there is none."""
         with self._lock:

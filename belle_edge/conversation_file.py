@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from .answer import moved
 from .backends.base import Backend, SequenceState
 from .errors import bounded, excerpt
+from .folders import user_path
 from .output_files import whole_file
 from .regular_files import open_regular
 from .strict_json import MAX_BYTES, parse
@@ -76,7 +77,7 @@ def write(path: str | os.PathLike[str], saved: Saved, state: bytes, *, replace: 
     replace: a saved conversation of this name gives way; nothing else ever does.
     Raises FileExistsError for a name that is taken, and other OSErrors.
     """
-    path = Path(path)
+    path = user_path("[conversation] path", path)
     if replace and os.path.lexists(path):
         _check_replaceable(path)
     header = json.dumps(asdict(saved), ensure_ascii=False, sort_keys=True).encode() + b"\n"
@@ -87,6 +88,7 @@ def write(path: str | os.PathLike[str], saved: Saved, state: bytes, *, replace: 
 def read(path: str | os.PathLike[str], tokens: Sequence[str]) -> tuple[Saved, bytes]:
     """The conversation and the bytes of its cache, maybe none. Raises OSError, and ValueError for a file that
     is none, is damaged, was written in a newer format, or belongs to another vocabulary than `tokens`."""
+    path = user_path("[conversation] path", path)
     name = os.fspath(path)
     with open_regular(path) as file:
         version = _read_format(file, name)

@@ -1,9 +1,22 @@
-"""Where this package keeps files of its own: what it can make again, and what a user would miss."""
+"""Paths: those that users name, and where this package keeps files of its own."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def user_path(name: str, path: str | os.PathLike[str]) -> Path:
+    """`path` as a user wrote it, with ~ or ~user as the home folder. ValueError, with `name`, for what is no path."""
+    try:
+        text: object = os.fspath(path)
+    except TypeError:
+        text = None
+    if not isinstance(text, str):
+        raise ValueError(f"{name}: expected a text or a Path, got {type(path).__name__}")
+    if not text:
+        raise ValueError(f"{name}: expected the name of a file or folder, got an empty text")
+    return Path(os.path.expanduser(text))  # unlike Path.expanduser, a user that does not exist stays as it is
 
 
 def cache_folder() -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from .answer import Answer, FinishReason, TokenLogprob, advance
 from .answer import check_length as check_length
@@ -37,6 +38,23 @@ class Generation:
     logprobs: tuple[TokenLogprob, ...] | None = (
         None  # one per token id, if SamplingParams.top_logprobs is set
     )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain dicts, lists, texts and numbers, ready for `json.dumps`.
+
+        logprobs: None, or a dict per token with "top" as a list of dicts; None stands for minus infinity there.
+        """
+        return {
+            "text": self.text,
+            "token_ids": list(self.token_ids),
+            "finish_reason": self.finish_reason,
+            "prompt_tokens": self.prompt_tokens,
+            "prefilled_tokens": self.prefilled_tokens,
+            "completion_tokens": self.completion_tokens,
+            "tokens_per_second": self.tokens_per_second,
+            "timings": asdict(self.timings),
+            "logprobs": None if self.logprobs is None else [token.to_dict() for token in self.logprobs],
+        }
 
     @property
     def completion_tokens(self) -> int:

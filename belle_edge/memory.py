@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import BelleError
+from .folders import user_path
 
 if TYPE_CHECKING:
     from ._core import GgufFile
@@ -59,7 +61,7 @@ class Requirement:
 
 
 def check_memory(
-    path: Path, *, context: int | None = None, kv: str = "auto", root: Path = Path("/")
+    path: str | os.PathLike[str], *, context: int | None = None, kv: str = "auto", root: Path = Path("/")
 ) -> Requirement:
     """Raise InsufficientMemoryError where `path` cannot fit; else return what it needs.
 
@@ -68,6 +70,7 @@ def check_memory(
     """
     from . import _core
 
+    path = user_path("[memory] path", path)
     try:
         file = _core.GgufFile(str(path))
     except MemoryError as error:

@@ -8,9 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .answer import check_length
+from .argument_names import explains_names
 from .backends import open_backend
 from .chat_format import ChatFormat
 from .errors import ModelFormatError
+from .folders import user_path
 from .memory import check_memory
 from .regular_files import irregular
 from .settings import EngineSettings, token_ids
@@ -52,6 +54,7 @@ class Belle(Writer):
         self.context = settings.context_of(int(backend.config["context_length"]))
 
     @classmethod
+    @explains_names("model")
     def load(
         cls,
         path: str | os.PathLike[str],
@@ -63,7 +66,7 @@ class Belle(Writer):
         isa: str | None = None,
         memory_check: bool = True,
     ) -> Belle:
-        """Load a GGUF file.
+        """Load a GGUF file; ~ in its path is the home folder.
 
         backend: "native" runs BLOOM and LLaMA, "llama.cpp" (package llama-cpp-python) whatever that knows.
         threads: None = every processor this process may use. context: tokens of prompt and answer together,
@@ -78,7 +81,7 @@ class Belle(Writer):
         build does not run here) or BackendMissingError (not installed).
         """
         settings = EngineSettings(threads=threads, context=context, kv=kv, isa=isa)
-        path = Path(path)
+        path = user_path("[model] path", path)
         if path.is_dir():
             raise ValueError(
                 f"[model] {path} is a folder: convert it first (belle-edge convert {path} -o model.gguf)"
@@ -108,15 +111,18 @@ class Belle(Writer):
         """How it runs: threads, isa, kv_type, weight_bytes, kv_bytes_per_token, …"""
         return self.backend.details
 
+    @explains_names("tokenize")
     def tokenize(self, text: str, *, add_bos: bool | None = None, parse_special: bool = False) -> list[int]:
         """Ids of `text`. add_bos None: as the file's settings say (these decide on EOS, too). parse_special:
         texts of control tokens, as `</s>`, become those tokens; otherwise they are plain text."""
         return self.tokenizer.encode(text, add_bos=add_bos, parse_special=parse_special)
 
+    @explains_names("detokenize")
     def detokenize(self, ids: Sequence[int]) -> str:
         """Text of `ids`, without control tokens. Raises ValueError for an id outside the vocabulary."""
         return self.tokenizer.decode(ids)
 
+    @explains_names("logits")
     def logits(self, ids: Sequence[int], *, last_only: bool = False) -> NDArray[np.float32]:
         """Next-token logits after each of `ids`: float32 [n_tokens, n_vocab]; last_only: [1, n_vocab].
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
+from .argument_names import OTHER_NAMES, advice, explains_fields
 from .settings import FLOAT_MIN, integer, number, shown, token_ids
 
 PenaltyScope = Literal["all", "answer"]
@@ -19,9 +20,30 @@ _BOUNDS: Mapping[str, Mapping[str, float]] = {
     "presence_penalty": {},
     "frequency_penalty": {},
 }
+# What the functions that take these settings by name have besides, for whoever mistypes it.
+_CALL_ARGUMENTS = frozenset(("max_tokens", "params", "raw", "overflow", "n_keep", "max_batch", "on_progress"))
 _NEUTRAL_PENALTIES = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 
 
+class SamplingSettings(TypedDict, total=False):
+    """The settings of `SamplingParams` as keyword arguments, for type checkers. None leaves a setting as it is."""
+
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    repetition_penalty: float | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    penalty_scope: PenaltyScope | None
+    seed: int | None
+    logit_bias: Mapping[int, float] | None
+    banned: Sequence[int] | None
+    stop: str | Sequence[str] | None
+    top_logprobs: int | None
+
+
+@explains_fields("sampling")
 @dataclass(frozen=True)
 class SamplingParams:
     """Settings of one answer. They act in Hugging Face's order: repetition penalty, presence and frequency
@@ -42,7 +64,7 @@ class SamplingParams:
     seed: int | None = None  # None: from the system's entropy
     logit_bias: Mapping[int, float] = field(default_factory=dict)  # id -> added to its logit
     banned: Sequence[int] = ()  # ids that are never chosen
-    stop: Sequence[str] = ()  # strings that end the text and are not part of it
+    stop: str | Sequence[str] = ()  # strings (or one) that end the text and are not part of it
     top_logprobs: int | None = None  # report log-probabilities: of each token and this many best; None: none
 
     def __post_init__(self) -> None:
@@ -80,7 +102,10 @@ class SamplingParams:
         known = {entry.name for entry in fields(self)}
         unknown = sorted(overrides.keys() - known)
         if unknown:
-            raise ValueError(f"[sampling] unknown setting '{unknown[0]}' (known: {', '.join(sorted(known))})")
+            raise ValueError(
+                f"[sampling] unknown setting '{unknown[0]}'{_advice(unknown[0], known)} "
+                f"(known: {', '.join(sorted(known))})"
+            )
         return replace(self, **{name: value for name, value in overrides.items() if value is not None})
 
     def with_seed(self) -> SamplingParams:
@@ -119,6 +144,13 @@ def resolve(
     return chosen.merged(**overrides)
 
 
+def _advice(name: str, known: Set[str]) -> str:
+    """What to write: a setting, or an argument of the functions that take settings by name."""
+    if name in _CALL_ARGUMENTS or name in OTHER_NAMES:
+        return advice(name, known)
+    return advice(name, known | _CALL_ARGUMENTS)
+
+
 def _checked_bias(bias: Any) -> dict[int, float]:
     try:
         pairs = dict(bias)
@@ -133,9 +165,9 @@ def _checked_bias(bias: Any) -> dict[int, float]:
 
 
 def _checked_stop(stop: Any) -> tuple[str, ...]:
-    if isinstance(stop, (str, bytes)) or not isinstance(stop, Iterable):
-        raise ValueError(f"[sampling] stop: expected a list, got {shown(stop)}")
-    texts = tuple(stop)
+    if isinstance(stop, bytes) or not isinstance(stop, Iterable):
+        raise ValueError(f"[sampling] stop: expected a text or a list of texts, got {shown(stop)}")
+    texts = (stop,) if isinstance(stop, str) else tuple(stop)
     for text in texts:
         if not isinstance(text, str) or not text:
             raise ValueError(f"[sampling] stop: expected non-empty strings, got {shown(text)}")

@@ -6,18 +6,21 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .answer import Answer, Overflow, Window, check_length
+from .answer import Answer, Overflow, Window, check_length, limit_of
 from .backends.base import Backend
-from .batch import run_batch
+from .batch import Errors, Progress, answer_all, checked_errors
 from .chat_format import ChatFormat
 from .conversation import Conversation
 from .generation import AsyncStream, Generation, Stream
 from .prompts import Message, check_dialogue
-from .sampling import SamplingParams, resolve
+from .sampling import SamplingParams, SamplingSettings, resolve
 from .settings import shown, token_ids
 from .tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Writer:
@@ -33,28 +36,30 @@ class Writer:
         self,
         prompt: str | Sequence[int],
         *,
-        max_tokens: int = 256,
+        max_tokens: int | None = 256,
         raw: bool = False,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingSettings],
     ) -> Generation:
         """Answer a prompt.
 
-        prompt: text, or token ids that are used as they are. max_tokens: of the answer. raw False: the text
-        is put into the file's chat template, its sampling preset and its stop strings apply; raw True: none
-        of these, the text goes in as it is (with BOS as the tokenizer's settings say) and SamplingParams'
-        defaults apply. Both end at EOS. params, sampling: settings by name, see SamplingParams; `params`
-        replaces the preset, single settings change it. `temperature=0` is the plain argmax unless penalties
-        are given too.
+        prompt: text, or token ids that are used as they are. max_tokens: of the answer; None: up to the end of
+        the context, which needs overflow="error". raw False: the text is put into the file's chat template, its
+        sampling preset and its stop strings apply; raw True: none of these, the text goes in as it is (with BOS
+        as the tokenizer's settings say) and SamplingParams' defaults apply. Both end at EOS. params, sampling:
+        settings by name, see SamplingParams; `params` replaces the preset, single settings change it.
+        `temperature=0` is the plain argmax unless penalties are given too.
 
         overflow: at the end of the context the answer ends ("error": with finish_reason "length"), or goes on
         ("slide"): the first n_keep tokens stay (None: the prompt, up to half of the context), of the others
         the older half is dropped, each time the context is full.
 
-        Returns the finished Generation. Raises ValueError (a setting out of range, an empty prompt, a prompt
-        longer than the context, a broken template) and KeyboardInterrupt within one token.
+        An empty text is a prompt where the template, or a BOS token, gives the model something to start from.
+
+        Returns the finished Generation. Raises ValueError (a setting out of range, a prompt without any token,
+        one longer than the context, a broken template) and KeyboardInterrupt within one token.
         """
         ids, raw = self._prompt_ids(prompt, raw=raw)
         return self._stream(ids, raw, max_tokens, params, overflow, n_keep, sampling).finish()
@@ -63,12 +68,12 @@ class Writer:
         self,
         prompt: str | Sequence[int],
         *,
-        max_tokens: int = 256,
+        max_tokens: int | None = 256,
         raw: bool = False,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingSettings],
     ) -> Stream:
         """As `generate`, but piece by piece: iterate, then read `.result`. Never half a character."""
         ids, raw = self._prompt_ids(prompt, raw=raw)
@@ -78,12 +83,12 @@ class Writer:
         self,
         prompt: str | Sequence[int],
         *,
-        max_tokens: int = 256,
+        max_tokens: int | None = 256,
         raw: bool = False,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingSettings],
     ) -> AsyncStream:
         """As `stream`, for `async for`. `AsyncStream(stream)` does the same for any other stream."""
         ids, raw = self._prompt_ids(prompt, raw=raw)
@@ -93,11 +98,11 @@ class Writer:
         self,
         messages: Sequence[Message],
         *,
-        max_tokens: int = 512,
+        max_tokens: int | None = 512,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingSettings],
     ) -> Generation:
         """Answer the last of `messages`: [{"role": "system" | "user" | "assistant", "content": text}, …].
 
@@ -113,11 +118,11 @@ class Writer:
         self,
         messages: Sequence[Message],
         *,
-        max_tokens: int = 512,
+        max_tokens: int | None = 512,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingSettings],
     ) -> Stream:
         """As `chat`, but piece by piece: iterate, then read `.result`."""
         return self._stream(self._chat_ids(messages), False, max_tokens, params, overflow, n_keep, sampling)
@@ -126,15 +131,16 @@ class Writer:
         self,
         *,
         system: str | None = None,
-        max_tokens: int = 512,
+        max_tokens: int | None = 512,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingSettings],
     ) -> Conversation:
         """Begin a dialogue that keeps its key/value cache: each turn computes its own tokens only.
 
-        system: text that opens the first turn. max_tokens: of each answer. overflow: when the context is full
+        system: text that opens the first turn. max_tokens: of each answer; None: up to the end of the context,
+        without overflow="slide". overflow: when the context is full
         a further turn is a ValueError ("error"), or the oldest turns are dropped ("slide") but for the first
         turn, of which n_keep tokens stay at most (None: a quarter of the context). Raises ValueError for a
         file without a chat template, and for settings out of range.
@@ -153,11 +159,11 @@ class Writer:
         self,
         path: str | os.PathLike[str],
         *,
-        max_tokens: int = 512,
+        max_tokens: int | None = 512,
         params: SamplingParams | None = None,
         overflow: Overflow = "error",
         n_keep: int | None = None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingSettings],
     ) -> Conversation:
         """Go on with a dialogue that `Conversation.save` wrote. Settings are not in the file: give them as to
         `conversation`.
@@ -175,37 +181,83 @@ class Writer:
             sampling=sampling,
         )
 
+    @overload
     def generate_batch(
         self,
-        prompts: Sequence[str | Sequence[int]],
+        prompts: Iterable[str | Sequence[int]],
         *,
-        max_tokens: int = 256,
+        max_tokens: int | None = 256,
         raw: bool = False,
-        params: SamplingParams | Sequence[SamplingParams] | None = None,
+        params: SamplingParams | Iterable[SamplingParams] | None = None,
         max_batch: int = 16,
-        **sampling: Any,
-    ) -> list[Generation]:
+        on_progress: Progress | None = None,
+        errors: Literal["raise"] = "raise",
+        **sampling: Unpack[SamplingSettings],
+    ) -> list[Generation]: ...
+
+    @overload
+    def generate_batch(
+        self,
+        prompts: Iterable[str | Sequence[int]],
+        *,
+        max_tokens: int | None = 256,
+        raw: bool = False,
+        params: SamplingParams | Iterable[SamplingParams] | None = None,
+        max_batch: int = 16,
+        on_progress: Progress | None = None,
+        errors: Errors,
+        **sampling: Unpack[SamplingSettings],
+    ) -> list[Generation | ValueError]: ...
+
+    def generate_batch(
+        self,
+        prompts: Iterable[str | Sequence[int]],
+        *,
+        max_tokens: int | None = 256,
+        raw: bool = False,
+        params: SamplingParams | Iterable[SamplingParams] | None = None,
+        max_batch: int = 16,
+        on_progress: Progress | None = None,
+        errors: Errors = "raise",
+        **sampling: Unpack[SamplingSettings],
+    ) -> Sequence[Generation | ValueError]:
         """Answer many prompts, at most `max_batch` at a time, each step one pass for all of them.
 
-        Each result is the same, bit for bit, as `generate` gives for that prompt alone. params: one for all,
-        or one per prompt. With one for all and a seed, prompt i uses seed + i. What all prompts begin with is
-        computed once. Raises ValueError before anything is computed, and as `generate`.
+        Each result is the same, bit for bit, as `generate` gives for that prompt alone. prompts: any iterable; it
+        is read to its end first. params: one for all, or one per prompt. With one for all and a seed, prompt i
+        uses seed + i. What all prompts begin with is computed once.
+
+        on_progress: called with the number of finished answers and of prompts, each time an answer ends.
+        errors: "raise": a prompt that cannot be answered is a ValueError, before anything is computed where that
+        can be known. "return": its place in the result holds the ValueError, and the others get their answers.
+        Raises ValueError as `generate`; for settings of the whole call also with "return".
         """
-        if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
-            raise ValueError(f"[batch] prompts: expected a list of prompts, got {shown(prompts)}")
-        prompts = list(prompts)
-        each = _params_of_each(params, len(prompts))
-        answers = []
-        for index, prompt in enumerate(prompts):
+        checked_errors(errors)
+        asked = _prompts(prompts)
+        each = _params_of_each(params, len(asked))
+        limit_of(
+            max_tokens, Window(self.context)
+        )  # what concerns all prompts is raised whatever `errors` says
+        SamplingParams().merged(**sampling)
+
+        def answer_of(index: int) -> Answer:
             try:
-                ids, is_raw = self._prompt_ids(prompt, raw=raw)
+                ids, is_raw = self._prompt_ids(asked[index], raw=raw)
                 settings = self.settings(raw=is_raw, params=each[index], sampling=sampling)
                 if settings.seed is not None and (each[index] is params or "seed" in sampling):
                     settings = settings.merged(seed=(settings.seed + index) % 2**64)
-                answers.append(self._answer(ids, settings, max_tokens, Window(self.context)))
+                return self._answer(ids, settings, max_tokens, Window(self.context))
             except ValueError as error:
                 raise ValueError(f"[batch] prompt {index}: {error}") from None
-        return run_batch(self.backend, answers, max_batch=max_batch)
+
+        return answer_all(
+            self.backend,
+            answer_of,
+            len(asked),
+            max_batch=max_batch,
+            on_progress=on_progress,
+            errors=errors,
+        )
 
     def settings(
         self, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]
@@ -233,6 +285,7 @@ class Writer:
 
     def _checked_ids(self, prompt: Sequence[int]) -> list[int]:
         """Ids of the vocabulary, no more than one beyond the context."""
+        _check_kind(prompt)
         ids = token_ids("[generate] prompt", prompt, most=self.context)
         if len(ids) > self.context:  # only the beginning was read
             check_length(prompt if isinstance(prompt, Sized) else ids, self.context)
@@ -245,11 +298,13 @@ class Writer:
         return ids
 
     def _chat_ids(self, messages: Sequence[Message]) -> list[int]:
+        if isinstance(messages, str):
+            raise ValueError("[messages] expected a list of messages, got a text: generate(text) answers it")
         check_dialogue(messages)
         return self.chat_format.encode(self.tokenizer, messages, limit=self.context)
 
     def _answer(
-        self, ids: Sequence[int], settings: SamplingParams, max_tokens: int, window: Window
+        self, ids: Sequence[int], settings: SamplingParams, max_tokens: int | None, window: Window
     ) -> Answer:
         return Answer(self.backend, self.tokenizer, ids, settings, max_tokens=max_tokens, window=window)
 
@@ -257,7 +312,7 @@ class Writer:
         self,
         ids: Sequence[int],
         raw: bool,
-        max_tokens: int,
+        max_tokens: int | None,
         params: SamplingParams | None,
         overflow: Overflow,
         n_keep: int | None,
@@ -267,6 +322,33 @@ class Writer:
         n_kept = min(len(ids), self.context // 2) if n_keep is None else n_keep
         answer = self._answer(ids, settings, max_tokens, Window(self.context, overflow, n_kept))
         return Stream(self.backend, answer)
+
+
+def _prompts(prompts: Any) -> list[Any]:
+    """The prompts of a batch. ValueError for what is no iterable of several."""
+    if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
+        advice = ": for one prompt write [prompt], or generate(prompt)" if isinstance(prompts, str) else ""
+        raise ValueError(f"[batch] prompts: expected a list of prompts, got {shown(prompts)}{advice}")
+    return list(prompts)
+
+
+def _check_kind(prompt: Any) -> None:
+    """ValueError, with what to write, for some things that are neither a text nor token ids."""
+    advice = ""
+    if prompt is None:
+        advice = "generate('') answers an empty prompt"
+    elif isinstance(prompt, (bytes, bytearray)):
+        advice = "decode bytes first: prompt.decode('utf-8')"
+    elif isinstance(prompt, (list, tuple)) and prompt and all(isinstance(part, str) for part in prompt):
+        advice = "generate_batch(prompts) answers several texts"
+    elif isinstance(prompt, (list, tuple)) and prompt and all(isinstance(part, Mapping) for part in prompt):
+        advice = "chat(messages) answers a dialogue"
+    elif isinstance(prompt, Mapping):
+        advice = "chat([message]) answers a message"
+    if advice:
+        raise ValueError(
+            f"[generate] prompt: expected a text or a list of integers, got {shown(prompt)}: {advice}"
+        )
 
 
 def _params_of_each(params: Any, n_prompts: int) -> list[SamplingParams | None]:

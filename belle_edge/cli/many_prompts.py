@@ -28,7 +28,7 @@ class LineAnswers:
 
     def __init__(self, model: Belle, settings: Mapping[str, Any], *, as_json: bool, quiet: bool) -> None:
         """settings: of all lines; a line's own come first. Raises ValueError for one that is out of range."""
-        from ..answer import checked_max_tokens
+        from ..answer import Window, limit_of
 
         self._model = model
         self._settings = dict(settings)
@@ -36,7 +36,7 @@ class LineAnswers:
         self._shows_progress = sys.stderr.isatty() and not quiet
         self._n_done = self._n_failed = 0
         sampling = {name: value for name, value in settings.items() if name not in ("max_tokens", "raw")}
-        checked_max_tokens(settings["max_tokens"])
+        limit_of(settings["max_tokens"], Window(model.context))
         model.settings(raw=settings["raw"], params=None, sampling=sampling)
 
     def run(self, lines: Sequence[PromptLine]) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from typing import Any
 
 from ..chat_format import ChatFormat
 from ..errors import ModelFormatError
+from ..settings import integer
 from ..tokenizer import Tokenizer
+from .loading_options import DTYPES, check_loading, warn_of_types
 from .model import HfModel
 from .sources import DEFAULT_TYPE, Options, find, tokenizer_metadata
 from .tokenizer import HfTokenizer
@@ -28,28 +31,41 @@ class AutoTokenizer:
         quantization: str = DEFAULT_TYPE,
         gguf_file: str | None = None,
         padding_side: str | None = None,
-        **ignored: Any,
+        truncation_side: str | None = None,
+        model_max_length: int | None = None,
+        pad_token: str | None = None,
+        chat_template: str | None = None,
+        **others: Any,
     ) -> HfTokenizer:
         """The tokenizer of a GGUF file, a checkpoint folder, or a hub id (without its weights).
 
         family: prompt family of the chat template, if the recognised one is wrong. quantization, gguf_file:
-        as for the model, where there are several GGUF files. Other arguments of transformers' have no effect.
+        as for the model, where there are several GGUF files. padding_side, truncation_side, model_max_length,
+        pad_token, chat_template: instead of the file's own. What becomes of transformers' other arguments:
+        docs/HF.md.
         Raises ConversionError, OSError, ModelFormatError, UnsupportedModelError, ValueError.
         """
-        _note_ignored("AutoTokenizer", ignored)
+        check_loading("AutoTokenizer", others, _TOKENIZER_ARGUMENTS)
         name = os.fspath(pretrained_model_name_or_path)
         options = Options(type=quantization, family=family, revision=revision, gguf_file=gguf_file)
         source = find(name, options, weights=False)
         metadata = tokenizer_metadata(source)
         settings = dict(source.json("tokenizer_config.json") or {})
-        if padding_side is not None:
-            settings["padding_side"] = padding_side
-        return HfTokenizer(
+        stated = {"padding_side": padding_side, "truncation_side": truncation_side}
+        stated_settings: dict[str, Any] = {key: value for key, value in stated.items() if value is not None}
+        if model_max_length is not None:
+            stated_settings["model_max_length"] = integer(
+                "[tokenizer] model_max_length", model_max_length, low=1
+            )
+        tokenizer = HfTokenizer(
             Tokenizer.from_metadata(metadata),
-            chat_template=ChatFormat.from_metadata(metadata).template,
-            settings=settings,
+            chat_template=chat_template or ChatFormat.from_metadata(metadata).template,
+            settings={**settings, **stated_settings},
             name_or_path=name,
         )
+        if pad_token is not None:
+            tokenizer.pad_token = pad_token
+        return tokenizer
 
 
 class AutoModelForCausalLM:
@@ -70,17 +86,18 @@ class AutoModelForCausalLM:
         context: int | None = None,
         kv: str = "auto",
         isa: str | None = None,
-        **ignored: Any,
+        **others: Any,
     ) -> HfModel:
         """The model of a GGUF file, a checkpoint folder, or a hub id.
 
         Folders and hub ids are converted once, into a cache ($BELLE_CACHE, or the user's cache folder).
         quantization: type of the matrices, f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0, or q8_0 for
-        load_in_8bit. backend, threads, context, kv, isa: as for `Belle.load`. Other arguments of
-        transformers' (torch_dtype, device_map, …) have no effect.
+        load_in_8bit. backend, threads, context, kv, isa: as for `Belle.load`. Everything is on the CPU, so
+        device_map and the like change nothing; a dtype does not choose the weights' type, and a warning says so.
+        What becomes of transformers' other arguments: docs/HF.md.
         Raises ConversionError, OSError, ModelFormatError, UnsupportedModelError, ValueError.
         """
-        _note_ignored("AutoModelForCausalLM", ignored)
+        check_loading("AutoModelForCausalLM", others, _MODEL_ARGUMENTS)
         name = os.fspath(pretrained_model_name_or_path)
         chosen = quantization or ("q8_0" if load_in_8bit and not load_in_4bit else DEFAULT_TYPE)
         options = Options(type=chosen, family=family, revision=revision, gguf_file=gguf_file)
@@ -93,6 +110,9 @@ class AutoModelForCausalLM:
             "name_or_path": name,
         }
         source = find(name, options, weights=True)
+        if quantization is None and source.folder is not None:
+            for name_of_type in DTYPES:
+                warn_of_types(others.get(name_of_type), chosen)
         settings = source.json("generation_config.json")
         try:
             return HfModel(source.gguf(), generation_config=settings, **engine)
@@ -106,6 +126,5 @@ class AutoModelForCausalLM:
         return HfModel(source.gguf(), generation_config=settings, **engine)
 
 
-def _note_ignored(who: str, names: dict[str, Any]) -> None:
-    if names:
-        _log.debug("%s: arguments without effect here: %s", who, ", ".join(sorted(names)))
+_TOKENIZER_ARGUMENTS = frozenset(inspect.signature(AutoTokenizer.from_pretrained).parameters) - {"others"}
+_MODEL_ARGUMENTS = frozenset(inspect.signature(AutoModelForCausalLM.from_pretrained).parameters) - {"others"}

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..backends.base import Backend, SamplerState, SequenceState
+from ..tokenizer import StreamDecoder, Tokenizer
 from .generation_config import GenerationConfig
-from .tensors import TensorKind, make_tensor
+from .logits import Hooks, Logits, LogitsPipeline
+from .tensors import make_tensor
 
-_STOP_WINDOW = 32  # tokens: a stop string is looked for in the text of the last ones
+
+class StopFinder:
+    """Looks for stop strings of any length in a growing text; one that begins in the prompt counts as well."""
+
+    def __init__(self, tokenizer: Tokenizer, stops: Sequence[str], prompt: Sequence[int]) -> None:
+        self._stops = stops
+        self._decoder = StreamDecoder(tokenizer, skip_special=False, at_start=False)
+        self._n_kept = max((len(stop) for stop in stops), default=1) - 1
+        self._tail = ""  # the last characters before the newest token
+        n_bytes = max((len(stop.encode()) for stop in stops), default=0)
+        for token_id in (
+            prompt[max(0, len(prompt) - n_bytes - 4) :] if stops else ()
+        ):  # a token has a byte at least
+            self.push(token_id)
+
+    def push(self, token_id: int) -> bool:
+        """Whether a stop string ends in what this token adds."""
+        if not self._stops:
+            return False
+        n_old, text = len(self._tail), self._tail + self._decoder.push(token_id)
+        found = any(text.find(stop, max(0, n_old - len(stop) + 1)) >= 0 for stop in self._stops)
+        self._tail = text[max(0, len(text) - self._n_kept) :]
+        return found
 
 
 @dataclass
@@ -26,20 +49,38 @@ class Row:
     ids: list[int]  # prompt without padding, and answer
     n_prompt: int
     n_fed: int  # of `ids`, how many the sequence holds
+    stop: StopFinder
     done: bool = False
 
 
 @dataclass
-class Hooks:
-    """Callables of the user, as in transformers: (ids [1, n_tokens], scores [1, n_vocab]) -> scores, or stop?"""
+class Record:
+    """What was asked to be kept of each step: float32 [n_rows, n_vocab], zeros for a row that had ended."""
 
-    processors: Sequence[Callable[[Any, Any], Any]] = ()
-    criteria: Sequence[Callable[[Any, Any], Any]] = ()
-    kind: TensorKind = "pt"
+    scores: list[Logits] = field(default_factory=list)
+    logits: list[Logits] = field(default_factory=list)
+
+    def add(
+        self, n_rows: int, places: Sequence[int], raw: Sequence[Logits], scores: Sequence[Logits]
+    ) -> None:
+        for kept, values in ((self.logits, raw), (self.scores, scores)):
+            step = np.zeros((n_rows, len(raw[0])), np.float32)
+            step[list(places)] = values
+            kept.append(step)
 
 
-def start_rows(backend: Backend, prompts: Sequence[Sequence[int]], config: GenerationConfig) -> list[Row]:
-    """num_return_sequences rows for each prompt; they share the KV of the prompt but its last token."""
+def start_rows(
+    backend: Backend,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Sequence[int]],
+    config: GenerationConfig,
+    *,
+    plain: bool,
+) -> list[Row]:
+    """num_return_sequences rows for each prompt; they share the KV of the prompt but its last token.
+
+    plain: the samplers do all that is done to logits.
+    """
     n_copies = config.num_return_sequences or 1
     if n_copies > 1 and not config.do_sample:
         raise ValueError(
@@ -53,10 +94,11 @@ def start_rows(backend: Backend, prompts: Sequence[Sequence[int]], config: Gener
         if n_shared:
             backend.forward([(shared, list(prompt[:n_shared]))], logits="none")
         for _ in range(n_copies):
-            sampler = backend.new_sampler(config.sampling_params((seed + len(rows)) % 2**63))
+            sampler = backend.new_sampler(config.sampling_params((seed + len(rows)) % 2**63, plain=plain))
             sampler.accept(list(prompt))
             sequence = shared.fork() if n_copies > 1 else shared
-            rows.append(Row(sequence, sampler, list(prompt), len(prompt), n_shared))
+            stop = StopFinder(tokenizer, config.stops, prompt)
+            rows.append(Row(sequence, sampler, list(prompt), len(prompt), n_shared, stop))
     return rows
 
 
@@ -78,72 +120,39 @@ def decode_steps(
     rows: Sequence[Row],
     config: GenerationConfig,
     hooks: Hooks,
+    pipeline: LogitsPipeline,
     *,
     n_steps: int,
-    n_steps_without_end: int,
-    text_of: Callable[[Sequence[int]], str],
+    record: Record,
 ) -> Iterator[list[int | None]]:
-    """After each step: the token each row got, None for rows that had ended. At most `n_steps` steps.
-
-    n_steps_without_end: steps at the start in which no EOS may be chosen. text_of: text of ids, to find stop
-    strings.
-    """
-    eos_ids = config.eos_ids
-    stops = [config.stop_strings] if isinstance(config.stop_strings, str) else config.stop_strings or []
-    plain = not (hooks.processors or config.no_repeat_ngram_size)
+    """After each step: the token each row got, None for rows that had ended. At most `n_steps` steps."""
+    begin = time.monotonic()
     for step in range(n_steps):
-        active = [row for row in rows if not row.done]
-        may_end = step >= n_steps_without_end
-        if plain and may_end:
+        places = [index for index, row in enumerate(rows) if not row.done]
+        active = [rows[index] for index in places]
+        if not pipeline.needed:
             batch = [(row.sequence, row.ids[row.n_fed :], row.sampler) for row in active]
             chosen = backend.forward_sample(batch, decode=step > 0)
         else:
             pairs = [(row.sequence, row.ids[row.n_fed :]) for row in active]
-            logits = backend.forward(pairs, decode=step > 0)
-            banned = [] if may_end else eos_ids
-            chosen = [
-                row.sampler.sample(_processed(row, scores[0], banned, config, hooks))
-                for row, scores in zip(active, logits, strict=True)
+            raw = [logits[0] for logits in backend.forward(pairs, decode=step > 0)]
+            scores = [
+                pipeline(index, rows[index].ids, step, logits)
+                for index, logits in zip(places, raw, strict=True)
             ]
+            chosen = [row.sampler.sample(values) for row, values in zip(active, scores, strict=True)]
+            if pipeline.records:
+                record.add(len(rows), places, raw, [pipeline.reported(values) for values in scores])
         for row, token_id in zip(active, chosen, strict=True):
             row.n_fed = len(row.ids)
             row.ids.append(token_id)
-            tail = text_of(row.ids[max(row.n_prompt, len(row.ids) - _STOP_WINDOW) :]) if stops else ""
-            row.done = token_id in eos_ids or any(stop in tail for stop in stops) or _criteria_met(row, hooks)
-        by_row = dict(zip(map(id, active), chosen, strict=True))
-        yield [by_row.get(id(row)) for row in rows]
-        if all(row.done for row in rows):
+            stopped = row.stop.push(token_id)
+            row.done = token_id in config.eos_ids or stopped or _criteria_met(row, hooks)
+        by_row = dict(zip(places, chosen, strict=True))
+        yield [by_row.get(index) for index in range(len(rows))]
+        late = config.max_time is not None and time.monotonic() - begin > config.max_time
+        if late or all(row.done for row in rows):
             return
-
-
-def _processed(
-    row: Row, scores: NDArray[np.float32], banned: Sequence[int], config: GenerationConfig, hooks: Hooks
-) -> NDArray[np.float32]:
-    """Logits [n_vocab] after the settings that the samplers do not know, and the user's own processors."""
-    scores = np.array(scores, dtype=np.float32)
-    for token_id in [*banned, *_ngram_ends(row.ids, config.no_repeat_ngram_size or 0)]:
-        scores[token_id] = -np.inf
-    for processor in hooks.processors:
-        ids, before = make_tensor([row.ids], hooks.kind), scores
-        scores = np.asarray(processor(ids, make_tensor(scores[None], hooks.kind)), dtype=np.float32)[0]
-        if _has_wrong(scores) and not _has_wrong(before):  # else the sampler would suspect the weights
-            raise ValueError(
-                f"[generate] logits_processor: {type(processor).__name__} returned NaN or +inf: "
-                "a token is ruled out by -inf"
-            )
-    return scores
-
-
-def _has_wrong(scores: NDArray[np.float32]) -> bool:
-    return bool(np.any(np.isnan(scores) | (scores == np.inf)))
-
-
-def _ngram_ends(ids: Sequence[int], size: int) -> set[int]:
-    """Tokens that would repeat an n-gram of `size` tokens that `ids` holds already."""
-    if not 0 < size <= len(ids):
-        return set()
-    start = list(ids[len(ids) - size + 1 :])
-    return {ids[at + size - 1] for at in range(len(ids) - size + 1) if list(ids[at : at + size - 1]) == start}
 
 
 def _criteria_met(row: Row, hooks: Hooks) -> bool:

@@ -47,17 +47,22 @@ def batch_encoding(
     return_tensors: str | None,
     with_mask: bool,
     with_types: bool,
+    with_length: bool = False,
 ) -> BatchEncoding:
     """Lists (one list for a single text), or tensors int64 [n_texts, n_tokens]."""
-    fields = {"input_ids": rows}
+    fields: dict[str, Any] = {"input_ids": rows}
     if with_types:
         fields["token_type_ids"] = [[0] * len(row) for row in rows]
     if with_mask:
         fields["attention_mask"] = masks
+    if with_length:
+        fields["length"] = [len(row) for row in rows]
     if return_tensors is not None:
         kind = tensor_kind(return_tensors)
         return BatchEncoding({name: make_tensor(value, kind) for name, value in fields.items()})
-    return BatchEncoding({name: value[0] if single else value for name, value in fields.items()})
+    return BatchEncoding(
+        {name: value[0] if single and name != "length" else value for name, value in fields.items()}
+    )
 
 
 def tensor_kind(name: str) -> TensorKind:

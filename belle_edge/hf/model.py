@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..backends import open_backend
-from ..settings import EngineSettings
-from .decoding import Hooks, decode_steps, start_rows
+from ..settings import EngineSettings, shown
+from .decoding import Record, decode_steps, start_rows
 from .generation_config import GenerationConfig
-from .rows import check_prompt, spans, token_rows
+from .logits import Hooks, LogitsPipeline, Shape
+from .rows import check_positions, check_prompt, spans, token_rows
 from .tensors import TensorKind, is_torch, make_tensor, torch_or_none
 
 _log = logging.getLogger(__name__)
@@ -36,13 +37,20 @@ class ModelOutput:
 
 @dataclass
 class GenerateOutput:
-    """Of `generate(return_dict_in_generate=True)`: `sequences` int64 [n_rows, n_tokens]; scores are not kept."""
+    """Of `generate(return_dict_in_generate=True)`: `sequences` int64 [n_rows, n_tokens].
+
+    scores, logits: for each step float32 [n_rows, n_vocab], where they were asked for; scores as the settings make
+    them of the logits. A row that has ended has zeros.
+    """
 
     sequences: Any
-    scores: None = None
+    scores: tuple[Any, ...] | None = None
+    logits: tuple[Any, ...] | None = None
 
     def __getitem__(self, key: int | str) -> Any:
-        return {0: self.sequences, "sequences": self.sequences}[key]
+        if isinstance(key, str):
+            return getattr(self, key)
+        return [value for value in (self.sequences, self.scores, self.logits) if value is not None][key]
 
 
 class ModelConfig(dict[str, Any]):
@@ -89,7 +97,7 @@ class HfModel:
         vocabulary = self._tokenizer.vocabulary
         self.name_or_path = name_or_path or str(path)
         stated = dict(generation_config or {})
-        self.generation_config = GenerationConfig.from_dict(
+        self._generation_config = GenerationConfig.from_dict(
             {
                 "bos_token_id": vocabulary.bos_id,
                 "eos_token_id": sorted(vocabulary.end_ids) or None,
@@ -114,6 +122,22 @@ class HfModel:
             use_cache=True,
             name_or_path=self.name_or_path,
         )
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """Settings of `generate` where a call states none. May be replaced, also by transformers' own."""
+        return self._generation_config
+
+    @generation_config.setter
+    def generation_config(self, config: Any) -> None:
+        if not isinstance(config, Mapping) and not hasattr(config, "to_dict"):
+            raise ValueError(f"[model] generation_config: expected a GenerationConfig, got {shown(config)}")
+        self._generation_config = GenerationConfig.from_dict(
+            config if isinstance(config, Mapping) else config.to_dict()
+        )
+
+    def can_generate(self) -> bool:
+        return True
 
     # ---- what scripts call on a torch module ----------------------------------------------------------------
 
@@ -187,6 +211,7 @@ class HfModel:
         *,
         input_ids: Any = None,
         attention_mask: Any = None,
+        position_ids: Any = None,
         streamer: Any = None,
         logits_processor: Sequence[Any] | None = None,
         stopping_criteria: Sequence[Any] | None = None,
@@ -195,13 +220,16 @@ class HfModel:
         """Prompts with their answers: int64 [n_rows, n_tokens], finished rows filled with the padding token.
 
         inputs or input_ids: [n_rows, n_tokens], padded on either side as attention_mask says (without one,
-        padding tokens count as padding); none: an answer to BOS. generation_config: any object with to_dict,
+        padding tokens count as padding); none: an answer to BOS. position_ids: may state what follows from the
+        mask. generation_config: any object with to_dict,
         or a dict; settings: single ones by name (max_length, max_new_tokens, do_sample, temperature, top_k,
-        top_p, repetition_penalty, seed, …). Greedy unless do_sample. Unlike in transformers padding never
-        counts for the repetition penalty, so each row gets the answer it would get alone.
+        top_p, repetition_penalty, seed, …); None takes one of the model's own back. Greedy unless do_sample.
+        Unlike in transformers padding never counts for the repetition penalty, so each row gets the answer it would
+        get alone.
 
         streamer: gets the prompt, then each new token, by put(), and end(). Raises ValueError for settings
-        out of range or not implemented, a hole in the mask, and a prompt that is empty or too long.
+        unknown, out of range or not implemented (docs/HF.md lists them), a hole in the mask, and a prompt that is
+        empty or too long. Warns of settings that change nothing.
         """
         config = self.generation_config.merged(generation_config, settings)
         given = inputs if input_ids is None else input_ids
@@ -213,13 +241,14 @@ class HfModel:
             given = [[config.bos_token_id]]
         kind, rows = _kind_of(given), token_rows(given)
         pad_id = config.pad_token_id if config.pad_token_id not in config.eos_ids else None
-        prompts = [
-            row[a:b] for row, (a, b) in zip(rows, spans(rows, attention_mask, pad_id=pad_id), strict=True)
-        ]
+        visible = spans(rows, attention_mask, pad_id=pad_id)
+        check_positions(position_ids, visible)
+        prompts = [row[start:end] for row, (start, end) in zip(rows, visible, strict=True)]
         for prompt in prompts:
             check_prompt(prompt, self.context)
         n_width = len(rows[0])
-        n_steps = config.length_limit(n_width, self.context) - n_width
+        n_limit = config.length_limit(n_width, self.context)
+        n_steps = n_limit - n_width
         n_room = self.context + 1 - max(map(len, prompts))  # the last token need not be fed
         if n_steps > n_room:
             warnings.warn(
@@ -227,8 +256,16 @@ class HfModel:
             )
             n_steps = n_room
 
-        answers = start_rows(self._backend, prompts, config)
         hooks = Hooks(tuple(logits_processor or ()), tuple(stopping_criteria or ()), kind)
+        shape = Shape(
+            n_width=n_width,
+            n_limit=n_limit,
+            n_free=config.first_free_length(n_width),
+            n_copies=config.num_return_sequences or 1,
+            n_vocab=int(self._backend.config["vocab_size"]),
+        )
+        pipeline, record = LogitsPipeline(config, hooks, shape), Record()
+        answers = start_rows(self._backend, self._tokenizer, prompts, config, plain=not pipeline.needed)
         if streamer is not None:
             streamer.put(make_tensor(rows, kind))
         columns = []
@@ -237,9 +274,9 @@ class HfModel:
             answers,
             config,
             hooks,
+            pipeline,
             n_steps=n_steps,
-            n_steps_without_end=config.first_free_length(n_width) - n_width,
-            text_of=self._tokenizer.decode,
+            record=record,
         ):
             columns.append([config.padding_id if token is None else token for token in tokens])
             if streamer is not None:
@@ -250,7 +287,13 @@ class HfModel:
         n_copies = len(answers) // len(rows)
         whole = [[*rows[i // n_copies], *(column[i] for column in columns)] for i in range(len(answers))]
         sequences = make_tensor(whole, kind)
-        return GenerateOutput(sequences) if config.return_dict_in_generate else sequences
+        if not config.return_dict_in_generate:
+            return sequences
+        return GenerateOutput(
+            sequences,
+            tuple(make_tensor(step, kind) for step in record.scores) if config.output_scores else None,
+            tuple(make_tensor(step, kind) for step in record.logits) if config.output_logits else None,
+        )
 
 
 def _kind_of(ids: Any) -> TensorKind:

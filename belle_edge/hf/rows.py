@@ -48,6 +48,21 @@ def spans(rows: list[list[int]], mask: Any, *, pad_id: int | None) -> list[tuple
     return spans
 
 
+def check_positions(positions: Any, visible: list[tuple[int, int]]) -> None:
+    """ValueError unless positions are None, or count the real tokens of each row from 0."""
+    if positions is None:
+        return
+    rows = _lists(positions, "position_ids")
+    if len(rows) != len(visible):
+        raise ValueError(f"[generate] position_ids: expected {len(visible)} rows, got {len(rows)}")
+    for row, (start, end) in zip(rows, visible, strict=True):
+        if row[start:end] != list(range(end - start)):
+            raise ValueError(
+                "[generate] position_ids: expected 0, 1, 2, … over the tokens that the mask shows: other positions "
+                "are not implemented by this engine"
+            )
+
+
 def check_prompt(ids: list[int], context: int) -> None:
     """ValueError unless there are 1 to `context` ids."""
     if not ids:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConversionError
+from ..folders import user_path
 from ..regular_files import irregular
 from ..vocabulary import Metadata
 from .cache import CacheEntry, fingerprint
@@ -96,7 +97,7 @@ def find(name: str, options: Options, *, weights: bool) -> Source:
     """
     from ..convert.sources.hub import is_repo_id
 
-    path = Path(name).expanduser()
+    path = user_path("[model] path", name)
     if path.is_file():
         return Source(name, options, gguf_path=path)
     if path.is_dir():

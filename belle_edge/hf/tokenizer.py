@@ -5,7 +5,6 @@ As there, and unlike `belle_edge.Tokenizer.encode`, the texts of special tokens 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +14,8 @@ from ..tokenizer import Tokenizer
 from .codec import Codec
 from .encoding import BatchEncoding, batch_encoding, pad_rows
 from .tensors import to_lists
+from .tokenizer_options import REFUSED_IN_CALLS, check_call, check_chat, check_choices, check_decoding
 
-_log = logging.getLogger(__name__)
 _CALL_OPTIONS = (
     "padding",
     "truncation",
@@ -26,6 +25,8 @@ _CALL_OPTIONS = (
     "return_tensors",
     "return_attention_mask",
     "return_token_type_ids",
+    "return_length",
+    *REFUSED_IN_CALLS,
 )
 _MAX_PADDED = 2**31  # tokens: no row is padded to more by a length that was meant
 _NO_LIMIT = int(1e30)  # transformers' model_max_length of a tokenizer that states none
@@ -170,18 +171,26 @@ class HfTokenizer:
         pad_to_multiple_of: int | None = None,
         padding_side: str | None = None,
         return_tensors: str | None = None,
-        return_attention_mask: bool = True,
-        return_token_type_ids: bool | None = False,
-        **ignored: Any,
+        return_attention_mask: bool | None = None,
+        return_token_type_ids: bool | None = None,
+        return_length: bool = False,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+        **others: Any,
     ) -> BatchEncoding:
         """input_ids and attention_mask of one text or several: lists, or tensors int64 [n_texts, n_tokens].
 
         padding: True or "longest", or "max_length" (to `max_length`). truncation: to `max_length`, or to the
         tokenizer's model_max_length. return_tensors: None, "np", or "pt" (without torch: arrays that behave
-        alike). Raises ValueError for anything but texts, and for padding without a padding token.
+        alike). return_length: the number of tokens of each text, padding included.
+        Raises ValueError for anything but texts, for padding without a padding token, and for arguments of
+        transformers' that are not done here (pairs, offsets, overflowing tokens, …: docs/HF.md lists them).
         """
-        if ignored:
-            _log.debug("tokenizer: arguments without effect here: %s", ", ".join(sorted(ignored)))
+        if tokenizer_kwargs:
+            raise ValueError(
+                "[tokenizer] tokenizer_kwargs: write its entries as arguments of their own in a call"
+            )
+        check_call(others)
+        check_choices(padding=padding, truncation=truncation)
         if max_length is not None:
             max_length = integer("[tokenizer] max_length", max_length, low=1)
         if pad_to_multiple_of is not None:
@@ -220,16 +229,18 @@ class HfTokenizer:
             masks,
             single=single,
             return_tensors=return_tensors,
-            with_mask=return_attention_mask,
+            with_mask=return_attention_mask is not False,
             with_types=bool(return_token_type_ids),
+            with_length=return_length,
         )
 
     def encode(self, text: str, *, add_special_tokens: bool = True, **options: Any) -> Any:
         """Only the ids: a list, or a tensor [1, n_tokens]. Options as for a call."""
         return self(text, add_special_tokens=add_special_tokens, **options)["input_ids"]
 
-    def tokenize(self, text: str, *, add_special_tokens: bool = False, **_ignored: Any) -> list[str]:
-        """Vocabulary entries of a text."""
+    def tokenize(self, text: str, *, add_special_tokens: bool = False, **others: Any) -> list[str]:
+        """Vocabulary entries of a text. ValueError for other arguments than those of transformers'."""
+        check_call(others)
         tokens: list[str] = self.convert_ids_to_tokens(
             self._codec.encode(text, add_special_tokens=add_special_tokens)
         )
@@ -237,13 +248,13 @@ class HfTokenizer:
 
     # ---- ids to text ----------------------------------------------------------------------------------------
 
-    def decode(self, token_ids: Any, skip_special_tokens: bool = False, **ignored: Any) -> Any:
+    def decode(self, token_ids: Any, skip_special_tokens: bool = False, **others: Any) -> Any:
         """Text of ids (a tensor, a list, one id); of several rows a list of texts.
 
-        Bytes that are no UTF-8 become U+FFFD. Raises ValueError for ids outside the vocabulary.
+        Bytes that are no UTF-8 become U+FFFD. clean_up_tokenization_spaces=True warns and does nothing, as in
+        transformers for these tokenizers. Raises ValueError for ids outside the vocabulary, and unknown arguments.
         """
-        if ignored:
-            _log.debug("decode: arguments without effect here: %s", ", ".join(sorted(ignored)))
+        check_decoding(others)
         ids = to_lists(token_ids)
         if isinstance(ids, int):
             ids = [ids]
@@ -251,9 +262,10 @@ class HfTokenizer:
             return [self.decode(row, skip_special_tokens) for row in ids]
         return self._codec.decode(ids, skip_special_tokens=skip_special_tokens)
 
-    def batch_decode(self, sequences: Any, skip_special_tokens: bool = False, **ignored: Any) -> list[str]:
-        """Texts of rows of ids."""
-        return [self.decode(row, skip_special_tokens, **ignored) for row in to_lists(sequences)]
+    def batch_decode(self, sequences: Any, skip_special_tokens: bool = False, **others: Any) -> list[str]:
+        """Texts of rows of ids. Arguments as for `decode`."""
+        check_decoding(others)
+        return [self.decode(row, skip_special_tokens) for row in to_lists(sequences)]
 
     def _other_tokens(self) -> dict[str, str]:
         """The special tokens, besides BOS and EOS, that transformers passes to templates."""
@@ -270,33 +282,53 @@ class HfTokenizer:
         *,
         chat_template: str | None = None,
         add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+        sanitize_control_tokens: bool = False,
+        return_assistant_tokens_mask: bool = False,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
         tokenize: bool = True,
         return_dict: bool = True,
         **options: Any,
     ) -> Any:
         """The prompt of a conversation: its text (tokenize=False), its encoding, or its ids (return_dict=False).
+        Of a list of conversations: of each.
 
-        tools, documents: JSON schemas and texts for the template. Options as for a call; others are names that the
-        template may use, as in transformers.
-        Raises ValueError without a template, or for messages that do not fit it.
+        tools, documents: JSON schemas and texts for the template. Options as for a call, also as tokenizer_kwargs;
+        others are names that the template may use, as in transformers.
+        Raises ValueError without a template, for messages that do not fit it, and for continue_final_message,
+        sanitize_control_tokens and return_assistant_tokens_mask, which are not done here.
         """
+        check_chat(
+            continue_final_message=continue_final_message,
+            sanitize_control_tokens=sanitize_control_tokens,
+            return_assistant_tokens_mask=return_assistant_tokens_mask,
+        )
         template = chat_template or self.chat_template
         if template is None:
             raise ValueError(
                 "[tokenizer] no chat template: pass chat_template=…, or name the family on converting"
             )
         of_a_call = {name: options.pop(name) for name in _CALL_OPTIONS if name in options}
-        text = render(
-            template,
-            [dict(message) for message in conversation],
-            bos_token=self.bos_token,
-            eos_token=self.eos_token,
-            add_generation_prompt=add_generation_prompt,
-            tools=tools,
-            documents=documents,
-            values={**self._other_tokens(), **options},
-        )
+        several = isinstance(conversation, (list, tuple)) and isinstance(next(iter(conversation), None), list)
+        conversations: Sequence[Any] = conversation if several else [conversation]
+        texts = [
+            render(
+                template,
+                messages,
+                bos_token=self.bos_token,
+                eos_token=self.eos_token,
+                add_generation_prompt=add_generation_prompt,
+                tools=tools,
+                documents=documents,
+                values={**self._other_tokens(), **options},
+            )
+            for messages in conversations
+        ]
         if not tokenize:
-            return text
-        encoding = self(text, add_special_tokens=False, **of_a_call)
+            return texts if several else texts[0]
+        encoding = self(
+            texts if several else texts[0],
+            add_special_tokens=False,
+            **{**of_a_call, **(tokenizer_kwargs or {})},
+        )
         return encoding if return_dict else encoding["input_ids"]

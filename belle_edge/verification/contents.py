@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..folders import user_path
 from ..settings import threads_or_all
 from .against import Comparison, Source, compare_tensors, open_source
 from .metadata_check import compare_metadata
@@ -44,7 +46,7 @@ class ContentReport:
 
 
 def verify_contents(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     against: str | Path | None = None,
     source_options: Any = None,
@@ -63,6 +65,7 @@ def verify_contents(
     from .. import _core
 
     n_threads = threads_or_all("[verify] threads", 0 if threads is None else threads)
+    path = user_path("[verify] path", path)
     file = _core.GgufFile(str(path))
     report = ContentReport()
     if statistics or against is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from ..folders import user_path
 from ..settings import threads_or_all
 
 ProgressCallback = Callable[[int, int], object]  # (bytes done, bytes in all)
@@ -37,7 +38,7 @@ class FileReport:
 
 
 def verify_file(
-    path: Path, *, threads: int | None = None, progress: ProgressCallback | None = None
+    path: str | os.PathLike[str], *, threads: int | None = None, progress: ProgressCallback | None = None
 ) -> FileReport:
     """Check the structure, the header and every chunk of the data section.
 
@@ -48,6 +49,7 @@ def verify_file(
     from .. import _core
 
     n_threads = threads_or_all("[verify] threads", 0 if threads is None else threads)
+    path = user_path("[verify] path", path)
     if path.is_dir():
         raise ValueError(f"{path} is a folder: expected a GGUF file")
     if not path.exists():

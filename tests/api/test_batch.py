@@ -113,3 +113,72 @@ def test_nothing_is_computed_for_a_batch_with_a_mistake(tiny: Belle, monkeypatch
         with pytest.raises(ValueError, match=message):
             tiny.generate_batch(prompts, raw=True, **settings)  # type: ignore[arg-type]
     assert tiny.generate_batch([], raw=True) == []
+
+
+def test_generators_and_progress(tiny: Belle) -> None:
+    prompts = [[3 + index] * (index + 1) for index in range(5)]
+    seen: list[tuple[int, int]] = []
+    results = tiny.generate_batch(
+        (prompt for prompt in prompts),
+        raw=True,
+        params=(SamplingParams(temperature=0) for _ in prompts),
+        max_tokens=4,
+        max_batch=2,
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(done, 5) for done in range(1, 6)]
+    expected = tiny.generate_batch(prompts, raw=True, max_tokens=4, temperature=0)
+    assert [result.token_ids for result in results] == [result.token_ids for result in expected]
+
+
+def test_one_bad_prompt_does_not_lose_the_others(tiny: Belle) -> None:
+    prompts = [[5, 6], [], [7, 8, 9], [10**9], [5]]
+    seen: list[tuple[int, int]] = []
+    results = tiny.generate_batch(
+        prompts,
+        raw=True,
+        max_tokens=6,
+        seed=3,
+        errors="return",
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert [type(result).__name__ for result in results] == [
+        "Generation",
+        "ValueError",
+        "Generation",
+        "ValueError",
+        "Generation",
+    ]
+    assert "prompt 1: " in str(results[1])
+    assert "outside the vocabulary" in str(results[3])
+    for index in (0, 2, 4):
+        alone = tiny.generate(prompts[index], raw=True, max_tokens=6, seed=3 + index)
+        assert results[index].token_ids == alone.token_ids  # type: ignore[union-attr]
+    assert seen == [(3, 5), (4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize("max_batch", [2, 16])
+def test_an_answer_that_fails_while_it_is_written(tiny: Belle, max_batch: int) -> None:
+    """Penalties that overflow are found by the sampler only, in a pass that it shares with others."""
+    good = SamplingParams(seed=1, temperature=1.5)
+    bad = SamplingParams(frequency_penalty=-3e38, presence_penalty=-3e38)
+    prompts = [[5, 6], [7, 7, 7], [8, 9], [5]]
+    params = [good, bad, good, good]
+    with pytest.raises(ValueError, match="penalty"):
+        tiny.generate_batch(prompts, raw=True, params=params, max_tokens=6, max_batch=max_batch)
+    results = tiny.generate_batch(
+        prompts, raw=True, params=params, max_tokens=6, max_batch=max_batch, errors="return"
+    )
+    assert isinstance(results[1], ValueError)
+    for index in (0, 2, 3):
+        alone = tiny.generate(prompts[index], raw=True, params=good, max_tokens=6)
+        assert results[index].token_ids == alone.token_ids  # type: ignore[union-attr]
+
+
+def test_settings_of_the_whole_call_are_raised_whatever_errors_says(tiny: Belle) -> None:
+    for settings in ({"max_tokens": 0}, {"max_batch": 0}, {"temprature": 1}, {"top_p": 7.0}):
+        with pytest.raises(ValueError, match=next(iter(settings))):
+            tiny.generate_batch([[5]], raw=True, errors="return", **settings)  # type: ignore[call-overload]
+    for value in ("ignore", None, True):
+        with pytest.raises(ValueError, match="errors: expected 'raise' or 'return'"):
+            tiny.generate_batch([[5]], raw=True, errors=value)  # type: ignore[call-overload]

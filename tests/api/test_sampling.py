@@ -38,7 +38,7 @@ PRESET = {"temperature": 0.35, "top_k": 30, "top_p": 0.85, "repetition_penalty":
         ("penalty_scope", "prompt"),
         ("top_logprobs", -1),
         ("top_logprobs", 1.5),
-        ("stop", "text"),
+        ("stop", ""),
         ("stop", [""]),
         ("stop", [3]),
     ],

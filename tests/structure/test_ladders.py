@@ -30,6 +30,7 @@ MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
 SHARED = {
     "errors",
     "folders",
+    "argument_names",
     "output_files",
     "process_lock",
     "regular_files",
@@ -47,6 +48,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "regular_files": set(),
     "output_files": {"regular_files"},
     "settings": set(),
+    "argument_names": set(),
     "process_lock": set(),
     "terminal_text": set(),
     "chat_template": set(),
