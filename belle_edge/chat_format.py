@@ -12,10 +12,6 @@ from .settings import shown
 from .tokenizer import Tokenizer
 from .vocabulary import Metadata
 
-NO_TEMPLATE = (
-    "[chat format] this file has no chat template: name its family (--family, family=…), give a template "
-    "(--chat-template, chat_template=…), or send the text as it is (generate --raw, raw=True)"
-)
 _PRESET_KEYS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 _GUARDS = tuple(chr(code) for code in range(0xFDD0, 0xFDF0))  # Unicode's noncharacters: never part of a text
 _ANCHORS = ("\x01", "\n", "a")  # texts to encode a continuation behind; the first is in hardly any token
@@ -125,7 +121,10 @@ class ChatFormat:
     def _unused(self, texts: Sequence[str]) -> list[str]:
         """Guard characters that are in none of `texts` and not in the template: two or more."""
         if self.template is None:
-            raise ValueError(NO_TEMPLATE)
+            raise ValueError(
+                "[chat format] this file has no chat template: name its family (Belle.load(family=…)), give a "
+                "template (chat_template=…), or send the text as it is (raw=True)"
+            )
         joined = "".join(texts) + self.template
         unused = [char for char in _GUARDS if char not in joined]
         if len(unused) < 2:

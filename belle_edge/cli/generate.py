@@ -13,8 +13,10 @@ from ..strict_json import JsonError, parse
 from ..terminal_text import printable
 from .options import (
     add_engine_arguments,
+    add_format_arguments,
     add_model_argument,
     add_sampling_arguments,
+    check_chat_format,
     open_model,
     sampling_settings,
 )
@@ -57,6 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--stream", action=argparse.BooleanOptionalAction, default=True, help="print text while it is written"
     )
+    add_format_arguments(parser)
     add_engine_arguments(parser)
     add_sampling_arguments(parser)
     parser.set_defaults(run=run)
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
     if args.logprobs is not None:
         settings["top_logprobs"] = args.logprobs
+    check_chat_format(args)
     with open_model(args) as model:
         if args.lines or args.jsonl:
             _answer_many(prompts, model, settings, as_json=args.json)
