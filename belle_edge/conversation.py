@@ -268,8 +268,7 @@ class Conversation:
         """As `_prompted`, for templates that show earlier turns as they like: the dialogue is rendered anew, and
         what it has in common with the history stays."""
         slides, context = self._window.slides, self._window.context
-        if slides:
-            self._encode(text)  # a message that has no room alone is refused before the others are encoded
+        self._encode(text)  # a message that has no room alone is refused before the others are encoded
         wanted = min(self._max_tokens, context // 4) if slides else 0
         history = history.cut(len(history.ids), len(history.turns))
         while True:
@@ -348,7 +347,7 @@ class Conversation:
             ]
         messages.append({"role": "user", "content": text})
         model = self._model
-        limit = None if turns and self._window.slides else model.context
+        limit = None if turns else model.context
         return model.chat_format.encode(model.tokenizer, messages, limit=limit)
 
     def _check_text(self, text: str) -> None:

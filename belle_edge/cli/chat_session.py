@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import BelleError
 from . import chat_settings, transcript
@@ -17,7 +17,6 @@ from .terminal import LOGGER, print_remark, text_writer
 from .wrapping import terminal_width
 
 if TYPE_CHECKING:
-    from ..answer import Overflow
     from ..conversation import Conversation
     from ..generation import Stream
     from ..model import Belle
@@ -33,7 +32,7 @@ class ChatSession:
         interactive: bool,
         as_json: bool,
         max_tokens: int,
-        overflow: Overflow,
+        overflow: Literal["error", "slide"],
         sampling: Mapping[str, Any],
     ) -> None:
         """interactive: an error or Ctrl-C does not end the chat. as_json: an answer is one JSON line."""

@@ -21,9 +21,9 @@ VICUNA = (
     "{% else %}{{ 'ASSISTANT: ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
-CHATML = (
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+PHI_3 = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
 )
 TRIMMED = (
     "{% for m in messages %}{{ m['role'] + ': ' + m['content'] | trim + '\n' }}{% endfor %}"
@@ -36,7 +36,7 @@ SHORTENED = (  # as templates that drop an answer's reasoning do: what stands be
 )
 COUNTED = "{{ messages | length }}{% for m in messages %}{{ '/' + m['content'] }}{% endfor %}"
 LAST_ONLY = "{{ 'Q: ' + messages[-1]['content'] + ' A:' }}"
-APPENDING = {"llama-2": LLAMA_2, "vicuna": VICUNA, "chatml": CHATML, "trimmed": TRIMMED}
+APPENDING = {"llama-2": LLAMA_2, "vicuna": VICUNA, "phi-3": PHI_3, "trimmed": TRIMMED}
 REWRITING = {"shortened": SHORTENED, "counted": COUNTED, "last-only": LAST_ONLY}
 QUESTIONS = ["Once upon", "你好", "x\n", "Tell me more", "1+1等于几？"]
 
@@ -109,8 +109,8 @@ def test_each_turn_is_the_templates_text_and_equals_its_parts(model: Belle, name
         assert turn.begin <= n_same, "what is kept was there before"
         if allows(model, conversation, before):
             assert n_same == len(before), "the model's own ids stay"
-        elif name == "chatml":
-            raise AssertionError("ChatML only adds to what was said")
+        elif name == "phi-3":
+            raise AssertionError("Phi-3's form only adds to what was said")
         anew = last_answer_anew(model, conversation, 8)
         assert (anew.token_ids, anew.text) == (result.token_ids, result.text)
         assert conversation.messages[-2:] == [
@@ -175,7 +175,7 @@ def test_a_full_context_drops_whole_turns(tiny: Belle, name: str) -> None:
         for index in range(20):
             result = conversation.say(f"q{index}")
             turns = conversation._history.turns
-            if name == "chatml":  # the turns that are left keep their place in the cache
+            if name == "phi-3":  # the turns that are left keep their place in the cache
                 assert result.prefilled_tokens <= turns[-1].answer_begin - turns[-1].begin + 1
             assert len(conversation.token_ids) <= 128
             standing = [turn for turn in turns if turn.stands]
@@ -202,7 +202,7 @@ def test_a_full_context_drops_whole_turns(tiny: Belle, name: str) -> None:
 
 
 def test_an_answer_longer_than_the_context_leaves_room_for_the_next_turn(tiny: Belle) -> None:
-    plain, tiny.chat_format = tiny.chat_format, ChatFormat(CHATML)
+    plain, tiny.chat_format = tiny.chat_format, ChatFormat(PHI_3)
     try:
         conversation = tiny.conversation(overflow="slide", max_tokens=300, temperature=0, banned=[2])
         conversation.say("one", max_tokens=5)
