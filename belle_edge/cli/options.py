@@ -121,7 +121,10 @@ def check_chat_format(args: argparse.Namespace) -> None:
         return
     if not args.model.is_file():
         return
-    chat_format = ChatFormat.of_file(GgufFile(str(args.model)), **options)
+    try:
+        chat_format = ChatFormat.of_file(GgufFile(str(args.model)), **options)
+    except MemoryError:  # the check of memory says what is missing
+        return
     if chat_format.template is None:
         raise ValueError(
             f"{args.model.name} has no chat template: name its family (--family), give a template "
