@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .errors import ModelFormatError, excerpt
 from .prompts import FAMILIES, Message, render
 from .sampling import SamplingParams
+from .settings import shown
 from .tokenizer import Tokenizer
 from .vocabulary import Metadata
 
@@ -24,6 +25,34 @@ class ChatFormat:
     family: str | None = None  # one of prompts.FAMILIES, if the file names it
     stop_strings: tuple[str, ...] = ()
     preset: Mapping[str, float] = field(default_factory=dict)
+    add_bos: bool | None = None  # whether prompts start with BOS; None: as the tokenizer's own settings say
+
+    @classmethod
+    def of_file(
+        cls, metadata: Metadata, *, family: str | None = None, chat_template: str | None = None
+    ) -> ChatFormat:
+        """What the file says, unless the caller knows better.
+
+        family: one of prompts.FAMILIES, whose template, stop strings and preset replace the file's. chat_template:
+        Jinja source that replaces the template alone. Raises ValueError for an unknown family and a template that
+        cannot be rendered, and as `from_metadata`.
+        """
+        found = cls.from_metadata(metadata)
+        if family is not None:
+            if not isinstance(family, str) or family not in FAMILIES:
+                raise ValueError(
+                    f"[model] family: expected one of {', '.join(FAMILIES)}, got {shown(family)}"
+                )
+            known = FAMILIES[family]
+            found = cls(known.chat_template, family, known.stop_strings, known.preset, known.add_bos)
+        if chat_template is None:
+            return found
+        if not isinstance(chat_template, str) or not chat_template.strip():
+            raise ValueError(
+                f"[model] chat_template: expected the text of a template, got {shown(chat_template)}"
+            )
+        render(chat_template, [{"role": "user", "content": "…"}], bos_token="", eos_token="")
+        return replace(found, template=chat_template)
 
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> ChatFormat:
@@ -51,6 +80,11 @@ class ChatFormat:
         template = template or (family.chat_template if family else None)
         return cls(template=template, family=name, stop_strings=tuple(checked.stop), preset=preset)
 
+    @property
+    def appends(self) -> bool:
+        """Whether the template is one of BELLE's, which repeat earlier turns as they were and only add to them."""
+        return any(self.template == family.chat_template for family in FAMILIES.values())
+
     def encode(
         self, tokenizer: Tokenizer, messages: Sequence[Message], *, limit: int | None = None
     ) -> list[int]:
@@ -63,7 +97,7 @@ class ChatFormat:
         shielded = [_shielded(message, tokenizer, guard) for message in messages]
         text = self._render(tokenizer, shielded)
         bos = tokenizer.bos_token
-        add_bos = False if bos and text.startswith(bos) else None
+        add_bos = False if bos and text.startswith(bos) else self.add_bos
         return tokenizer.encode(
             text, add_bos=add_bos, add_eos=False, parse_special=True, guard=guard, limit=limit
         )
@@ -89,7 +123,10 @@ class ChatFormat:
     def _unused(self, texts: Sequence[str]) -> list[str]:
         """Guard characters that are in none of `texts` and not in the template: two or more."""
         if self.template is None:
-            raise ValueError("[chat format] this file has no chat template: generate with raw=True")
+            raise ValueError(
+                "[chat format] this file has no chat template: name its family (Belle.load(family=…)), give a "
+                "template (chat_template=…), or send the text as it is (raw=True)"
+            )
         joined = "".join(texts) + self.template
         unused = [char for char in _GUARDS if char not in joined]
         if len(unused) < 2:

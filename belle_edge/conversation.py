@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import conversation_file
 from .answer import Answer, Overflow, Window, limit_of
-from .backends.base import Backend, SequenceState
+from .backends.base import Backend
 from .chat_format import ChatFormat, encode_continuation
 from .conversation_file import Turn
 from .generation import Generation, Stream
+from .history import History, kept_beginning
 from .process_lock import ProcessLock
 from .sampling import SamplingParams, SamplingSettings
 from .tokenizer import Tokenizer
@@ -35,38 +36,17 @@ class LoadedModel(Protocol):
     ) -> SamplingParams: ...
 
 
-@dataclass(frozen=True)
-class _History:
-    """Never changed in place: a turn works on a fork of the cache and its result replaces the history."""
-
-    ids: tuple[int, ...] = ()
-    turns: tuple[Turn, ...] = ()
-    sequence: SequenceState | None = None  # holds a beginning of `ids`, all but the newest as a rule
-
-    def cut(self, length: int, n_turns: int) -> _History:
-        """The first `length` ids and `n_turns` turns, with a cache of its own."""
-        sequence = None if self.sequence is None else self.sequence.fork()
-        if sequence is not None:
-            sequence.truncate(min(length, sequence.length))
-        return _History(self.ids[:length], self.turns[:n_turns], sequence)
-
-    def without(self, dropped: tuple[int, int]) -> _History:
-        """Positions [begin, end) have left; changes the cache it was given."""
-        begin, end = dropped
-        if self.sequence is not None and begin < self.sequence.length:
-            self.sequence.discard(begin, min(end, self.sequence.length))
-        turns = tuple(turn.after_drop(dropped) for turn in self.turns)
-        return _History(self.ids[:begin] + self.ids[end:], turns, self.sequence)
-
-
 class Conversation:
     """A dialogue with one model; made by `Belle.conversation`. For one thread at a time.
 
-    The history is token ids and is never encoded anew. A finished turn is: the ids of its prompt, then the
-    ids the model chose, up to the last whole character before EOS or a stop string; EOS itself and the stop
-    string are not part of it. What closes a turn (EOS in belle-v2, nothing in the other families) comes with
-    the next prompt: the text that the template puts behind an answer. A token that holds the end of the
-    answer and the beginning of a stop string gives way to the tokens of its first part.
+    The history is token ids. A finished turn is: the ids of its prompt, then the ids the model chose, up to the
+    last whole character before EOS or a stop string; EOS itself and the stop string are not part of it. What
+    closes a turn (EOS in belle-v2, nothing in the other families) comes with the next prompt: the text that the
+    template puts behind an answer. A token that holds the end of the answer and the beginning of a stop string
+    gives way to the tokens of its first part.
+
+    BELLE's own templates only add to what was said. Any other one renders the whole dialogue for each turn: ids and
+    cache stay up to the first difference, be it a space that the template trims or an answer that it shortens.
 
     A turn that is left early (Ctrl-C, `close`, an error) keeps the part of the answer that was written; if
     nothing was, the turn never happened. With a seed, the n-th answer (n from 0) uses seed + n.
@@ -89,7 +69,7 @@ class Conversation:
         self._sampling = dict(sampling or {})
         self._window = Window(model.context, overflow, model.context // 4 if n_keep is None else n_keep)
         self._max_tokens = limit_of(max_tokens, self._window)
-        self._history = _History()
+        self._history = History()
         self._n_drawn = 0  # answers written, regenerated ones included
         self._current: weakref.ref[Stream] | None = None
         self._lock = ProcessLock()
@@ -111,6 +91,32 @@ class Conversation:
         """The history as the model sees it."""
         return self._history.ids
 
+    @property
+    def settings(self) -> SamplingParams:
+        """How the next token is chosen: the model's preset and stop strings under the conversation's own settings."""
+        return self._model.settings(raw=False, params=self._params, sampling=self._sampling)
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest answer, in tokens."""
+        return self._max_tokens
+
+    @property
+    def dropped_tokens(self) -> int:
+        """Tokens that have left the context because it was full, since the conversation was begun or loaded."""
+        return self._history.n_dropped
+
+    def configure(self, *, max_tokens: int | None = None, **sampling: Any) -> None:
+        """Other settings from the next answer on; one that is given as None becomes the model's own again.
+
+        max_tokens None: as before. Raises ValueError for a setting out of range, and changes nothing then.
+        """
+        changed = {name: value for name, value in {**self._sampling, **sampling}.items() if value is not None}
+        n_tokens = self._max_tokens if max_tokens is None else limit_of(max_tokens, self._window)
+        SamplingParams().merged(**sampling)  # names and values, also of settings that are taken back
+        self._model.settings(raw=False, params=self._params, sampling=changed)
+        self._max_tokens, self._sampling = n_tokens, changed
+
     def send(
         self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]
     ) -> Stream:
@@ -121,13 +127,9 @@ class Conversation:
         """
         with self._lock:
             self._settle()
-            history = self._history
-            new_ids = self._encode(text, is_first=not history.ids)
-            history = self._with_room(history.cut(len(history.ids), len(history.turns)), len(new_ids))
-            begin = len(history.ids)
-            end = begin + len(new_ids)
-            turn = Turn(text, "", begin, end, end, end)
-            return self._begin(replace(history, ids=(*history.ids, *new_ids)), turn, max_tokens, sampling)
+            history, begin = self._prompted(self._history, text)
+            end = len(history.ids)
+            return self._begin(history, Turn(text, "", begin, end, end, end), max_tokens, sampling)
 
     def say(
         self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]
@@ -141,9 +143,13 @@ class Conversation:
         with self._lock:
             self._settle()
             turn = self._last_turn()
+            history = self._history.cut(turn.answer_begin, len(self._history.turns) - 1)
+            if turn.rewritten:
+                history, begin = self._rendered(history, turn.user)
+                end = len(history.ids)
+                return self._begin(history, Turn(turn.user, "", begin, end, end, end), max_tokens, sampling)
             if turn.begin == turn.answer_begin:
                 raise ValueError("[conversation] the last message has slid out of the context")
-            history = self._history.cut(turn.answer_begin, len(self._history.turns) - 1)
             if history.sequence is not None and history.sequence.length == turn.answer_begin:
                 history.sequence.truncate(turn.answer_begin - 1)
             return self._begin(history, turn, max_tokens, sampling)
@@ -162,7 +168,7 @@ class Conversation:
         with self._lock:
             self._settle()
             self._set_system(self.system if system is None else system)
-            self._history = _History()
+            self._history = History()
 
     def save(self, path: str | os.PathLike[str], *, cache: bool = True, replace: bool = True) -> None:
         """Write the conversation to one file, for `Belle.load_conversation`; it appears whole or not at all.
@@ -194,14 +200,14 @@ class Conversation:
                 f"{model.context}: use overflow='slide'"
             )
         sequence = conversation_file.restored(model.backend, state, saved.ids)
-        conversation._history = _History(saved.ids, saved.turns, sequence)
+        conversation._history = History(saved.ids, saved.turns, sequence)
         conversation._n_drawn = saved.n_drawn
         return conversation
 
     # ---- one turn
 
     def _begin(
-        self, history: _History, turn: Turn, max_tokens: int | None, sampling: Mapping[str, Any]
+        self, history: History, turn: Turn, max_tokens: int | None, sampling: Mapping[str, Any]
     ) -> Stream:
         """The stream of an answer to `history`, which ends with the prompt of `turn`."""
         model = self._model
@@ -224,7 +230,7 @@ class Conversation:
         self._current = weakref.ref(stream)
         return stream
 
-    def _commit(self, history: _History, turn: Turn, answer: Answer) -> None:
+    def _commit(self, history: History, turn: Turn, answer: Answer) -> None:
         """The answer has ended, or was left: it becomes the history's last turn, if it has any text or came to
         its own end."""
         if not self._lock.usable or not (answer.finished or answer.text):
@@ -241,7 +247,8 @@ class Conversation:
             turns = [earlier.after_drop(dropped) for earlier in turns]
         decoded_end = max(answer.begin, sequence.length if sequence is not None else n_spoken - 1)
         turns[-1] = replace(turns[-1], answer_begin=answer.begin, end=len(ids), decoded_end=decoded_end)
-        self._history = _History(tuple(ids), tuple(turns), sequence)
+        n_dropped = history.n_dropped + sum(end - begin for begin, end in answer.dropped)
+        self._history = History(tuple(ids), tuple(turns), sequence, n_dropped)
         self._n_drawn += 1
         self._current = None
 
@@ -252,7 +259,63 @@ class Conversation:
             stream.close()
         self._current = None
 
-    def _with_room(self, history: _History, n_new: int) -> _History:
+    # ---- a prompt behind the history
+
+    def _prompted(self, history: History, text: str) -> tuple[History, int]:
+        """`history` with the prompt of a new turn at its end, and where that begins; the cache is a fork."""
+        if not self._model.chat_format.appends or any(turn.rewritten for turn in history.turns):
+            return self._rendered(history, text)
+        if not history.ids:
+            new_ids = self._encode(text)
+        else:
+            self._check_text(text)
+            model = self._model
+            new_ids = model.chat_format.encode_next(model.tokenizer, text, limit=model.context)
+        history = self._with_room(history.cut(len(history.ids), len(history.turns)), len(new_ids))
+        return replace(history, ids=(*history.ids, *new_ids)), len(history.ids)
+
+    def _rendered(self, history: History, text: str) -> tuple[History, int]:
+        """As `_prompted`, for templates that show earlier turns as they like: the dialogue is rendered anew, and
+        what it has in common with the history stays."""
+        slides, context = self._window.slides, self._window.context
+        self._encode(text)  # a message that has no room alone is refused before the others are encoded
+        wanted = min(self._max_tokens, context // 4) if slides else 0
+        history = history.cut(len(history.ids), len(history.turns))
+        while True:
+            n_kept, new_ids = self._continued(history, text)
+            n_tokens = n_kept + len(new_ids)
+            older = self._older_turns(history, must=n_tokens > context) if slides else []
+            if n_tokens + wanted <= context or not older:
+                break
+            history = history.without_turns(older)
+        self._check_room(n_kept, len(new_ids))
+        history = history.cut(n_kept, len(history.turns))
+        return replace(history, ids=(*history.ids, *new_ids)), n_kept
+
+    def _continued(self, history: History, text: str) -> tuple[int, list[int]]:
+        """How many ids of the history stay when the dialogue goes on with `text`, and the ids that follow.
+
+        The space before an answer can be the template's own, which answers then must not bring along.
+        """
+        turns = [turn for turn in history.turns if turn.stands]
+        tokenizer = self._model.tokenizer
+        best = kept_beginning(tokenizer, history, self._encode(text, turns))
+        if best[0] < len(history.ids) and any(turn.answer.startswith(" ") for turn in turns):
+            turns = [replace(turn, answer=turn.answer.removeprefix(" ")) for turn in turns]
+            other = kept_beginning(tokenizer, history, self._encode(text, turns))
+            best = other if other[0] > best[0] else best
+        return best
+
+    def _older_turns(self, history: History, *, must: bool) -> list[int]:
+        """The turns to drop next: the older half, but not the first one, unless it is long or they `must` go."""
+        standing = [index for index, turn in enumerate(history.turns) if turn.stands]
+        is_short = bool(standing) and history.turns[standing[0]].end <= self._window.n_keep
+        others = standing[1:] if is_short else standing
+        if not others and must:
+            others = standing
+        return others[: (len(others) + 1) // 2]
+
+    def _with_room(self, history: History, n_new: int) -> History:
         """`history`, less its oldest turns where it slides, so that `n_new` tokens fit and a part of an answer."""
         context = self._window.context
         wanted = n_new + min(self._max_tokens, context // 4) if self._window.slides else n_new
@@ -265,35 +328,48 @@ class Conversation:
             if not any(begin >= dropped[1] for begin in ends):
                 dropped = (dropped[0], len(history.ids))
             history = history.without(dropped)
-        if len(history.ids) + n_new > context:
-            raise ValueError(
-                f"[conversation] this turn has {n_new} tokens and {len(history.ids)} stand before it, the "
-                f"context holds {context}: shorten it, undo or reset, or use overflow='slide'"
-            )
+        self._check_room(len(history.ids), n_new)
         return history
 
-    def _n_kept(self, history: _History) -> int:
+    def _check_room(self, n_before: int, n_new: int) -> None:
+        context = self._window.context
+        if n_before + n_new > context:
+            raise ValueError(
+                f"[conversation] this turn has {n_new} tokens and {n_before} stand before it, the "
+                f"context holds {context}: shorten it, undo or reset, or use overflow='slide'"
+            )
+
+    def _n_kept(self, history: History) -> int:
         """Tokens at the beginning that never slide out: the first turn, or as much of it as n_keep allows."""
-        return min([self._window.n_keep, *(turn.end for turn in history.turns[:1])])
+        first = next((turn for turn in history.turns if turn.begin < turn.end), None)
+        return self._window.n_keep if first is None else min(self._window.n_keep, first.end)
 
     # ---- parts
 
-    def _encode(self, text: str, *, is_first: bool) -> list[int]:
+    def _encode(self, text: str, turns: Sequence[Turn] = ()) -> list[int]:
+        """Ids of the whole dialogue: the system text, `turns`, then a message that waits for its answer."""
+        self._check_text(text)
+        messages = [] if self.system is None else [{"role": "system", "content": self.system}]
+        for turn in turns:
+            messages += [
+                {"role": "user", "content": turn.user},
+                {"role": "assistant", "content": turn.answer},
+            ]
+        messages.append({"role": "user", "content": text})
+        model = self._model
+        limit = None if turns else model.context
+        return model.chat_format.encode(model.tokenizer, messages, limit=limit)
+
+    def _check_text(self, text: str) -> None:
         if not isinstance(text, str):
             raise ValueError(f"[conversation] expected a message of text, got {text!r}")
-        model = self._model
-        if not is_first:
-            return model.chat_format.encode_next(model.tokenizer, text, limit=model.context)
-        system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        messages = [*system, {"role": "user", "content": text}]
-        return model.chat_format.encode(model.tokenizer, messages, limit=model.context)
 
     def _set_system(self, system: str | None) -> None:
         if system is not None and not isinstance(system, str):
             raise ValueError(f"[conversation] system: expected text, got {system!r}")
         before, self.system = self.system, system or None
         try:
-            self._encode("", is_first=True)  # the template may refuse the role
+            self._encode("")  # the template may refuse the role
         except ValueError:
             self.system = before
             raise

@@ -34,7 +34,8 @@ class Turn:
     the answer in [answer_begin, end). The ids of a turn that slid out stand nowhere: all of these are equal.
 
     The answer's tokens in [answer_begin, decoded_end) went through the model one by one; what is left of it goes
-    through with the next prompt.
+    through with the next prompt. rewritten: the template shows the turn in another way since; from `end` on it stands
+    in the prompt of a later turn.
     """
 
     user: str
@@ -43,6 +44,25 @@ class Turn:
     answer_begin: int
     end: int
     decoded_end: int
+    rewritten: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether the model sees the turn: it has not slid out of the context."""
+        return self.rewritten or self.begin < self.end
+
+    def cut(self, length: int) -> Turn:
+        """The turn when only the first `length` ids are left of the history."""
+        if self.end <= length:
+            return self
+        return replace(
+            self,
+            begin=min(self.begin, length),
+            answer_begin=min(self.answer_begin, length),
+            end=min(self.end, length),
+            decoded_end=min(self.decoded_end, length),
+            rewritten=self.stands,
+        )
 
     def after_drop(self, dropped: tuple[int, int]) -> Turn:
         """The turn after the positions `dropped` [begin, end) have left."""
@@ -172,6 +192,7 @@ def _parsed(header: Any) -> Saved:
             raise ValueError("the turns do not follow each other")
         if not turn.answer_begin <= _of(int, turn.decoded_end) <= turn.end:
             raise ValueError("an answer lies outside its turn")
+        _of(bool, turn.rewritten)
         position = turn.end
     if position != len(saved.ids):
         raise ValueError("the turns do not cover the tokens")
@@ -184,6 +205,6 @@ def _turn(stored: Any) -> Turn:
 
 
 def _of(kind: type, value: Any) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"expected {kind.__name__}, got {excerpt(value)}")
     return value

@@ -35,15 +35,22 @@ class Belle(Writer):
         print(model.generate("用一句话介绍北京。"))
     """
 
-    def __init__(self, backend: Backend, *, path: Path, context: int | None = None) -> None:
-        """Use `Belle.load`. Takes over `backend`.
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        path: Path,
+        context: int | None = None,
+        chat_format: ChatFormat | None = None,
+    ) -> None:
+        """Use `Belle.load`. Takes over `backend`. chat_format None: as the file says.
 
         ModelFormatError where tokenizer and weights do not match, ValueError for a context out of range.
         """
         self.backend = backend
         self.path = path
         self.tokenizer = backend.tokenizer()
-        self.chat_format = ChatFormat.from_metadata(backend.metadata)
+        self.chat_format = chat_format or ChatFormat.from_metadata(backend.metadata)
         n_rows = int(backend.config["vocab_size"])
         if len(self.tokenizer) != n_rows:
             raise ModelFormatError(
@@ -65,6 +72,8 @@ class Belle(Writer):
         kv: str = "auto",
         isa: str | None = None,
         memory_check: bool = True,
+        family: str | None = None,
+        chat_template: str | None = None,
     ) -> Belle:
         """Load a GGUF file; ~ in its path is the home folder.
 
@@ -73,7 +82,8 @@ class Belle(Writer):
         None = as trained. kv: type of the key/value cache, "f32", "f16", or "auto" (f32 where all matrices
         are float). isa: instruction-set tier, None = the best this CPU has (see `belle-edge info`).
         memory_check: refuse before loading when weights and cache (of `context`, or of at most 4,096 tokens
-        without one) cannot fit into memory.
+        without one) cannot fit into memory. family: one of `belle_edge.prompts.FAMILIES`, whose template, stop strings
+        and preset replace the file's. chat_template: Jinja source that replaces the file's or the family's template.
 
         Raises FileNotFoundError and other OSErrors, ModelFormatError (damaged), UnsupportedModelError (names
         what this engine lacks), InsufficientMemoryError (with the numbers, and what would fit), ValueError (an
@@ -81,6 +91,7 @@ class Belle(Writer):
         build does not run here) or BackendMissingError (not installed).
         """
         settings = EngineSettings(threads=threads, context=context, kv=kv, isa=isa)
+        ChatFormat.of_file({}, family=family, chat_template=chat_template)  # raises before anything is read
         path = user_path("[model] path", path)
         if path.is_dir():
             raise ValueError(
@@ -96,7 +107,8 @@ class Belle(Writer):
             backend, path, threads=settings.threads, kv=kv, isa=isa, context=settings.context
         )
         try:
-            return cls(engine, path=path, context=settings.context)
+            chat_format = ChatFormat.of_file(engine.metadata, family=family, chat_template=chat_template)
+            return cls(engine, path=path, context=settings.context, chat_format=chat_format)
         except BaseException:
             engine.close()
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -59,9 +58,9 @@ class Writer:
         An empty text is a prompt where the template, or a BOS token, gives the model something to start from.
 
         Returns the finished Generation. Raises ValueError (a setting out of range, a prompt without any token,
-        one longer than the context, a broken template) and KeyboardInterrupt within one token.
+        one longer than the context, no template or a broken one) and KeyboardInterrupt within one token.
         """
-        ids, raw = self._prompt_ids(prompt, raw=raw)
+        ids = self._prompt_ids(prompt, raw=raw)
         return self._stream(ids, raw, max_tokens, params, overflow, n_keep, sampling).finish()
 
     def stream(
@@ -76,7 +75,7 @@ class Writer:
         **sampling: Unpack[SamplingSettings],
     ) -> Stream:
         """As `generate`, but piece by piece: iterate, then read `.result`. Never half a character."""
-        ids, raw = self._prompt_ids(prompt, raw=raw)
+        ids = self._prompt_ids(prompt, raw=raw)
         return self._stream(ids, raw, max_tokens, params, overflow, n_keep, sampling)
 
     def astream(
@@ -91,7 +90,7 @@ class Writer:
         **sampling: Unpack[SamplingSettings],
     ) -> AsyncStream:
         """As `stream`, for `async for`. `AsyncStream(stream)` does the same for any other stream."""
-        ids, raw = self._prompt_ids(prompt, raw=raw)
+        ids = self._prompt_ids(prompt, raw=raw)
         return AsyncStream(self._stream(ids, raw, max_tokens, params, overflow, n_keep, sampling))
 
     def chat(
@@ -242,8 +241,8 @@ class Writer:
 
         def answer_of(index: int) -> Answer:
             try:
-                ids, is_raw = self._prompt_ids(asked[index], raw=raw)
-                settings = self.settings(raw=is_raw, params=each[index], sampling=sampling)
+                ids = self._prompt_ids(asked[index], raw=raw)
+                settings = self.settings(raw=raw, params=each[index], sampling=sampling)
                 if settings.seed is not None and (each[index] is params or "seed" in sampling):
                     settings = settings.merged(seed=(settings.seed + index) % 2**64)
                 return self._answer(ids, settings, max_tokens, Window(self.context))
@@ -268,20 +267,14 @@ class Writer:
         chosen = resolve(self.chat_format.preset, params, sampling)
         return chosen.merged(stop=(*self.chat_format.stop_strings, *chosen.stop))
 
-    def _prompt_ids(self, prompt: str | Sequence[int], *, raw: bool) -> tuple[list[int], bool]:
-        """Ids, and whether they are raw: a text is that too where the file has no template, with a warning."""
+    def _prompt_ids(self, prompt: str | Sequence[int], *, raw: bool) -> list[int]:
+        """Ids of a prompt; a text goes through the chat template unless raw."""
         if not isinstance(prompt, str):
-            return self._checked_ids(prompt), raw
-        if self.chat_format.template is None and not raw:
-            raw = True
-            warnings.warn(
-                f"{self.path.name} has no chat template: the prompt goes in as it is (raw=True hides this note)",
-                stacklevel=3,
-            )
+            return self._checked_ids(prompt)
         if raw:
-            return self.tokenizer.encode(prompt, add_eos=False, limit=self.context), raw
+            return self.tokenizer.encode(prompt, add_eos=False, limit=self.context)
         messages = [{"role": "user", "content": prompt}]
-        return self.chat_format.encode(self.tokenizer, messages, limit=self.context), raw
+        return self.chat_format.encode(self.tokenizer, messages, limit=self.context)
 
     def _checked_ids(self, prompt: Sequence[int]) -> list[int]:
         """Ids of the vocabulary, no more than one beyond the context."""

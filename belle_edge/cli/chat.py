@@ -5,24 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
+from ..sampling import SamplingParams
 from ..terminal_text import printable_line
 from .model_source import add_model_argument
 from .notice import start_notice
 from .options import (
     add_encoding_argument,
     add_engine_arguments,
+    add_format_arguments,
     add_sampling_arguments,
+    check_chat_format,
     open_model,
     sampling_settings,
 )
 from .streams import require_input
-from .terminal import styled
+from .terminal import print_remark, styled
 
 _HOW = '''\
 A turn is a line. End a line with a backslash to go on in the next one, or put a longer text between lines of
-"""; a pasted text stays together. Lines that begin with / are commands, /help lists them; // at the start of a
-line stands for a plain /. Ctrl-C stops an answer, Ctrl-D leaves.
+"""; a pasted text stays together. What begins with / is a command, /help lists them; // at the start of a turn
+stands for a plain /. Ctrl-C stops an answer, Ctrl-D leaves.
 '''
 
 
@@ -42,12 +46,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--overflow",
         choices=("error", "slide"),
-        default="error",
-        help="when the context is full: stop with an error (default), or drop the oldest turns",
+        default="slide",
+        help="when the context is full: drop the oldest turns and say so once (default), or stop with an error",
     )
     parser.add_argument("--json", action="store_true", help="print every answer as one JSON line")
     parser.add_argument("--no-history", action="store_true", help="keep no file of the lines typed here")
     add_encoding_argument(parser)
+    add_format_arguments(parser)
     add_engine_arguments(parser)
     add_sampling_arguments(parser)
     parser.set_defaults(run=run)
@@ -55,36 +60,50 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from .chat_session import COMMANDS, ChatSession
+    from .chat_session import ChatSession
+    from .line_completion import completions
     from .turns import history_file, line_editing, pipe_line, read_turns, terminal_line
 
     require_input()
+    _check(args)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     with open_model(args) as model:
         if not args.quiet:
             for line in start_notice(model.backend.metadata):
-                print(styled(printable_line(line), "dim", stream=sys.stderr), file=sys.stderr)
+                print_remark(printable_line(line))
         session = ChatSession(
             model,
             interactive=interactive,
             as_json=args.json,
             max_tokens=args.max_tokens,
             overflow=args.overflow,
-            sampling={name: value for name, value in sampling_settings(args).items() if value is not None},
+            sampling=_given(args),
         )
         session.start(system=args.system, load=args.load)
         if not interactive:
             return session.run(read_turns(pipe_line, _raise_interrupt))
         if not args.quiet:
-            print(
-                styled("/help lists the commands, Ctrl-D leaves.", "dim", stream=sys.stderr), file=sys.stderr
-            )
+            print_remark("/help lists the commands, Ctrl-D leaves.")
         prompts = [
             styled(mark, "bold", "cyan", stream=sys.stdout, readline_prompt=True) for mark in ("> ", ". ")
         ]
         history = None if args.no_history else history_file()
-        with line_editing([f"/{name}" for name in COMMANDS], history):
+        with line_editing(completions, history):
             return session.run(read_turns(terminal_line(*prompts), session.interrupted))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be said before gigabytes are loaded: ValueError or OSError."""
+    if args.load is not None:
+        if args.system is not None:
+            raise ValueError("--system does not go with --load: a saved conversation has its own")
+        args.load.open("rb").close()
+    SamplingParams(**_given(args))
+    check_chat_format(args)
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: value for name, value in sampling_settings(args).items() if value is not None}
 
 
 def _raise_interrupt() -> None:

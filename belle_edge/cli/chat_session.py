@@ -8,31 +8,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import BelleError
-from ..terminal_text import printable
+from . import chat_settings, transcript
+from .chat_commands import Command, help_text, parsed, question
 from .reports import report, speed_line
-from .terminal import LOGGER, styled, text_writer
+from .terminal import LOGGER, print_remark, text_writer
+from .wrapping import terminal_width
 
 if TYPE_CHECKING:
     from ..conversation import Conversation
     from ..generation import Stream
     from ..model import Belle
-
-COMMANDS: Mapping[str, tuple[str, str]] = {  # name -> argument, what it does
-    "help": ("", "show this list"),
-    "reset": ("", "forget the conversation; the system text stays"),
-    "system": (
-        "TEXT",
-        "begin anew with this instruction; without TEXT show the present one, with - remove it",
-    ),
-    "regen": ("", "answer the last question again"),
-    "undo": ("", "take back the last question and its answer"),
-    "save": ("FILE", "write the conversation to a file (again without FILE)"),
-    "load": ("FILE", "go on with a saved conversation"),
-    "exit": ("", "leave, as Ctrl-D does"),
-}
 
 
 class ChatSession:
@@ -45,26 +33,29 @@ class ChatSession:
         interactive: bool,
         as_json: bool,
         max_tokens: int,
-        overflow: str,
+        overflow: Literal["error", "slide"],
         sampling: Mapping[str, Any],
     ) -> None:
         """interactive: an error or Ctrl-C does not end the chat. as_json: an answer is one JSON line."""
         self._model = model
         self._interactive = interactive
         self._as_json = as_json
-        self._settings = {"max_tokens": max_tokens, "overflow": overflow, **sampling}
+        self._default_max_tokens = max_tokens
+        self._overflow = overflow
+        self._settings = {"max_tokens": max_tokens, **sampling}  # None: the model's own
         self._conversation: Conversation
         self._saved_as: Path | None = None  # a file that /save may overwrite
-        self._write = text_writer(sys.stdout)
+        self._write = text_writer(sys.stdout, wrap=not as_json)
+        self._slide_was_told = False
         self._done = False
 
     def start(self, *, system: str | None = None, load: Path | None = None) -> None:
         """Begin a conversation, or go on with a saved one. Raises what the model raises."""
         if load is None:
-            self._conversation = self._model.conversation(system=system, **self._settings)
+            self._conversation = self._model.conversation(
+                system=system, overflow=self._overflow, **self._settings
+            )
             return
-        if system is not None:
-            raise ValueError("--system does not go with --load: a saved conversation has its own")
         self._load(str(load))
 
     def run(self, turns: Iterator[str]) -> int:
@@ -79,7 +70,7 @@ class ChatSession:
             except (BelleError, ValueError, OSError) as error:
                 if not self._interactive or isinstance(error, BrokenPipeError):
                     raise
-                LOGGER.error("error: %s", error)
+                print_remark(f"error: {error}", style="red")
             if self._done:
                 return 0
         if self._interactive:
@@ -88,16 +79,14 @@ class ChatSession:
 
     def interrupted(self) -> None:
         """Ctrl-C where nothing was being answered."""
-        self._say("\nCtrl-D or /exit leaves.")
+        self._say("\nCtrl-D or /bye leaves.")
 
     def _handle(self, turn: str) -> None:
-        if turn.startswith("//"):
-            turn = turn[1:]
-        elif turn.startswith("/") and "\n" not in turn:
-            self._command(*turn[1:].split(maxsplit=1))
-            return
-        if turn.strip():
-            self._answer(lambda: self._conversation.send(turn))
+        found = parsed(turn)
+        if found is not None:
+            self._command(*found)
+        elif turn.strip():
+            self._answer(lambda: self._conversation.send(question(turn)))
 
     def _answer(self, ask: Callable[[], Stream]) -> None:
         """Stream one answer to stdout."""
@@ -116,38 +105,48 @@ class ChatSession:
             return
         self._write("\n")
         if stream.result.finish_reason == "length":
-            self._say(f"[the answer was cut at {stream.result.completion_tokens} tokens, see --max-tokens]")
+            self._say(
+                f"[the answer was cut at {stream.result.completion_tokens} tokens: /set max_tokens, --max-tokens]"
+            )
+        self._tell_slide()
         LOGGER.info("%s", speed_line(stream.result, self._model))
 
-    def _command(self, name: str = "", argument: str = "") -> None:
+    def _tell_slide(self) -> None:
+        """Say once that older turns are being forgotten."""
+        if self._slide_was_told or not self._conversation.dropped_tokens:
+            return
+        self._slide_was_told = True
+        text = (
+            f"the context of {self._model.context} tokens is full: from now on the model forgets the oldest "
+            "turns; /clear begins anew, --overflow error stops instead"
+        )
+        if self._interactive:
+            self._say(f"[{text}]")
+        else:
+            LOGGER.warning("note: %s", text)
+
+    def _command(self, command: Command, argument: str) -> None:
         actions: dict[str, Callable[[str], None]] = {
             "help": self._help,
-            "reset": self._reset,
-            "system": self._system,
             "regen": self._regenerate,
             "undo": self._undo,
+            "clear": self._clear,
+            "system": self._system,
+            "set": self._set,
             "save": self._save,
             "load": self._load,
-            "exit": self._exit,
+            "export": self._export,
+            "bye": self._leave,
         }
-        if name not in actions:
-            raise ValueError(
-                f"unknown command /{name}: /help lists them; begin with // to send a text that starts with /"
-            )
-        argument = argument.strip()
-        if argument and not COMMANDS[name][0]:
-            raise ValueError(f"/{name} takes no argument, got {argument!r}")
-        actions[name](argument)
+        actions[command.name](argument)
 
     def _help(self, _argument: str) -> None:
-        for name, (argument, text) in COMMANDS.items():
-            print(f"  {f'/{name} {argument}':<15}{text}", file=sys.stderr)
-        print(
-            '  a line that ends with \\ goes on in the next one; """ begins and ends a block', file=sys.stderr
-        )
+        width = terminal_width() if sys.stderr.isatty() else 100
+        print(help_text(min(width, 100)), file=sys.stderr)
 
-    def _reset(self, _argument: str) -> None:
+    def _clear(self, _argument: str) -> None:
         self._conversation.reset()
+        self._slide_was_told = False
         self._say("[a new conversation]")
 
     def _system(self, argument: str) -> None:
@@ -157,6 +156,20 @@ class ChatSession:
             return
         self._conversation.reset(system="" if argument == "-" else argument)
         self._say("[a new conversation with this system text]" if argument != "-" else "[a new conversation]")
+
+    def _set(self, argument: str) -> None:
+        if not argument:
+            self._say("\n".join(chat_settings.all_settings(self._conversation)))
+            return
+        name, text = chat_settings.named(argument)
+        if text:
+            value = chat_settings.value_of(name, text)
+            if name == "max_tokens" and value is None:
+                value = self._default_max_tokens
+            self._conversation.configure(**{name: value})
+            self._settings[name] = value
+        shown = chat_settings.shown(self._conversation, name)
+        self._say(f"[{name} is now {shown}]" if text else f"[{name} is {shown}]")
 
     def _regenerate(self, _argument: str) -> None:
         self._answer(self._conversation.regenerate)
@@ -179,15 +192,29 @@ class ChatSession:
         if not argument:
             raise ValueError("/load needs a file name")
         path = Path(argument).expanduser()
-        self._conversation = self._model.load_conversation(path, **self._settings)
+        settings = {name: value for name, value in self._settings.items() if value is not None}
+        self._conversation = self._model.load_conversation(path, overflow=self._overflow, **settings)
+        self._slide_was_told = False
         self._saved_as = path
         n_questions = sum(message["role"] == "user" for message in self._conversation.messages)
         self._say(f"[{path}: {n_questions} questions and their answers]")
 
-    def _exit(self, _argument: str) -> None:
+    def _export(self, argument: str) -> None:
+        if not argument:
+            raise ValueError("/export needs a file name, as /export talk.md")
+        if not any(message["role"] == "user" for message in self._conversation.messages):
+            raise ValueError("/export: nothing was said yet")
+        path = Path(argument).expanduser()
+        try:
+            transcript.export(path, self._conversation.messages, model_name=self._model.path.stem)
+        except FileExistsError:
+            raise FileExistsError(f"{path} exists: choose another name") from None
+        self._say(f"[written to {path}]")
+
+    def _leave(self, _argument: str) -> None:
         self._done = True
 
     def _say(self, text: str) -> None:
         """A remark of the program, not of the model."""
         if self._interactive or LOGGER.isEnabledFor(logging.INFO):
-            print(styled(printable(text), "dim", stream=sys.stderr), file=sys.stderr)
+            print_remark(text)

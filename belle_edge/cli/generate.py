@@ -13,7 +13,9 @@ from .model_source import add_model_argument
 from .options import (
     add_encoding_argument,
     add_engine_arguments,
+    add_format_arguments,
     add_sampling_arguments,
+    check_chat_format,
     input_encoding,
     open_model,
     sampling_settings,
@@ -59,6 +61,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--stream", action=argparse.BooleanOptionalAction, default=True, help="print text while it is written"
     )
+    add_format_arguments(parser)
     add_engine_arguments(parser)
     add_sampling_arguments(parser)
     parser.set_defaults(run=run)
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
     if args.logprobs is not None:
         settings["top_logprobs"] = args.logprobs
+    check_chat_format(args)
     if args.lines or args.jsonl:
         return _answer_many(args, settings)
     text = _read_text(args)

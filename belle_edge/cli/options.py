@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..prompts import FAMILIES
+from .loading import loading_notice
 from .model_source import ModelSource
 from .terminal import LOGGER
 from .text_input import checked_encoding
@@ -95,6 +97,58 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_format_arguments(parser: argparse.ArgumentParser) -> None:
+    """--family and --chat-template: how a question is put to the model, where the caller knows better than the file."""
+    group = parser.add_argument_group("chat format (default: as the file says)")
+    group.add_argument(
+        "--family",
+        choices=tuple(FAMILIES),
+        help="template, stop strings and sampling preset of this BELLE family",
+    )
+    group.add_argument(
+        "--chat-template",
+        type=Path,
+        metavar="FILE",
+        help="a Jinja template, in place of the file's or family's",
+    )
+
+
+def chat_format_options(args: argparse.Namespace) -> dict[str, str | None]:
+    """What --family and --chat-template say, as `Belle.load` takes it; nothing for commands without them."""
+    path: Path | None = getattr(args, "chat_template", None)
+    try:
+        template = None if path is None else path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--chat-template {path} is not UTF-8 text (byte {error.start})") from None
+    return {"family": getattr(args, "family", None), "chat_template": template}
+
+
+def check_chat_format(args: argparse.Namespace) -> None:
+    """ValueError where a question cannot be put to args.model. Reads the file's header only, so it is said before
+    gigabytes are loaded; a file that cannot be opened is left to loading."""
+    from .._core import GgufFile
+    from ..chat_format import ChatFormat
+
+    options = chat_format_options(args)
+    if getattr(args, "raw", False):
+        if any(value is not None for value in options.values()):
+            raise ValueError(
+                "--raw sends the text as it is: it does not go with --family and --chat-template"
+            )
+        return
+    if not args.model.is_file():
+        return
+    try:
+        chat_format = ChatFormat.of_file(GgufFile(str(args.model)), **options)
+    except MemoryError:  # the check of memory says what is missing
+        return
+    if chat_format.template is None:
+        raise ValueError(
+            f"{args.model.name} has no chat template: name its family (--family), give a template "
+            "(--chat-template), or send the text as it is (belle-edge generate --raw)"
+        )
+
+
 def sampling_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings by name; None where the command line says nothing."""
     names = (*(name for name, _, _ in _SAMPLING_FLAGS), "penalty_scope", "stop")
@@ -124,15 +178,17 @@ def _load(args: argparse.Namespace, path: Path) -> Belle:
 
     start = time.perf_counter()
     try:
-        model = Belle.load(
-            path,
-            backend=args.backend,
-            threads=args.threads,
-            isa=args.isa,
-            context=args.context,
-            kv=args.kv,
-            memory_check=args.memory_check,
-        )
+        with loading_notice(path, shown=not getattr(args, "quiet", False)):
+            model = Belle.load(
+                path,
+                backend=args.backend,
+                threads=args.threads,
+                isa=args.isa,
+                context=args.context,
+                kv=args.kv,
+                memory_check=args.memory_check,
+                **chat_format_options(args),
+            )
     except InsufficientMemoryError as error:
         raise InsufficientMemoryError(f"{error}; --no-memory-check loads it anyway") from None
     details = ", ".join(f"{key} {value}" for key, value in model.details.items())

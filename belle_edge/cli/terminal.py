@@ -12,6 +12,7 @@ from functools import partial
 from typing import TextIO
 
 from ..terminal_text import printable, printable_line
+from .wrapping import LineWrapper, terminal_width, wrapped
 
 LOGGER = logging.getLogger("belle_edge")
 
@@ -88,9 +89,24 @@ def print_lines(lines: Iterable[str], *, stream: TextIO | None = None) -> None:
     print("\n".join(map(printable_line, lines)), file=stream)
 
 
-def text_writer(stream: TextIO) -> Callable[[str], None]:
-    """Writes pieces of a model's text to `stream` at once; made printable where that is a terminal."""
-    return partial(_write, stream, printable if stream.isatty() else str)
+def print_remark(text: str, *, style: str = "dim") -> None:
+    """A remark of the program beside an answer, on stderr; wrapped where that is a terminal."""
+    text = printable(text)
+    shown = wrapped(text) if sys.stderr.isatty() else text
+    print(styled(shown, style, stream=sys.stderr), file=sys.stderr)
+
+
+def text_writer(stream: TextIO, *, wrap: bool = True) -> Callable[[str], None]:
+    """Writes pieces of a model's text to `stream` at once; a newline has to end each text.
+
+    Where `stream` is a terminal the text is made printable and, with `wrap`, no word is broken at the edge.
+    """
+    if not stream.isatty():
+        return partial(_write, stream, str)
+    if not wrap:
+        return partial(_write, stream, printable)
+    wrapper = LineWrapper(terminal_width)
+    return partial(_write, stream, lambda text: wrapper.push(printable(text)))
 
 
 def _write(stream: TextIO, prepare: Callable[[str], str], text: str) -> None:

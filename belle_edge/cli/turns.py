@@ -105,8 +105,10 @@ def history_file() -> Path:
 
 
 @contextmanager
-def line_editing(words: Sequence[str], history: Path | None) -> Iterator[None]:
-    """Arrow keys, Tab completion of `words`, and a history that lasts where `history` names a file.
+def line_editing(completions: Callable[[str], Sequence[str]], history: Path | None) -> Iterator[None]:
+    """Arrow keys, Tab completion, and a history that lasts where `history` names a file.
+
+    completions: from what stands before the cursor to the lines that this can become.
 
     The file is readable by its owner only. Without readline nothing happens; on Windows the console edits lines.
     """
@@ -119,8 +121,13 @@ def line_editing(words: Sequence[str], history: Path | None) -> Iterator[None]:
         yield
         return
 
+    matches: list[str] = []
+
     def complete(text: str, state: int) -> str | None:
-        matches = [word for word in words if text.startswith("/") and word.startswith(text)]
+        if state == 0:
+            before = readline.get_line_buffer()[: readline.get_endidx()]
+            start = len(before) - len(text)
+            matches[:] = [line[start:] for line in completions(before)]
         return matches[state] if state < len(matches) else None
 
     readline.set_completer(complete)

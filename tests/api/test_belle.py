@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from belle_edge import Belle, SamplingParams
+from belle_edge.prompts import FAMILIES
 
 Converted = Callable[[str, str], Path]
 QUESTION = "用一句话介绍北京。"
@@ -128,12 +129,52 @@ def test_empty_prompts(tiny_zh: Belle) -> None:
     assert tiny_zh.generate("", max_tokens=2).prompt_tokens > 0  # the template has text of its own
 
 
-def test_a_file_without_a_template_says_so(stories: Belle) -> None:
-    with pytest.warns(UserWarning, match="no chat template"):
-        told = stories.generate("Once", temperature=0, max_tokens=3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert stories.generate("Once", raw=True, temperature=0, max_tokens=3).text == told.text
+def test_a_file_without_a_template_is_refused_with_advice(stories: Belle) -> None:
+    """The same at each door: a text is never sent raw without having been asked for."""
+    for refused in (
+        lambda: stories.generate("Once"),
+        lambda: stories.stream("Once"),
+        lambda: stories.generate_batch(["Once"]),
+        lambda: stories.conversation(),
+        lambda: stories.chat([{"role": "user", "content": "Once"}]),
+    ):
+        with pytest.raises(ValueError, match=r"no chat template.*family.*chat_template.*raw=True"):
+            refused()
+    assert stories.generate("Once", raw=True, temperature=0, max_tokens=3).text
+    ids = stories.tokenize("Once")
+    assert stories.generate(ids, temperature=0, max_tokens=3).text  # ids are used as they are
+
+
+def test_the_caller_may_know_the_family_or_the_template(converted: Callable[[str, str], Path]) -> None:
+    path = converted("stories260K/hf", "f32")
+    family = FAMILIES["belle-v2"]
+    with Belle.load(path, family="belle-v2") as model:
+        assert model.chat_format.template == family.chat_template
+        assert model.chat_format.preset == family.preset
+        ids = model.chat_format.encode(model.tokenizer, [{"role": "user", "content": "x"}])
+        assert ids[0] != model.tokenizer.vocabulary.bos_id  # which belle-v2 has none of
+    template = "{{ bos_token }}Q: {{ messages[-1]['content'] }} A:"
+    with Belle.load(path, family="belle", chat_template=template) as model:
+        assert model.chat_format.stop_strings == ("\nHuman:",)
+        asked = model.generate("Once", temperature=0, max_tokens=3)
+        raw = model.generate("Q: Once A:", raw=True, temperature=0, max_tokens=3)
+        assert (asked.token_ids, asked.prompt_tokens) == (raw.token_ids, raw.prompt_tokens)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"family": "bele"}, "family: expected one of belle, .*got 'bele'"),
+        ({"family": ["belle"]}, "family"),
+        ({"chat_template": ""}, "chat_template: expected the text"),
+        ({"chat_template": 3}, "chat_template: expected the text"),
+        ({"chat_template": "{% if %}"}, "broken at line 1"),
+        ({"chat_template": "{{ raise_exception('no') }}"}, "no"),
+    ],
+)
+def test_formats_that_cannot_be(converted: Callable[[str, str], Path], options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Belle.load(converted("stories260K/hf", "f32"), **options)
 
 
 def test_threads_share_a_model(tiny_zh: Belle) -> None:

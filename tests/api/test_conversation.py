@@ -156,19 +156,28 @@ def test_arguments_are_checked(tiny_zh: Belle, stories: Belle) -> None:
         tiny_zh.conversation().send(3)  # type: ignore[arg-type]
 
 
-def test_templates_that_a_conversation_cannot_follow(tiny_zh: Belle) -> None:
+def test_a_template_that_refuses_the_system_role(tiny_zh: Belle) -> None:
     plain = tiny_zh.chat_format
     try:
-        tiny_zh.chat_format = ChatFormat("{{ messages[-1]['content'] }}")
-        conversation = tiny_zh.conversation(temperature=0, max_tokens=2)
-        conversation.say("你好")
-        with pytest.raises(ValueError, match="rewrites earlier answers"):
-            conversation.send("你好")
         tiny_zh.chat_format = ChatFormat("{{ raise_exception('no system') }}")
         with pytest.raises(ValueError, match="no system"):
             tiny_zh.conversation(system="x")
     finally:
         tiny_zh.chat_format = plain
+
+
+def test_settings_change_from_the_next_answer_on(tiny_zh: Belle) -> None:
+    conversation = tiny_zh.conversation(temperature=0, max_tokens=12)
+    first = conversation.say(QUESTIONS[0])
+    conversation.configure(max_tokens=3, top_k=7)
+    assert (conversation.max_tokens, conversation.settings.top_k) == (3, 7)
+    assert conversation.regenerate().finish().token_ids == first.token_ids[:3]
+    conversation.configure(temperature=None, top_k=None)
+    assert conversation.settings == tiny_zh.conversation().settings
+    for settings in ({"temperature": -1.0}, {"temprature": 1.0}, {"temprature": None}, {"max_tokens": 0}):
+        with pytest.raises(ValueError, match=r"temperature|temprature|max_tokens"):
+            conversation.configure(**settings)  # type: ignore[arg-type]
+    assert (conversation.max_tokens, conversation.settings) == (3, tiny_zh.conversation().settings)
 
 
 @pytest.mark.parametrize(

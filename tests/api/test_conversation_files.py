@@ -54,6 +54,23 @@ def first_format(path: Path) -> tuple[bytes, bytes, bytes]:
     return b"BELLE EDGE CONVERSATION 1", header, state
 
 
+def test_files_of_earlier_versions_go_on(tiny_zh: Belle, tmp_path: Path) -> None:
+    """They say neither where decoding ended nor whether a template rewrote a turn."""
+    conversation = tiny_zh.conversation(temperature=0, max_tokens=8)
+    for text in QUESTIONS[:2]:
+        conversation.say(text)
+    path = tmp_path / "chat"
+    conversation.save(path)
+    magic, header, state = first_format(path)
+    saved = json.loads(header)
+    for turn in saved["turns"]:
+        del turn["decoded_end"], turn["rewritten"]
+    path.write_bytes(b"\n".join((magic, json.dumps(saved).encode(), state)))
+    loaded = tiny_zh.load_conversation(path, temperature=0, max_tokens=8)
+    assert loaded._history.turns == conversation._history.turns
+    assert loaded.say("继续").token_ids == conversation.say("继续").token_ids
+
+
 def test_files_that_are_no_conversation_of_this_model(tiny_zh: Belle, stories: Belle, tmp_path: Path) -> None:
     conversation = tiny_zh.conversation(temperature=0, max_tokens=5)
     conversation.say("你好")
@@ -69,6 +86,7 @@ def test_files_that_are_no_conversation_of_this_model(tiny_zh: Belle, stories: B
         {"ids": "x"},
         {"turns": [{**good["turns"][0], "begin": 5, "answer_begin": 3}]},
         {"turns": [{}]},
+        {"turns": [{**good["turns"][0], "rewritten": "x"}]},
         {"n_drawn": -1},
         {"system": 3},
     )

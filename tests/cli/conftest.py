@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from .pseudo_terminal import Terminal
 
 COMMAND = [sys.executable, "-m", "belle_edge.cli.main"]
 
@@ -41,3 +45,22 @@ def belle() -> Callable[..., subprocess.CompletedProcess[str]]:
 def model(converted: Callable[[str, str], Path]) -> Path:
     """belle-tiny-zh as q4_0."""
     return converted("belle-tiny-zh", "q4_0")
+
+
+@pytest.fixture
+def chat(command: list[str], tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """chat(path, "--flag", columns=80, NAME="environment") -> a terminal whose prompt has appeared."""
+    from .pseudo_terminal import PROMPT, Terminal
+
+    opened: list[Terminal] = []
+
+    def start(path: Path, *arguments: str, columns: int = 120, **environment: str) -> Terminal:
+        words = [*command, "chat", str(path), "--seed", "1", "--max-tokens", "40", *arguments]
+        state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        opened.append(Terminal(words, columns=columns, **{**state, **environment}))
+        opened[-1].wait_for("\n" + PROMPT if "--quiet" not in arguments else PROMPT)
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.close()

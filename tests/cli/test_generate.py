@@ -111,17 +111,6 @@ def test_raw_stop_and_verbose(belle: Belle, model: Path) -> None:
     assert stopped.stdout == raw.stdout[: raw.stdout.index(raw.stdout[2])] + "\n"
 
 
-def test_notes_and_quiet(belle: Belle, converted: Converted) -> None:
-    """A file without a template: a note on stderr, unless --quiet."""
-    path = converted("stories260K/hf", "f32")
-    options = ("Once", "--temperature", "0", "--max-tokens", "5")
-    noted = belle("generate", path, *options)
-    assert noted.stderr.startswith("belle-edge: note: ")
-    assert noted.stderr.count("\n") == 1
-    quiet = belle("generate", path, *options, "--quiet")
-    assert (quiet.stdout, quiet.stderr) == (noted.stdout, "")
-
-
 def test_the_other_backend(belle: Belle, converted: Converted) -> None:
     pytest.importorskip("llama_cpp")
     path = converted("belle-tiny-zh", "f32")
