@@ -136,15 +136,16 @@ def check_chat_format(args: argparse.Namespace) -> None:
                 "--raw sends the text as it is: it does not go with --family and --chat-template"
             )
         return
-    if not args.model.is_file():
+    path = args.model.expanduser()
+    if not path.is_file():  # a folder or a hub id: its conversion knows
         return
     try:
-        chat_format = ChatFormat.of_file(GgufFile(str(args.model)), **options)
+        chat_format = ChatFormat.of_file(GgufFile(str(path)), **options)
     except MemoryError:  # the check of memory says what is missing
         return
     if chat_format.template is None:
         raise ValueError(
-            f"{args.model.name} has no chat template: name its family (--family), give a template "
+            f"{path.name} has no chat template: name its family (--family), give a template "
             "(--chat-template), or send the text as it is (belle-edge generate --raw)"
         )
 
