@@ -38,7 +38,9 @@ class FolderFiles:
         self.name = folder.absolute().name
 
     def names(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+        # macOS leaves a ._NAME with a file's attributes beside each file that it copies.
+        names = (path.name for path in self.folder.iterdir() if path.is_file())
+        return sorted(name for name in names if not name.startswith("._"))
 
     def read(self, name: str) -> bytes | None:
         path = self.folder / name
