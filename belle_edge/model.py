@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +17,6 @@ from .settings import EngineSettings, token_ids
 from .writer import Writer
 
 if TYPE_CHECKING:
-    import os
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -77,7 +76,7 @@ class Belle(Writer):
         build does not run here) or BackendMissingError (not installed).
         """
         settings = EngineSettings(threads=threads, context=context, kv=kv, isa=isa)
-        path = Path(path)
+        path = Path(os.fsdecode(path))
         if path.is_dir():
             raise ValueError(
                 f"[model] {path} is a folder: convert it first (belle-edge convert {path} -o model.gguf)"

@@ -57,16 +57,7 @@ class Vocabulary:
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Vocabulary:
         """Read the `tokenizer.ggml.*` keys. Raises ModelFormatError or UnsupportedModelError."""
-        model = _text(metadata, "tokenizer.ggml.model")
-        if not model:
-            raise ModelFormatError(
-                "[tokenizer] the file has no tokenizer.ggml.model: it carries no tokenizer"
-            )
-        if model not in ("llama", "gpt2"):
-            raise UnsupportedModelError(
-                f"[tokenizer] tokenizer.ggml.model '{model}' is not implemented (known: gpt2, llama); "
-                f"{USE_LLAMA_CPP}"
-            )
+        model = check_model(metadata)
         spm = model == "llama"
         tokens = _strings(metadata, "tokenizer.ggml.tokens")
         if not tokens:
@@ -117,6 +108,19 @@ class Vocabulary:
             if kind in kinds and self.tokens[token_id]:
                 found.setdefault(self.tokens[token_id], token_id)
         return found
+
+
+def check_model(metadata: Metadata) -> str:
+    """The kind of tokenizer. ModelFormatError without one, UnsupportedModelError for one that is not implemented."""
+    model = _text(metadata, "tokenizer.ggml.model")
+    if not model:
+        raise ModelFormatError("[tokenizer] the file has no tokenizer.ggml.model: it carries no tokenizer")
+    if model not in ("llama", "gpt2"):
+        raise UnsupportedModelError(
+            f"[tokenizer] tokenizer.ggml.model '{model}' is not implemented (known: gpt2, llama); "
+            f"{USE_LLAMA_CPP}"
+        )
+    return model
 
 
 def _text(metadata: Metadata, key: str) -> str:
