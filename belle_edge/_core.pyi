@@ -1,5 +1,6 @@
 """Type stubs of the C++ extension `belle_edge._core` (sources in csrc/)."""
 
+import os
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as PySequence
 from typing import Any, Literal, TypedDict, overload
@@ -126,25 +127,37 @@ class ChecksumInfo(TypedDict):
 class GgufFile:
     """A memory-mapped, bounds-checked GGUF v2/v3 file. Raises OSError or belle_edge.errors.ModelFormatError.
 
+    The first part of a split model is the whole model; ModelFormatError for another part, and where one is missing.
+
     A file with checksums is one that `belle-edge convert` wrote: opening it checks everything before the data section.
     Values are read when they are asked for; ModelFormatError if the file was rewritten in place since it was opened.
     """
 
-    def __init__(self, path: str) -> None: ...
+    def __init__(self, path: str | os.PathLike[str]) -> None: ...
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Bytes that are not in the system's encoding are surrogates."""
+    @property
+    def parts(self) -> list[str]:
+        """Paths of the model's files: its own, and the others where it is split."""
     @property
     def version(self) -> int: ...
     @property
     def alignment(self) -> int: ...
     @property
-    def size_bytes(self) -> int: ...
+    def size_bytes(self) -> int:
+        """Of all parts."""
     @property
     def data_offset(self) -> int:
         """Where the data section begins, in bytes; what comes before is the header."""
     @property
     def checksums(self) -> ChecksumInfo | None:
-        """None for a file that belle-edge did not write."""
+        """None for a file that belle-edge did not write, and for one whose tensors another program wrote anew."""
+    @property
+    def rewritten(self) -> str | None:
+        """What another program changed since belle-edge wrote the file; None where nothing, and for foreign files."""
+    def check_supported(self) -> None:
+        """Raise what loading raises before it reads a weight, UnsupportedModelError for a sound file, if it does."""
     def verify_data(self, *, threads: int = 0, progress: Callable[[int, int], object] | None = None) -> bool:
         """Compare the data section with its checksums; False for a file without any.
 
@@ -242,7 +255,7 @@ class Model:
 
     def __init__(
         self,
-        path: str,
+        path: str | os.PathLike[str],
         *,
         threads: int = 0,
         isa: str = "",

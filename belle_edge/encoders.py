@@ -32,16 +32,22 @@ _WHOLE_WORDS_FIRST = frozenset(
 )  # a word in the vocabulary skips the merges
 
 
+def pre_tokenizer(name: str) -> str:
+    """The pattern of a pre-tokenizer. UnsupportedModelError for one that is not implemented."""
+    pattern = PRE_TOKENIZERS.get(name)
+    if pattern is None:
+        raise UnsupportedModelError(
+            f"[tokenizer] pre-tokenizer '{name}' (tokenizer.ggml.pre) is not implemented "
+            f"(known: {', '.join(sorted(PRE_TOKENIZERS))}); {USE_LLAMA_CPP}"
+        )
+    return pattern
+
+
 def bpe_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
     from tokenizers import Regex, models, pre_tokenizers
     from tokenizers import Tokenizer as HfTokenizer
 
-    pattern = PRE_TOKENIZERS.get(vocabulary.pre)
-    if pattern is None:
-        raise UnsupportedModelError(
-            f"[tokenizer] pre-tokenizer '{vocabulary.pre}' (tokenizer.ggml.pre) is not implemented "
-            f"(known: {', '.join(sorted(PRE_TOKENIZERS))}); {USE_LLAMA_CPP}"
-        )
+    pattern = pre_tokenizer(vocabulary.pre)
     kept = (TokenType.NORMAL, TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED, TokenType.BYTE)
     ids = {text: token_id for text, token_id in vocabulary.texts_of(kept).items() if _is_unicode(text)}
     missing = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - ids.keys())

@@ -46,5 +46,9 @@ class BackendMissingError(BackendError, ImportError):
     """The package that an engine needs is not installed; the message says how to install it."""
 
 
+class RewrittenFileWarning(UserWarning):
+    """Another program wrote a file of this package anew; the message says what it changed."""
+
+
 class ConversionError(BelleError, ValueError):
     """A checkpoint cannot be converted; the message names the file or tensor and says what to do."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .convert.report import ConversionReport
 
 
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")  # of a split model
+
+
 @dataclass(frozen=True)
 class Pulled:
     """What `pull` brought: the folder, the files in it that were asked for, and where they come from."""
@@ -64,7 +67,7 @@ def pull(
         files = repository.included(include)
     elif repository.gguf_names and not repository.has_checkpoint:
         chosen = choose_gguf(repo_id, repository.gguf_names, type=type)
-        files = repository.included([chosen])
+        files = repository.included([all_parts(chosen)])
     else:
         files = repository.checkpoint_files()
         if convert and repository.is_encrypted:
@@ -93,12 +96,21 @@ def pull(
     )
 
 
+def all_parts(name: str) -> str:
+    """The shell pattern of a GGUF file and, where it is the first part of a split model, of the other parts."""
+    return _PART.sub(lambda part: f"-?????-of-{part[2]}.gguf", name)
+
+
 def choose_gguf(source: str, names: Sequence[str], *, type: str | None, wanted: str | None = None) -> str:
-    """One of several GGUF files: `wanted`, the only one, or the only one of `type`. ValueError lists them."""
+    """One of several GGUF files: `wanted`, the only one, or the only one of `type`. ValueError lists them.
+
+    Of a split model that is its first part.
+    """
     if wanted is not None:
         if wanted in names:
             return wanted
         raise ValueError(f"[{source}] no file {wanted!r}; there are: {', '.join(names) or 'none'}")
+    names = [name for name in names if not (part := _PART.search(name)) or int(part[1]) == 1]
     if len(names) == 1:
         return names[0]
     pattern = re.compile(rf"(?<![a-z0-9]){re.escape(type or '')}(?![a-z0-9_])", re.IGNORECASE)

@@ -63,16 +63,7 @@ class Vocabulary:
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Vocabulary:
         """Read the `tokenizer.ggml.*` keys. Raises ModelFormatError or UnsupportedModelError."""
-        model = _text(metadata, "tokenizer.ggml.model")
-        if not model:
-            raise ModelFormatError(
-                "[tokenizer] the file has no tokenizer.ggml.model: it carries no tokenizer"
-            )
-        if model not in ("llama", "gpt2"):
-            raise UnsupportedModelError(
-                f"[tokenizer] tokenizer.ggml.model '{model}' is not implemented (known: gpt2, llama); "
-                f"{USE_LLAMA_CPP}"
-            )
+        model = check_model(metadata)
         spm = model == "llama"
         tokens = _strings(metadata, "tokenizer.ggml.tokens")
         if not tokens:
@@ -149,6 +140,19 @@ def _ids(metadata: Metadata, key: str, n_tokens: int) -> frozenset[int]:
     ):
         raise ModelFormatError(f"[tokenizer] {key}: expected a list of ids from 0 to {n_tokens - 1}")
     return frozenset(values)
+
+
+def check_model(metadata: Metadata) -> str:
+    """The kind of tokenizer. ModelFormatError without one, UnsupportedModelError for one that is not implemented."""
+    model = _text(metadata, "tokenizer.ggml.model")
+    if not model:
+        raise ModelFormatError("[tokenizer] the file has no tokenizer.ggml.model: it carries no tokenizer")
+    if model not in ("llama", "gpt2"):
+        raise UnsupportedModelError(
+            f"[tokenizer] tokenizer.ggml.model '{model}' is not implemented (known: gpt2, llama); "
+            f"{USE_LLAMA_CPP}"
+        )
+    return model
 
 
 def _text(metadata: Metadata, key: str) -> str:

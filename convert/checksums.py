@@ -1,9 +1,12 @@
-"""The checksums in an output file: four metadata entries, and the hashing of the data while it is written."""
+"""The checksums in an output file: four metadata entries, and the hashing of the data while it is written.
+
+And the hashes of the header's parts, which tell a file that another program wrote anew from a damaged one.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import gguf
 import numpy as np
@@ -14,6 +17,9 @@ from belle_edge.convert.header_encoding import encode_string
 ALGORITHM = "xxh64"
 CHUNK_BYTES = 1 << 20
 N_ENTRIES = 4
+ENTRY_HASHES = "belle.entry_hashes"
+_START_BYTES = 24  # magic, version, two counts
+_TYPE_AND_OFFSET_BYTES = 4 + 8  # at the end of a tensor's line
 _HASH_BYTES = 8
 
 
@@ -33,6 +39,27 @@ def empty_entries(n_data_bytes: int) -> bytes:
             _entry("header", types.UINT64, bytes(_HASH_BYTES)),
         )
     )
+
+
+def entry_hashes(entries: Sequence[bytes], tensor_infos: Iterable[bytes]) -> bytes:
+    """The entry that follows `entries`: an array of uint64 about them and the list of tensors (header_changes.h).
+
+    The number of entries; the bytes before this one; of each the hash of key and type, the bytes of its value, the hash
+    of these; of each tensor the hashes of name and shape and of its whole line; the hash of all numbers before.
+    """
+    numbers = [len(entries), _START_BYTES + sum(map(len, entries))]
+    for entry in entries:
+        (n_key_bytes,) = struct.unpack_from("<Q", entry)
+        key, value = entry[: 8 + n_key_bytes + 4], entry[8 + n_key_bytes + 4 :]
+        numbers += [_core.xxh64(key), len(value), _core.xxh64(value)]
+    for info in tensor_infos:
+        numbers += [_core.xxh64(info[:-_TYPE_AND_OFFSET_BYTES]), _core.xxh64(info)]
+    data = np.array(numbers, dtype="<u8").tobytes()
+    kind = gguf.GGUFValueType.UINT64
+    start = encode_string(ENTRY_HASHES) + struct.pack(
+        "<IIQ", gguf.GGUFValueType.ARRAY, kind, len(numbers) + 1
+    )
+    return start + data + struct.pack("<Q", _core.xxh64(data))
 
 
 def filled_in(header: bytes, *, metadata_end: int, data_hashes: list[int]) -> bytes:

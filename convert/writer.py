@@ -10,7 +10,13 @@ from typing import IO, Protocol
 import gguf
 
 from belle_edge.convert.architectures.base import Metadata
-from belle_edge.convert.checksums import N_ENTRIES, ChunkHashes, empty_entries, filled_in
+from belle_edge.convert.checksums import (
+    N_ENTRIES,
+    ChunkHashes,
+    empty_entries,
+    entry_hashes,
+    filled_in,
+)
 from belle_edge.convert.header_encoding import encode_entry, encode_start, encode_tensor_info
 
 ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
@@ -50,12 +56,12 @@ def build_header(architecture: str, metadata: Metadata, tensors: Sequence[FileTe
     offsets = (0, *accumulate(sizes))
     entries = {"general.architecture": architecture, **metadata}
     written = [encode_entry(key, value) for key, value in entries.items() if value not in ("", [])]
-    start = encode_start(n_tensors=len(tensors), n_entries=len(written) + N_ENTRIES)
-    before = start + b"".join(written) + empty_entries(offsets[-1])
-    infos = (
+    infos = [
         encode_tensor_info(tensor.name, tensor.shape, tensor.ggml_id, offset)
         for tensor, offset in zip(tensors, offsets, strict=False)
-    )
+    ]
+    start = encode_start(n_tensors=len(tensors), n_entries=len(written) + 1 + N_ENTRIES)
+    before = start + b"".join(written) + entry_hashes(written, infos) + empty_entries(offsets[-1])
     content = before + b"".join(infos)
     return Header(content + bytes(padding(len(content))), len(before), offsets[-1], offsets[:-1])
 

@@ -45,6 +45,7 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
     if context is not None and isinstance(trained, int) and context > trained:
         raise ValueError(f"context: expected 1 to {trained} tokens (the model's own), got {context}")
     memory = _memory(file, context, kv)
+    native = _native_engine(file)
     return {
         "file": path.name,
         "size_bytes": file.size_bytes,
@@ -52,6 +53,9 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
         "name": file.get("general.name"),
         "architecture": architecture,
         "checksums": file.checksums,
+        "rewritten": file.rewritten,
+        "parts": [Path(part).name for part in file.parts],
+        "native": native,
         "shape": shape,
         "weights": n_weights,
         "bits_per_weight": round(8 * n_bytes / n_weights, 3) if n_weights else 0.0,
@@ -73,6 +77,21 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
     }
 
 
+def _native_engine(file: GgufFile) -> dict[str, Any]:
+    """Whether the native engine runs the file, and where not, why: as loading would say."""
+    from ..encoders import pre_tokenizer
+    from ..errors import BelleError
+    from ..vocabulary import check_model
+
+    try:
+        file.check_supported()
+        if check_model(file) == "gpt2":
+            pre_tokenizer(str(file.get("tokenizer.ggml.pre") or "bloom"))
+    except BelleError as error:
+        return {"runs": False, "reason": str(error).removeprefix(f"{file.path}: ")}
+    return {"runs": True, "reason": None}
+
+
 def open_file(path: Path) -> GgufFile:
     """The header of a GGUF file, its checksum verified if it has one.
 
@@ -89,7 +108,8 @@ def open_file(path: Path) -> GgufFile:
 
 def provenance(file: GgufFile) -> dict[str, str]:
     """The short texts under general.* and belle.*, without the checksums: where the model comes from."""
-    names = [name for name in file.keys() if not name.startswith("belle.checksum.")]  # noqa: SIM118
+    hashes = ("belle.checksum.", "belle.entry_hashes")
+    names = [name for name in file.keys() if not name.startswith(hashes)]  # noqa: SIM118
     return {name: _short(file[name]) for name in names if name.startswith(("general.", "belle."))}
 
 

@@ -95,6 +95,8 @@ def _file_lines(report: dict[str, Any]) -> Iterator[str]:
     template = (report["family"] or "own") if report["has_chat_template"] else "no"
     stops = json.dumps(["EOS", *report["stop_strings"]], ensure_ascii=False)
     yield f"{report['file']}  {size_text(report['size_bytes'])}, GGUF v{report['gguf_version']}"
+    if len(report["parts"]) > 1:
+        yield f"split         in {len(report['parts'])} parts, all there"
     yield f"model         {report['name'] or '(no name)'}"
     yield f"architecture  {report['architecture']}"
     yield "shape         " + _pairs(shape)
@@ -105,11 +107,23 @@ def _file_lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"prompts       {template} template, stops {stops}"
     yield f"sampling      {preset or 'no preset'}"
     yield f"licence       {report['license']}"
-    yield f"checksums     {_checksum_text(report['checksums'])}"
+    yield f"checksums     {_checksum_text(report['checksums'], report['rewritten'])}"
+    yield f"engine        {_engine_text(report['native'])}"
     yield from _memory_lines(report["memory"])
 
 
-def _checksum_text(checksums: dict[str, Any] | None) -> str:
+def _engine_text(native: dict[str, Any]) -> str:
+    if native["runs"]:
+        return "native"
+    reason = native["reason"]
+    other = "" if "llama.cpp backend" in reason else "; the llama.cpp backend may run it: --backend llama.cpp"
+    return f"not the native one: {reason}{other}"
+
+
+def _checksum_text(checksums: dict[str, Any] | None, rewritten: str | None) -> str:
+    if rewritten is not None:
+        weights = "none for its weights" if checksums is None else "`belle-edge verify` checks the weights"
+        return f"{weights}; another program changed the file since belle-edge wrote it: {rewritten}"
     if checksums is None:
         return "none: not written by belle-edge"
     return f"{checksums['algorithm']}; the header matches, `belle-edge verify` checks the weights"

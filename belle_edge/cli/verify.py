@@ -90,15 +90,22 @@ def _lines(report: FileReport) -> Iterator[str]:
 
     yield f"{report.file}  {size_text(report.size_bytes)}, GGUF v{report.gguf_version}"
     yield f"structure     sound: {report.n_metadata} metadata entries, {report.n_tensors} tensors"
+    if report.n_parts > 1:
+        yield f"split         in {report.n_parts} parts, all there and in order"
+    if report.rewritten is not None:
+        yield f"header        changed by another program since belle-edge wrote it: {report.rewritten}"
     if not report.verified:
-        yield "this file carries no checksums (not written by belle-edge): only its structure was checked"
+        reason = "its weights were written anew" if report.rewritten else "not written by belle-edge"
+        yield f"this file carries no checksums ({reason}): only its structure was checked"
         return
-    yield f"header        {size_text(report.header_bytes)} as written"
+    if report.rewritten is None:
+        yield f"header        {size_text(report.header_bytes)} as written"
     chunks = (
         f"{report.n_chunks} chunk{'s' if report.n_chunks != 1 else ''} of {size_text(report.chunk_bytes)}"
     )
     yield f"data          {size_text(report.size_bytes - report.header_bytes)} as written, in {chunks}"
-    yield f"every byte matches its checksum ({report.algorithm})"
+    what = "every byte" if report.rewritten is None else "every byte of the weights"
+    yield f"{what} matches its checksum ({report.algorithm})"
 
 
 def _content_lines(report: ContentReport, args: argparse.Namespace) -> Iterator[str]:

@@ -27,7 +27,7 @@ _FINGERPRINTED = ("*.json", "*.jinja", "*.safetensors", "*.bin", "tokenizer.mode
 def fingerprint(folder: Path) -> str:
     """Of a checkpoint folder: its name (the prompt family is read from it), config.json, and the name, size
     and time of change of each file that a conversion reads."""
-    digest = hashlib.sha256(folder.resolve().name.encode())
+    digest = hashlib.sha256(os.fsencode(folder.resolve().name))
     config = folder / "config.json"
     digest.update(config.read_bytes() if config.is_file() else b"")
     for path in sorted({path for pattern in _FINGERPRINTED for path in folder.glob(pattern)}):

@@ -151,11 +151,12 @@ def tokenizer_metadata(source: Source) -> Metadata:
 
 def _from_hub(name: str, options: Options, *, weights: bool) -> Source:
     from ..convert.sources.hub import download, look_up
+    from ..hub import all_parts
 
     repository = look_up(name, options.revision)
     if options.gguf_file or (repository.gguf_names and not repository.has_checkpoint):
         chosen = choose_gguf(name, repository.gguf_names, options)
-        folder = download(repository, repository.included([chosen]), revision=options.revision)
+        folder = download(repository, repository.included([all_parts(chosen)]), revision=options.revision)
         return Source(name, options, gguf_path=folder / chosen)
     files = repository.metadata_files()
     if not weights:

@@ -26,10 +26,12 @@ class FileReport:
     algorithm: str | None  # of the checksums; None: the file has none
     chunk_bytes: int
     n_chunks: int  # whose checksums were compared
+    n_parts: int = 1  # files of the model, which are all counted here
+    rewritten: str | None = None  # what another program changed since belle-edge wrote the file
 
     @property
     def verified(self) -> bool:
-        """Whether every byte was compared, rather than the structure alone."""
+        """Whether every byte was compared, of a rewritten file that of the weights, rather than the structure alone."""
         return self.algorithm is not None
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,4 +69,6 @@ def verify_file(
         algorithm=checksums["algorithm"] if checksums else None,
         chunk_bytes=checksums["chunk_bytes"] if checksums else 0,
         n_chunks=checksums["n_chunks"] if checksums else 0,
+        n_parts=len(file.parts),
+        rewritten=file.rewritten,
     )

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor, to_float32
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, bounded
 
 MetadataValue = bool | int | float | str | Sequence[str] | Sequence[int] | Sequence[float]
 Metadata = dict[str, MetadataValue]
+_COMPARED_VALUES = 1 << 20  # of a matrix at a time
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,19 @@ class Weights:
 
     def _get(self, name: str) -> SourceTensor:
         if name not in self._tensors:
+            examples = ", ".join(bounded(tensor.name, 80) for tensor in list(self._tensors.values())[:3])
             raise ConversionError(
-                f"[weights] {name} is missing from the checkpoint; it may be incomplete, download it again"
+                f"[weights] {name} is missing from the checkpoint, which has {len(self._tensors)} tensors"
+                f" ({examples}, …): files of it are missing, or its names are of another form"
             )
-        return self._tensors[name]
+        tensor = self._tensors[name]
+        if 0 in tensor.shape:
+            raise ConversionError(
+                f"[{tensor.file}] {tensor.name} is empty, shape {list(tensor.shape)}: DeepSpeed's ZeRO-3 writes such"
+                " files where the weights are not gathered; save them gathered, or join its checkpoint with its"
+                " zero_to_fp32.py"
+            )
+        return tensor
 
 
 def head_tensor(
@@ -122,14 +132,20 @@ def head_tensor(
     head = weights.take("lm_head.weight", shape=shape)
     if not tied:
         return head, None
-    step = max(1, shape[0] // 64)
-    same = all(
-        np.array_equal(to_float32(head.rows(row, row + 1)), to_float32(embedding.rows(row, row + 1)))
-        for row in range(0, shape[0], step)
-    )
-    if same:
+    if _are_equal(head, embedding):
         return None, None
-    return (
-        None,
-        "lm_head.weight differs from the embedding, but config.json ties them: left out",
+    return head, (
+        "lm_head.weight differs from the embedding, though config.json ties them: it is kept, as transformers 5 does"
+        " (older versions used the embedding); tie_word_embeddings should be false"
+    )
+
+
+def _are_equal(first: SourceTensor, second: SourceTensor) -> bool:
+    """Whether two matrices of one shape have the same values, a few MB at a time."""
+    n_rows, n_cols = first.shape
+    step = max(1, _COMPARED_VALUES // max(1, n_cols))
+    return all(
+        np.array_equal(to_float32(first.rows(row, end)), to_float32(second.rows(row, end)))
+        for row in range(0, n_rows, step)
+        for end in (min(row + step, n_rows),)
     )

@@ -40,7 +40,9 @@ class FolderFiles:
 
     def names(self) -> list[str]:
         """Pipes and the like are among them, so that they are named by `read` and `open` where they matter."""
-        return sorted(path.name for path in self.folder.iterdir() if path.exists() and not path.is_dir())
+        # macOS leaves a ._NAME with a file's attributes beside each file that it copies.
+        entries = (path for path in self.folder.iterdir() if path.exists() and not path.is_dir())
+        return sorted(path.name for path in entries if not path.name.startswith("._"))
 
     def read(self, name: str) -> bytes | None:
         path = self.folder / name

@@ -82,6 +82,8 @@ class _Merger:
         default = self._embedding == "word_embeddings.weight"  # BLOOM's
         tied = checkpoint.config.get("tie_word_embeddings")
         self._is_tied = bool(default if tied is None else tied)
+        if self._is_tied and self._embedding and _HEAD in self._weights:
+            self._is_tied = self._same_rows()  # else two matrices, as transformers 5 takes them
         self._n_rows = self._weights[self._embedding].shape[0] if self._embedding else 0
         self._replaced: dict[str, str] = {}  # name → the adapter that brought it
         self._deltas: dict[str, list[Delta]] = {}

@@ -12,6 +12,7 @@ from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.hf import open_weights
 from belle_edge.convert.sources.hub import download, is_repo_id, look_up
 from belle_edge.convert.sources.opening import SourceOptions, cached_origin
+from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
@@ -77,6 +78,7 @@ def _checkpoint(
 def _weights(files: CheckpointFiles, only: str | None) -> tuple[dict[str, SourceTensor], list[ByteSource]]:
     """Names and shapes of the weights, as far as they are there in a form that can be read."""
     try:
-        return open_weights(files, only)
+        weights, sources = open_weights(files, only)
+        return plain_names(weights)[0], sources
     except ConversionError:
         return {}, [files.open(only)] if only else []

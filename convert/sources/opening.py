@@ -12,14 +12,15 @@ from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_na
 from belle_edge.convert.sources.files import CheckpointFiles, require_regular
 from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
-from belle_edge.convert.sources.hf import has_weights, open_weights, other_form
+from belle_edge.convert.sources.hf import choice_warnings, has_weights, open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
 from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
 from belle_edge.convert.sources.lora import AdapterOption, merge_adapters
 from belle_edge.convert.sources.meta import is_meta, open_meta
+from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
-from belle_edge.errors import ConversionError
+from belle_edge.errors import ConversionError, excerpt
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
@@ -86,9 +87,11 @@ def _open_hf(place: _Place, config: dict[str, Any] | None, *, zeros: str | None)
     """Hugging Face's layout, with plain or GPTQ weights; the latter may come without a configuration."""
     if config is None and not has_weights(place.files, place.only):
         raise _no_config(place)
-    stored, weight_files = open_weights(place.files, place.only)
+    stored, weight_files = open_weights(place.files, place.only or _stated_file(place, config))
+    stored, renamed = plain_names(stored)
     unpacked = unpack_gptq(stored, quantization_settings(place.files, config or {}), zeros=zeros)
-    warnings = unpacked.warnings
+    beside = choice_warnings(place.files, weight_files) if place.only is None else ()
+    warnings = (*beside, *renamed, *unpacked.warnings)
     if config is None:
         if not is_gptq(stored):
             raise _no_config(place)
@@ -104,6 +107,19 @@ def _open_hf(place: _Place, config: dict[str, Any] | None, *, zeros: str | None)
         provenance=unpacked.provenance,
         warnings=warnings,
     )
+
+
+def _stated_file(place: _Place, config: dict[str, Any] | None) -> str | None:
+    """The one file that transformers takes because config.json names it; None where it names none."""
+    name = (config or {}).get("transformers_weights")
+    if name is None:
+        return None
+    if not isinstance(name, str) or name not in place.files.names() or not name.endswith(".safetensors"):
+        raise ConversionError(
+            f"[config.json] transformers_weights: expected a .safetensors file of the folder, got {excerpt(name)};"
+            " give the weights to convert as SRC"
+        )
+    return name
 
 
 def _no_config(place: _Place) -> ConversionError:

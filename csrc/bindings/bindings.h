@@ -5,6 +5,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <string>
+
 #include "core/span.h"
 #include "ops/context.h"
 
@@ -25,6 +27,11 @@ void bind_engine(py::module_& module);
 
 /// Token ids from any integer sequence or array, one-dimensional. Throws ValueError otherwise.
 TokenArray to_token_array(const py::handle& ids);
+
+/// A path as the system takes it, from str or os.PathLike: names that are not UTF-8 come as surrogates.
+std::string to_path(const py::handle& path);
+/// The inverse.
+py::object from_path(const std::string& path);
 
 /// {"one_token": bytes, "several_tokens": bytes, "measured": bool}
 py::dict as_dict(const ReadAhead& read_ahead);

@@ -195,8 +195,9 @@ void bind_engine(py::module_& module) {
       .def("save", save);
 
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Model")
-      .def(py::init([](const std::string& path, size_t threads, const std::string& isa, const std::string& kv_type,
+      .def(py::init([](const py::object& file, size_t threads, const std::string& isa, const std::string& kv_type,
                        const std::string& activations) {
+             const std::string path = to_path(file);
              const py::gil_scoped_release released;
              return Engine::open(path, EngineOptions{threads, isa, kv_type, activations});
            }),

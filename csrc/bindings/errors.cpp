@@ -2,20 +2,23 @@
 #include "core/error.h"
 
 #include <cerrno>
-#include <cstring>
 #include <stdexcept>
+#include <string>
 
 #include "bindings/bindings.h"
 
 namespace belle {
 namespace {
 
+// A message may quote a damaged name, or a path: bytes that are not UTF-8 are shown escaped.
+py::object message_text(const std::string& message) {
+  return py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "backslashreplace"));
+}
+
 void raise(const char* class_name, const char* message) {
   const py::object type = py::module_::import("belle_edge.errors").attr(class_name);
-  // A message may quote a damaged name: bytes that are not UTF-8 are shown escaped.
-  const auto text = py::reinterpret_steal<py::object>(
-      PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "backslashreplace"));
-  PyErr_SetObject(type.ptr(), text.ptr());
+  PyErr_SetObject(type.ptr(), message_text(message).ptr());
 }
 
 void translate(std::exception_ptr error) {
@@ -29,11 +32,12 @@ void translate(std::exception_ptr error) {
     PyErr_SetString(PyExc_MemoryError, "the request exceeds the memory that a process can have");
   } catch (const SystemError& e) {
     if (e.error_number() == ENOMEM) {
-      PyErr_SetString(PyExc_MemoryError, e.path().empty() ? e.what() : (e.path() + ": " + e.what()).c_str());
+      const std::string message = e.path().empty() ? e.what() : e.path() + ": " + e.what();
+      PyErr_SetObject(PyExc_MemoryError, message_text(message).ptr());
       return;
     }
     py::tuple arguments = py::make_tuple(e.error_number(), e.what());
-    if (!e.path().empty()) arguments = py::make_tuple(e.error_number(), e.what(), e.path());
+    if (!e.path().empty()) arguments = py::make_tuple(e.error_number(), e.what(), from_path(e.path()));
     PyErr_SetObject(PyExc_OSError, arguments.ptr());
   } catch (const Interrupted&) {
     if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
@@ -43,6 +47,28 @@ void translate(std::exception_ptr error) {
 }  // namespace
 
 void bind_errors(py::module_&) { py::register_local_exception_translator(translate); }
+
+std::string to_path(const py::handle& path) {
+  const auto plain = py::reinterpret_steal<py::object>(PyOS_FSPath(path.ptr()));
+  if (!plain) throw py::error_already_set();
+#ifdef _WIN32
+  return plain.cast<std::string>();
+#else
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(plain.ptr(), &bytes) == 0) throw py::error_already_set();
+  return py::reinterpret_steal<py::bytes>(bytes);
+#endif
+}
+
+py::object from_path(const std::string& path) {
+#ifdef _WIN32
+  PyObject* text = PyUnicode_DecodeUTF8(path.data(), static_cast<Py_ssize_t>(path.size()), "surrogateescape");
+#else
+  PyObject* text = PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size()));
+#endif
+  if (text == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(text);
+}
 
 TokenArray to_token_array(const py::handle& ids) {
   const py::array array = py::array::ensure(ids);

@@ -9,6 +9,7 @@
 #include "core/thread_pool.h"
 #include "gguf/ggml_types.h"
 #include "model/data_section.h"
+#include "model/decoder.h"
 
 namespace belle {
 namespace {
@@ -55,7 +56,7 @@ py::object to_array(const MetadataValue& value) {
 }
 
 py::object to_python(const GgufFile& file, const MetadataValue& value) {
-  file.mapping().check_unchanged();
+  file.check_unchanged();
   const uint8_t* data = value.payload;
   if (value.is_array)
     return value.type == MetadataType::kString ? py::object(to_str_list(file, value)) : to_array(value);
@@ -96,13 +97,24 @@ py::tuple shape_of(const GgufTensor& tensor) {
 
 py::array tensor_bytes(const std::shared_ptr<GgufFile>& file, const py::str& name) {
   const GgufTensor& tensor = require_tensor(*file, name);
-  file->mapping().check_unchanged();
+  file->check_unchanged();
   const py::capsule owner(new std::shared_ptr<GgufFile>(file),
                           [](void* pointer) { delete static_cast<std::shared_ptr<GgufFile>*>(pointer); });
   const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(tensor.n_bytes)};
   py::array bytes(py::dtype("u1"), shape, file->tensor_data(tensor), owner);
   bytes.attr("flags").attr("writeable") = false;
   return bytes;
+}
+
+py::list parts_of(const GgufFile& file) {
+  py::list paths;
+  for (size_t i = 0; i < file.n_parts(); ++i) paths.append(from_path(file.part(i).path()));
+  return paths;
+}
+
+py::object rewritten_of(const GgufFile& file) {
+  const std::string& text = file.checksums().rewritten;
+  return text.empty() ? py::object(py::none()) : to_str(text);
 }
 
 py::object checksums_of(const GgufFile& file) {
@@ -119,14 +131,14 @@ bool verify_data(const GgufFile& file, size_t threads, const py::object& progres
   if (!file.checksums().present()) return false;
   const py::gil_scoped_release no_gil;
   ThreadPool pool(threads);
-  file.mapping().check_unchanged();
+  file.check_unchanged();
   DataSection(file, pool).verify([&](uint64_t done, uint64_t total) {
     check_signals();
     if (progress.is_none()) return;
     const py::gil_scoped_acquire gil;
     progress(done, total);
   });
-  file.mapping().check_unchanged();
+  file.check_unchanged();
   return true;
 }
 
@@ -141,13 +153,16 @@ void bind_gguf(py::module_& module) {
       .def_readonly("n_bytes", &GgufTensor::n_bytes);
 
   py::class_<GgufFile, std::shared_ptr<GgufFile>>(module, "GgufFile")
-      .def(py::init<const std::string&>(), py::arg("path"))
-      .def_property_readonly("path", &GgufFile::path)
+      .def(py::init([](const py::object& path) { return std::make_shared<GgufFile>(to_path(path)); }), py::arg("path"))
+      .def_property_readonly("path", [](const GgufFile& file) { return from_path(file.path()); })
+      .def_property_readonly("parts", parts_of)
       .def_property_readonly("version", &GgufFile::version)
       .def_property_readonly("alignment", &GgufFile::alignment)
-      .def_property_readonly("size_bytes", [](const GgufFile& file) { return file.mapping().size(); })
+      .def_property_readonly("size_bytes", &GgufFile::size_bytes)
       .def_property_readonly("data_offset", &GgufFile::data_offset)
       .def_property_readonly("checksums", checksums_of)
+      .def_property_readonly("rewritten", rewritten_of)
+      .def("check_supported", check_decoder)
       .def("verify_data", verify_data, py::kw_only(), py::arg("threads") = 0, py::arg("progress") = py::none())
       .def("keys", keys_of)
       .def("__contains__", [](const GgufFile& file, const py::str& key) { return file.find(to_bytes(key)) != nullptr; })

@@ -67,9 +67,11 @@ size_t state_bytes(const KvShape& shape, size_t n_tokens) noexcept {
 }  // namespace
 
 uint64_t fingerprint_of(const GgufFile& gguf) {
-  const size_t size = gguf.mapping().size();
-  size_t header_bytes = size;
-  for (const GgufTensor& tensor : gguf.tensors()) header_bytes = std::min<size_t>(header_bytes, tensor.offset_bytes);
+  const uint64_t size = gguf.size_bytes();
+  size_t header_bytes = gguf.mapping().size();
+  for (const GgufTensor& tensor : gguf.tensors()) {
+    if (tensor.part == 0) header_bytes = std::min<size_t>(header_bytes, tensor.offset_bytes);
+  }
   uint64_t hash = hash_bytes(kHashStart ^ size, gguf.mapping().data(), header_bytes);
   for (const GgufTensor& tensor : gguf.tensors()) {
     const std::vector<uint8_t> bytes = gguf.copy_of(tensor, kFingerprintBytes);

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/load.h"
 #include "core/xxh64.h"
+#include "gguf/header_changes.h"
 #include "gguf/reader.h"
 
 namespace belle {
@@ -20,6 +21,14 @@ constexpr const char* kRemedy = "download or convert it again";
 [[noreturn]] void fail(const GgufFile& file, const std::string& message) {
   file.mapping().check_unchanged();  // a better reason, if it is one
   throw ModelFormatError(file.path() + ": " + message);
+}
+
+[[noreturn]] void fail_header(const GgufFile& file, const std::string& damage) {
+  fail(file, "the header (bytes 0 to " + std::to_string(file.data_offset()) +
+                 ": metadata, tokenizer, list of tensors) does not match its checksum, " + damage +
+                 ": the file is damaged; " + kRemedy +
+                 ". If another program edited it on purpose, take the checksum off: gguf-new-metadata IN OUT "
+                 "--remove-metadata " + kHeader);
 }
 
 bool is_ours(const GgufFile& file) {
@@ -57,6 +66,11 @@ uint64_t header_hash(const GgufFile& file, const MetadataValue& checksum) {
 
 DataChecksums check_header(const GgufFile& file) {
   if (!is_ours(file)) return {};
+  if (file.find(kHeader) == nullptr && header_checksum_was_removed(file)) {
+    DataChecksums none;
+    none.rewritten = "its checksum was taken off";
+    return none;
+  }
   const MetadataValue& header = require(file, kHeader, MetadataType::kUint64, false);
   const MetadataValue& data = require(file, kData, MetadataType::kUint64, true);
   require(file, kChunkBytes, MetadataType::kUint32, false);
@@ -65,19 +79,22 @@ DataChecksums check_header(const GgufFile& file) {
     fail(file, std::string("metadata '") + kAlgorithm + "' is '" + algorithm.substr(0, 40) +
                    "', expected xxh64: the file is damaged, or made by a newer belle-edge; " + kRemedy);
   }
+  DataChecksums checksums{file.get_uint(kChunkBytes), data.count, data.payload, ""};
+  const uint64_t n_bytes = file.data_bytes(), chunk_bytes = checksums.chunk_bytes;
+  const bool covered = chunk_bytes != 0 && data.count == n_bytes / chunk_bytes + (n_bytes % chunk_bytes != 0);
   if (header_hash(file, header) != load<uint64_t>(header.payload)) {
-    fail(file, "the header (bytes 0 to " + std::to_string(file.data_offset()) +
-                   ": metadata, tokenizer, list of tensors) does not match its checksum: the file is damaged; " +
-                   kRemedy);
+    const HeaderChanges changes = find_changes(file, covered);
+    if (!changes.damage.empty()) fail_header(file, changes.damage);
+    if (changes.tensors || !covered) checksums = {};
+    checksums.rewritten = changes.description;
+    return checksums;
   }
-  const uint64_t chunk_bytes = file.get_uint(kChunkBytes);
-  const uint64_t n_bytes = file.data_bytes();
-  if (chunk_bytes == 0 || data.count != n_bytes / chunk_bytes + (n_bytes % chunk_bytes != 0)) {
+  if (!covered) {
     fail(file, std::to_string(data.count) + " checksums for chunks of " + std::to_string(chunk_bytes) +
                    " bytes do not cover the " + std::to_string(n_bytes) +
                    " bytes of the data section: the file is truncated or damaged; " + kRemedy);
   }
-  return {chunk_bytes, data.count, data.payload};
+  return checksums;
 }
 
 }  // namespace belle

@@ -3,22 +3,26 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace belle {
 
 class GgufFile;
 
-/// Of the data section, cut into chunks; all 0 for a file without checksums.
+/// Of the data section, cut into chunks; all 0 for a file without checksums, and for one whose tensors another program
+/// wrote anew.
 struct DataChecksums {
   uint64_t chunk_bytes = 0;
   uint64_t n_chunks = 0;              // the last one may be shorter
   const uint8_t* expected = nullptr;  // [n_chunks] uint64, in the mapped file
+  std::string rewritten;              // what another program changed in a file of ours; empty where nothing
 
   bool present() const noexcept { return chunk_bytes > 0; }
 };
 
-/// Checks the header of a file of ours, one with any key under belle.*, against its checksum.
-/// Throws ModelFormatError when it does not match, and when checksums are missing or malformed.
+/// Checks the header of a file of ours, one with any key under belle.*, against its checksum. Where it does not match,
+/// gguf/header_changes.h decides whether another program wrote it.
+/// Throws ModelFormatError when it is damaged, and when checksums are missing or malformed.
 DataChecksums check_header(const GgufFile& file);
 
 }  // namespace belle

@@ -8,6 +8,7 @@
 #include "core/load.h"
 #include "gguf/foreign_files.h"
 #include "gguf/ggml_types.h"
+#include "gguf/split_files.h"
 
 namespace belle {
 namespace {
@@ -72,7 +73,12 @@ class GgufFile::Cursor {
   uint64_t position_ = 0;
 };
 
-GgufFile::GgufFile(const std::string& path) : file_(path) { parse(); }
+GgufFile::GgufFile(const std::string& path) : file_(path) {
+  parse();
+  open_parts();
+}
+
+GgufFile::GgufFile(const std::string& path, OnePart) : file_(path) { parse(); }
 
 GgufFile::GgufFile(const std::string& name, Span<const uint8_t> bytes) : file_(name, bytes) { parse(); }
 
@@ -104,10 +110,28 @@ void GgufFile::parse() {
   file_.check_unchanged();
 }
 
+void GgufFile::open_parts() {
+  const SplitPlace place = split_place(*this);
+  if (place.count == 1) return;
+  check_first_part(*this, place);
+  for (uint64_t i = 1; i < place.count; ++i) {
+    std::unique_ptr<GgufFile> part(new GgufFile(part_path(path(), place, i), OnePart{}));
+    check_part(*this, *part, i);
+    add_part(std::move(part));
+  }
+  const uint64_t expected = get_uint("split.tensors.count", tensors_.size());
+  if (tensors_.size() != expected) {
+    fail("its " + std::to_string(place.count) + " parts hold " + std::to_string(tensors_.size()) +
+         " tensors, expected " + std::to_string(expected) + ": download them again");
+  }
+}
+
 void GgufFile::parse_metadata(Cursor& cursor, uint64_t n_entries) {
   for (uint64_t i = 0; i < n_entries; ++i) {
+    const uint64_t begin = cursor.position();
     std::string key = cursor.read_string("metadata key", kMaxNameBytes);
     uint32_t type = cursor.read<uint32_t>("metadata type");
+    const uint64_t value_begin = cursor.position();
     const bool is_array = type == static_cast<uint32_t>(MetadataType::kArray);
     uint64_t count = 1;
     if (is_array) {
@@ -121,6 +145,7 @@ void GgufFile::parse_metadata(Cursor& cursor, uint64_t n_entries) {
     cursor.skip_values(value.type, count, "metadata");
     if (!values_.emplace(key, value).second) cursor.fail("metadata key '" + key + "' appears twice");
     keys_.push_back(std::move(key));
+    entry_places_.push_back({{begin, cursor.position()}, value_begin});
   }
   alignment_ = get_uint("general.alignment", 32);
   if (alignment_ == 0 || alignment_ > (uint64_t{1} << 20) || (alignment_ & (alignment_ - 1)) != 0) {
@@ -131,6 +156,7 @@ void GgufFile::parse_metadata(Cursor& cursor, uint64_t n_entries) {
 void GgufFile::parse_tensors(Cursor& cursor, uint64_t n_tensors) {
   for (uint64_t i = 0; i < n_tensors; ++i) {
     GgufTensor tensor;
+    tensor.line.begin = cursor.position();
     tensor.name = cursor.read_string("tensor name", kMaxNameBytes);
     const uint32_t n_dimensions = cursor.read<uint32_t>("dimension count");
     if (n_dimensions == 0 || n_dimensions > kMaxDimensions) {
@@ -147,6 +173,7 @@ void GgufFile::parse_tensors(Cursor& cursor, uint64_t n_tensors) {
     }
     tensor.ggml_type = cursor.read<uint32_t>("tensor type");
     tensor.offset_bytes = cursor.read<uint64_t>("tensor offset");
+    tensor.line.end = cursor.position();
     const GgmlType* type = find_ggml_type(tensor.ggml_type);
     if (type != nullptr && tensor.dimensions[0] % type->block_size != 0) {
       cursor.fail("tensor '" + tensor.name + "' has rows of " + std::to_string(tensor.dimensions[0]) +
@@ -183,8 +210,30 @@ void GgufFile::place_tensors() {
 
 std::vector<uint8_t> GgufFile::copy_of(const GgufTensor& tensor, uint64_t max_bytes) const {
   std::vector<uint8_t> bytes(static_cast<size_t>(std::min(tensor.n_bytes, max_bytes)));
-  if (const int error = file_.read(tensor.offset_bytes, bytes); error != 0) file_.fail_to_read(error);
+  const MappedFile& file = part(tensor.part).file_;
+  if (const int error = file.read(tensor.offset_bytes, bytes); error != 0) file.fail_to_read(error);
   return bytes;
+}
+
+uint64_t GgufFile::size_bytes() const noexcept {
+  uint64_t total = file_.size();
+  for (const std::unique_ptr<GgufFile>& part : more_parts_) total += part->file_.size();
+  return total;
+}
+
+void GgufFile::check_unchanged() const {
+  for (size_t i = 0; i < n_parts(); ++i) part(i).file_.check_unchanged();
+}
+
+void GgufFile::add_part(std::unique_ptr<GgufFile> part) {
+  more_parts_.push_back(std::move(part));
+  for (GgufTensor tensor : more_parts_.back()->tensors_) {
+    tensor.part = more_parts_.size();
+    if (!tensor_index_.emplace(tensor.name, tensors_.size()).second) {
+      fail("tensor '" + tensor.name + "' is in " + more_parts_.back()->path() + " once more");
+    }
+    tensors_.push_back(std::move(tensor));
+  }
 }
 
 void GgufFile::check_overlaps() const {

@@ -173,4 +173,11 @@ std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& con
   return std::make_unique<Bloom>(config, context, std::move(weights));
 }
 
+void check_bloom(const GgufFile& gguf, const ModelConfig& config) {
+  BloomWeights weights;
+  WeightLoader loader(gguf);
+  request(loader, config, weights);
+  loader.refuse_unrequested();
+}
+
 }  // namespace belle

@@ -58,7 +58,7 @@ std::string DataSection::tensors_in(uint64_t begin, uint64_t end) const {
   std::string names;
   size_t count = 0;
   for (const GgufTensor& tensor : gguf_.tensors()) {
-    if (tensor.offset_bytes >= end || tensor.offset_bytes + tensor.n_bytes <= begin) continue;
+    if (tensor.part != 0 || tensor.offset_bytes >= end || tensor.offset_bytes + tensor.n_bytes <= begin) continue;
     if (count++ < kNamedTensors) names += (count > 1 ? ", '" : "'") + tensor.name + "'";
   }
   if (count == 0) return "padding";

@@ -1,4 +1,4 @@
-// The data section of a GGUF file, read once and compared with its checksums.
+// The data section of one GGUF file, read once and compared with its checksums.
 #pragma once
 
 #include <functional>

@@ -54,6 +54,12 @@ std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& con
 std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context);
 std::unique_ptr<Decoder> load_decoder(const GgufFile& gguf, const OpsContext& context);
 
+/// Throws what loading throws before it reads a weight: a file that passes has the metadata, tensors, shapes and types
+/// of a model that this engine runs.
+void check_bloom(const GgufFile& gguf, const ModelConfig& config);
+void check_llama(const GgufFile& gguf, const ModelConfig& config);
+void check_decoder(const GgufFile& gguf);
+
 /// out [rows.size(), n] = the chosen rows of x [*, n].
 void gather_rows(const float* x, size_t n, Span<const uint32_t> rows, float* out);
 

@@ -203,4 +203,11 @@ std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& con
   return std::make_unique<Llama>(config, context, std::move(weights));
 }
 
+void check_llama(const GgufFile& gguf, const ModelConfig& config) {
+  LlamaWeights weights;
+  WeightLoader loader(gguf);
+  request(loader, config, weights);
+  loader.refuse_unrequested();
+}
+
 }  // namespace belle

@@ -92,24 +92,26 @@ Buffer WeightLoader::load(ThreadPool& pool) {
   for (const VectorRequest& request : vectors_) image_bytes += round_up(request.n * sizeof(float), kTensorAlignment);
 
   Buffer image(image_bytes);
-  gguf_.mapping().check_unchanged();
+  gguf_.check_unchanged();
   uint8_t* next = load_matrices(pool, image.data());
   load_vectors(next);
-  gguf_.mapping().check_unchanged();
+  gguf_.check_unchanged();
   return image;
 }
 
 uint8_t* WeightLoader::load_matrices(ThreadPool& pool, uint8_t* next) {
-  std::vector<MatrixInFile> placed;
+  std::vector<std::vector<MatrixInFile>> placed(gguf_.n_parts());  // by file
   for (const MatrixRequest& request : matrices_) {
-    placed.push_back({request.target, request.tensor->offset_bytes, next});
+    placed[request.tensor->part].push_back({request.target, request.tensor->offset_bytes, next});
     request.target->panels = next;
     next += round_up(request.target->image_bytes(), kTensorAlignment);
   }
-  std::sort(placed.begin(), placed.end(),
-            [](const MatrixInFile& a, const MatrixInFile& b) { return a.offset_bytes < b.offset_bytes; });
-  const size_t bad = DataSection(gguf_, pool).pack(placed);
-  if (bad < placed.size()) fail_not_finite(placed[bad].weight->name);
+  for (size_t i = 0; i < placed.size(); ++i) {
+    std::sort(placed[i].begin(), placed[i].end(),
+              [](const MatrixInFile& a, const MatrixInFile& b) { return a.offset_bytes < b.offset_bytes; });
+    const size_t bad = DataSection(gguf_.part(i), pool).pack(placed[i]);
+    if (bad < placed[i].size()) fail_not_finite(placed[i][bad].weight->name);
+  }
   return next;
 }
 

@@ -46,6 +46,9 @@ class WeightLoader {
   /// when the file changes meanwhile.
   Buffer load(ThreadPool& pool);
 
+  /// The part of load() that needs no weights: throws UnsupportedModelError as it does.
+  void refuse_unrequested() const;
+
   /// The requested matrices, in the order of the image.
   std::vector<Matrix> matrices() const;
 
@@ -63,7 +66,6 @@ class WeightLoader {
   const GgufTensor& find(const std::string& name, const std::vector<uint64_t>& dimensions);
   const TypeTraits& type_of(const GgufTensor& tensor) const;
   [[noreturn]] void fail_not_finite(const std::string& name) const;
-  void refuse_unrequested() const;
   /// Both fill the image from `next` on; the first returns where it ends.
   uint8_t* load_matrices(ThreadPool& pool, uint8_t* next);
   void load_vectors(uint8_t* next);

@@ -1,10 +1,13 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
 
+#include "core/error.h"
 #include "ops/linear_input.h"
 #include "ops/wide_attention.h"
 
@@ -31,6 +34,28 @@ struct Partial {
     return {out + head * head_dim, stride, running_max + head * n_queries, denominators + head * n_queries};
   }
 };
+
+constexpr float kFloatMax = std::numeric_limits<float>::max();
+constexpr float kHalfOverflow = 65520.0f;  // from here on a float rounds to an infinite float16
+
+// Whether a number that is finite would not be as float16. What is infinite already has another cause.
+bool overflows_half(const HeadRows& rows, size_t n_rows, size_t head, size_t head_dim) noexcept {
+  int found = 0;
+  for (size_t row = 0; row < n_rows; ++row) {
+    const float* x = rows.base + row * rows.row_stride + head * head_dim;
+    for (size_t i = 0; i < head_dim; ++i) {
+      const float magnitude = std::fabs(x[i]);
+      found |= static_cast<int>(magnitude >= kHalfOverflow) & static_cast<int>(magnitude <= kFloatMax);
+    }
+  }
+  return found != 0;
+}
+
+[[noreturn]] void fail_half_range(size_t layer) {
+  throw UnsupportedModelError("a key or a value of layer " + std::to_string(layer) +
+                              " is beyond 65504, the largest number of a float16 cache: load the model with kv='f32' "
+                              "(--kv f32)");
+}
 
 size_t n_splits(size_t position) noexcept { return position / kSplitPositions + 1; }
 
@@ -229,6 +254,7 @@ void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* 
 void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
               HeadRows values) {
   const OperationTimer timer(context.profile, Operation::kKvStore);
+  std::atomic<bool> overflow{false};
   const auto store = kv.type == KvType::kF32 ? store_head<float> : store_head<uint16_t>;
   context.pool.parallel_for(kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t head = begin; head < end; ++head) {
@@ -238,8 +264,13 @@ void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<c
         store(context.kernels, kv, layer, head, rows, block, keys, values);
         row = block.end;
       }
+      if (kv.type == KvType::kF16 && (overflows_half(keys, rows.size(), head, kv.head_dim) ||
+                                      overflows_half(values, rows.size(), head, kv.head_dim))) {
+        overflow = true;
+      }
     }
   });
+  if (overflow) fail_half_range(layer);
 }
 
 void move_positions_down(const OpsContext& context, const KvShape& kv, uint8_t* const* pages, size_t first, size_t last,

@@ -58,7 +58,8 @@ struct AttentionShape {
   const float* slopes;  // ALiBi slope per head, or null
 };
 
-/// Writes each row's keys and values at its position.
+/// Writes each row's keys and values at its position. Throws UnsupportedModelError for a number that only an f32 cache
+/// can hold.
 void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys,
               HeadRows values);
 

@@ -25,8 +25,8 @@ bool is_wrong(float logit) noexcept { return std::isnan(logit) || logit == -kBan
 [[noreturn]] void fail_without_choice(Span<const float> logits, Span<const float> scores) {
   if (std::any_of(logits.begin(), logits.end(), is_wrong)) {
     throw ModelFormatError(
-        "no finite logit to choose from: if the model computed these, its weights are damaged; download or convert the "
-        "file again");
+        "no finite logit to choose from: if the model computed these, its weights are damaged (download or convert the "
+        "file again), or a float16 cache cannot hold its numbers (load it with kv='f32')");
   }
   if (std::any_of(scores.begin(), scores.end(), is_wrong)) {
     throw std::invalid_argument(
