@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 
-def user_path(name: str, path: str | os.PathLike[str]) -> Path:
-    """`path` as a user wrote it, with ~ or ~user as the home folder. ValueError, with `name`, for what is no path."""
+def user_path(name: str, path: str | bytes | os.PathLike[str]) -> Path:
+    """`path` as a user wrote it, with ~ or ~user as the home folder; bytes as the system gives them.
+
+    Raises ValueError, with `name`, for what is no path.
+    """
     try:
-        text: object = os.fspath(path)
+        text: object = os.fsdecode(path)
     except TypeError:
         text = None
     if not isinstance(text, str):
