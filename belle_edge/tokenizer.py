@@ -83,7 +83,7 @@ class Tokenizer:
         Raises ValueError for text that is not valid Unicode, one beyond the limit, or when a BOS or EOS is asked
         for that does not exist.
         """
-        self._check_length(text, _utf8_length(text), guard, limit)
+        self._refuse_too_long(text, _utf8_length(text), guard, limit)
         vocabulary = self.vocabulary
         ids: list[int] = []
         if vocabulary.add_bos if add_bos is None else add_bos:
@@ -99,7 +99,7 @@ class Tokenizer:
             ids.append(_existing(vocabulary.eos_id, "EOS"))
         return ids
 
-    def _check_length(self, text: str, n_bytes: int, guard: str, limit: int | None) -> None:
+    def _refuse_too_long(self, text: str, n_bytes: int, guard: str, limit: int | None) -> None:
         """ValueError for a text that must have more tokens. Where tokens take in white space nothing is known."""
         vocabulary = self.vocabulary
         if limit is None or self._long_text is None or vocabulary.strip_left or vocabulary.strip_right:
