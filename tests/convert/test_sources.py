@@ -113,6 +113,7 @@ def test_pointer_and_empty_files(
 
 def test_index_that_points_outside_is_refused(make_llama: Any, tmp_path: Path) -> None:
     folder = make_llama()
+    (folder / "model.safetensors").unlink()  # which would come before an index
     index = {"weight_map": {"model.norm.weight": "../other/model.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ConversionError, match="outside the folder"):

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import gguf
 
-from belle_edge.convert.checksums import N_ENTRIES, ChunkHashes, empty_entries, filled_in
+from belle_edge.convert.checksums import (
+    ENTRY_HASHES,
+    N_ENTRIES,
+    ChunkHashes,
+    empty_entries,
+    entry_hashes,
+    filled_in,
+)
 from belle_edge.convert.writer import Header, ModelFile, padding
 
 COPY_BYTES = 16 << 20
@@ -57,9 +64,26 @@ def renew_checksums(path: Path) -> Path:
     hashes = ChunkHashes(len(data) - data_offset)
     hashes.update(0, data[data_offset:])
     header = bytearray(data[:data_offset])
+    renew_entry_hashes(reader, header)
     header[end - 8 : end] = bytes(8)
     path.write_bytes(
         filled_in(bytes(header), metadata_end=end, data_hashes=hashes.finish(lambda offset, n_bytes: b""))
         + data[data_offset:]
     )
     return path
+
+
+def renew_entry_hashes(reader: gguf.GGUFReader, header: bytearray) -> None:
+    """In `header`, where it has them."""
+    if ENTRY_HASHES not in reader.fields:
+        return
+
+    def bytes_of(field: gguf.ReaderField) -> bytes:
+        return bytes(header[field.offset : end_of(field)])
+
+    names = [name for name in reader.fields if not name.startswith("GGUF.")]
+    entries = [bytes_of(reader.fields[name]) for name in names[: names.index(ENTRY_HASHES)]]
+    own = reader.fields[ENTRY_HASHES]
+    renewed = entry_hashes(entries, [bytes_of(tensor.field) for tensor in reader.tensors])
+    assert len(renewed) == end_of(own) - own.offset
+    header[own.offset : end_of(own)] = renewed
