@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..regular_files import irregular
 from .terminal import LOGGER
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class ModelSource:
                     f"[model] {path} is a folder without config.json and weights, or a GGUF file; other forms are"
                     f" converted first: belle-edge convert {path} -o model.gguf"
                 )
+        elif (kind := irregular(path)) is not None:
+            raise ValueError(
+                f"[model] {path}: expected a GGUF file, a checkpoint folder or a hub id, found {kind}"
+            )
         elif path.suffix.lower() == ".gguf":
             raise FileNotFoundError(f"[model] no such file: {path}")
         elif not is_repo_id(name):

@@ -157,7 +157,10 @@ def test_the_caller_may_know_the_family_or_the_template(converted: Callable[[str
     with Belle.load(path, family="belle", chat_template=template) as model:
         assert model.chat_format.stop_strings == ("\nHuman:",)
         asked = model.generate("Once", temperature=0, max_tokens=3)
-        raw = model.generate("Q: Once A:", raw=True, temperature=0, max_tokens=3)
+        ids = model.tokenize(
+            "<s>Q: Once A:", add_bos=False, parse_special=True
+        )  # no space of its own after BOS
+        raw = model.generate(ids, temperature=0, max_tokens=3)
         assert (asked.token_ids, asked.prompt_tokens) == (raw.token_ids, raw.prompt_tokens)
 
 

@@ -181,7 +181,7 @@ def test_files_in_shards(foreign: Foreign, tmp_path: Path) -> None:
         expected = whole.generate("the cat", temperature=0, max_tokens=12)
         assert model.generate("the cat", temperature=0, max_tokens=12).token_ids == expected.token_ids
     parts[1].unlink()
-    with pytest.raises((ModelFormatError, UnsupportedModelError), match="does not load"):
+    with pytest.raises((ModelFormatError, UnsupportedModelError), match="is missing beside it"):
         Belle.load(parts[0], backend="llama.cpp")
 
 

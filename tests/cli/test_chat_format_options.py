@@ -67,7 +67,7 @@ def test_a_template_from_a_file_for_several_turns(
         (("--chat-template", "BINARY"), "not UTF-8"),
         (("--load", "none.chat"), "none.chat"),
         (("--family", "belle", "--load", "BROKEN", "--system", "x"), "--system"),
-        (("--family", "belle", "--top-p", "2"), "top_p"),
+        (("--family", "belle", "--top-p", "2"), "--top-p"),
     ],
 )
 def test_mistakes_are_told_before_loading(

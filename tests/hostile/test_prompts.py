@@ -77,7 +77,7 @@ def test_the_command_line(path: Path, belle: Callable[..., Completed], tmp_path:
     for arguments, message in (
         (("generate", path, "--file", long), "128"),
         (("generate", path, "a", "--context", str(10**9)), "context"),
-        (("generate", path, "a", "--max-tokens", "0"), "max_tokens"),
+        (("generate", path, "a", "--max-tokens", "0"), "--max-tokens"),
     ):
         done = belle(*arguments)
         assert (done.returncode, done.stdout) == (1, ""), (arguments, done)
