@@ -55,8 +55,8 @@ def prompts_of(lengths: list[int], *, shared: int) -> list[list[int]]:
 
 
 def lengths_for(model: Belle) -> list[int]:
-    """Fewer on the scalar tier, which is slow and has one form."""
-    return [1, 15, 16, 17, 33, 64] if model.details["isa"] == "scalar" else LENGTHS
+    """Fewer on the tiers that are slow: plain C++, and tiles in software."""
+    return [1, 16, 17, 33] if model.details["isa"] in ("scalar", "amx-emulated") else LENGTHS
 
 
 def bits(answer: Generation) -> object:
