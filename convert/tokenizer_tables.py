@@ -94,8 +94,14 @@ def _source(checkpoint: Checkpoint, tables: TokenizerTables) -> SourceTokenizer 
 
 
 def _complete(added: dict[int, tuple[str, bool]], source: SourceTokenizer) -> None:
-    """Add the tokens that the source's tokenizer has besides those listed."""
+    """Add the tokens that the source's tokenizer has besides those listed.
+
+    One that is listed under another id keeps it: the comparison of texts says so.
+    """
+    listed = {text: token_id for token_id, (text, _) in added.items()}
     for token_id, token in source.added.items():
+        if listed.get(token.content, token_id) != token_id:
+            continue
         text, _ = added.get(token_id, (token.content, False))
         if text == token.content:
             added[token_id] = (text, bool(token.special))
