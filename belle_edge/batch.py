@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, takewhile
 from typing import Literal, get_args
 
 from .answer import Answer, advance
@@ -23,25 +22,6 @@ def checked_errors(errors: Errors) -> Errors:
     return errors
 
 
-def run_batch(
-    backend: Backend,
-    answers: Sequence[Answer],
-    *,
-    max_batch: int,
-    on_finished: Callable[[], None] | None = None,
-) -> list[Generation]:
-    """Write all `answers`, at most `max_batch` at a time; a finished one makes room for the next.
-
-    The beginning that all prompts share is computed once; it counts as prefilled for the first of them.
-    on_finished: called once for each answer that ends.
-    """
-    results = []
-    for result in _run(backend, answers, max_batch, on_finished or (lambda: None), None):
-        assert isinstance(result, Generation)  # without `again` an error is raised
-        results.append(result)
-    return results
-
-
 def answer_all(
     backend: Backend,
     answer_of: Callable[[int], Answer],
@@ -57,70 +37,110 @@ def answer_all(
     computed; some once more, where another one fails in a pass that they share.
     """
     made: dict[int, Answer] = {}
-    refused: dict[int, ValueError] = {}
+    results: dict[int, Generation | ValueError] = {}
     for index in range(n_prompts):
         try:
             made[index] = answer_of(index)
         except ValueError as error:
             if errors == "raise":
                 raise
-            refused[index] = error
-    places, answers, n_finished = list(made), list(made.values()), len(refused)
-
-    def count() -> None:
-        nonlocal n_finished
-        n_finished += 1
+            results[index] = error
+    places = list(made)
+    again = (lambda position: answer_of(places[position])) if errors == "return" else None
+    for position, result in stream_batch(backend, made.values(), max_batch=max_batch, again=again):
+        results[places[position]] = result
         if on_progress is not None:
-            on_progress(n_finished, n_prompts)
-
-    if errors == "raise":
-        return run_batch(backend, answers, max_batch=max_batch, on_finished=count)
-    written = _run(backend, answers, max_batch, count, lambda position: answer_of(places[position]))
-    results = {**refused, **dict(zip(places, written, strict=True))}
+            on_progress(len(results), n_prompts)
     return [results[index] for index in range(n_prompts)]
 
 
-def _run(
+def stream_batch(
     backend: Backend,
-    answers: Sequence[Answer],
-    max_batch: int,
-    on_finished: Callable[[], None],
-    again: Callable[[int], Answer] | None,
-) -> list[Generation | ValueError]:
-    """As `run_batch`. again: makes the answer of an index anew; with it, a ValueError in a pass is the result of
-    the answer that causes it, and those that shared the pass are written alone."""
+    answers: Iterable[Answer | ValueError],
+    *,
+    max_batch: int = 16,
+    again: Callable[[int], Answer] | None = None,
+) -> Iterator[tuple[int, Generation | ValueError]]:
+    """Write `answers`, at most `max_batch` at a time: pairs of index and result, in the order they finish.
+
+    answers: taken one by one, whenever there is room; an error among them stands for a prompt that was refused, and
+    comes out again under its index. What the first `max_batch` prompts begin with is computed once, also for later
+    ones that begin alike; it counts as prefilled for the first of them.
+    again: makes the answer of an index anew; with it, a ValueError in a pass is the result of the answer that causes
+    it, and those that shared the pass are written alone.
+    Closing the generator lets go of all memory. Raises ValueError for max_batch, and what a pass of the engine raises.
+    """
     max_batch = integer("[batch] max_batch", max_batch, low=1)
-    n_shared = common_prefix([answer.history for answer in answers]) if len(answers) > 1 else 0
-    shared = backend.new_sequence()
-    if n_shared:
-        backend.forward([(shared, answers[0].history[:n_shared])], logits="none")
-    waiting = deque(answers)
-    running: list[Answer] = []
-    results: dict[int, Generation | ValueError] = {}
-    while waiting or running:
-        while waiting and len(running) < max_batch:
-            running.append(waiting.popleft())
-            running[-1].sequence = shared.fork()
-        try:
-            advance(backend, running)
-        except ValueError:
-            if again is None:
-                raise
-            for answer in running:  # samplers may have moved on: each begins anew, with the same settings
-                results[id(answer)] = _alone(backend, again(answers.index(answer)), shared)
-                on_finished()
-            running = []
-        for answer in [answer for answer in running if answer.finished]:
-            running.remove(answer)
-            answer.sequence = None  # lets go of its memory
-            answer.prefilled_tokens += n_shared if answer is answers[0] else 0
-            results[id(answer)] = result_of(answer)
-            on_finished()
-    return [results[id(answer)] for answer in answers]
+    waiting = enumerate(answers)
+    first = list(islice(waiting, max_batch))
+    shared = _Shared(backend, [answer for _, answer in first if isinstance(answer, Answer)])
+    running: list[tuple[int, Answer]] = []
+    try:
+        while True:
+            while len(running) < max_batch:
+                entry = first.pop(0) if first else next(waiting, None)
+                if entry is None:
+                    break
+                index, answer = entry
+                if isinstance(answer, ValueError):
+                    yield index, answer
+                    continue
+                answer.sequence = shared.sequence_for(answer)
+                running.append((index, answer))
+            if not running:
+                return
+            try:
+                advance(backend, [answer for _, answer in running])
+            except ValueError:
+                if again is None:
+                    raise
+                failed, running = running, []
+                for _, answer in failed:
+                    answer.sequence = None
+                for (
+                    index,
+                    _,
+                ) in failed:  # samplers may have moved on: each begins anew, with the same settings
+                    yield index, _alone(backend, again(index), shared)
+                continue
+            finished = [entry for entry in running if entry[1].finished]
+            running = [entry for entry in running if not entry[1].finished]
+            for index, answer in finished:
+                answer.sequence = None  # lets go of its memory
+                answer.prefilled_tokens += shared.computed_for(answer)
+                yield index, result_of(answer)
+    finally:
+        for _, answer in running:
+            answer.sequence = None
 
 
-def _alone(backend: Backend, answer: Answer, shared: SequenceState) -> Generation | ValueError:
-    answer.sequence = shared.fork()
+class _Shared:
+    """The beginning that the first prompts have in common, computed once."""
+
+    def __init__(self, backend: Backend, answers: Sequence[Answer]) -> None:
+        n_shared = common_prefix([answer.history for answer in answers]) if len(answers) > 1 else 0
+        self._backend = backend
+        self._ids = answers[0].history[:n_shared] if n_shared else []
+        self._first = answers[0] if answers else None
+        self._sequence: SequenceState | None = None
+
+    def sequence_for(self, answer: Answer) -> SequenceState:
+        """A sequence that holds the shared beginning where the prompt has it, and more than that."""
+        n_shared = len(self._ids)
+        if not n_shared or len(answer.history) <= n_shared or answer.history[:n_shared] != self._ids:
+            return self._backend.new_sequence()
+        if self._sequence is None:
+            self._sequence = self._backend.new_sequence()
+            self._backend.forward([(self._sequence, self._ids)], logits="none")
+        return self._sequence.fork()
+
+    def computed_for(self, answer: Answer) -> int:
+        """Tokens of the shared beginning that count for `answer`."""
+        return len(self._ids) if answer is self._first else 0
+
+
+def _alone(backend: Backend, answer: Answer, shared: _Shared) -> Generation | ValueError:
+    answer.sequence = shared.sequence_for(answer)
     try:
         while not answer.finished:
             advance(backend, [answer])

@@ -124,6 +124,11 @@ class Stream(Iterator[str]):
             raise
 
 
+def unwritten(stream: Stream) -> Answer:
+    """The answer that a stream would write, for a batch: checked, nothing computed yet."""
+    return stream._answer
+
+
 def _write(
     backend: Backend, answer: Answer, on_end: Callable[[Answer], None] | None
 ) -> Generator[str, None, None]:

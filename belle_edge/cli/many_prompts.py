@@ -41,7 +41,7 @@ class LineAnswers:
 
     def run(self, lines: Sequence[PromptLine]) -> int:
         """Write every answer. Returns how many lines were refused."""
-        from ..batch_stream import stream_batch
+        from ..batch import stream_batch
 
         waiting: dict[int, Generation | Exception] = {}  # finished before a line that comes earlier
         n_written = 0
@@ -58,8 +58,8 @@ class LineAnswers:
             LOGGER.error("error: %d of %d lines were refused", self._n_failed, len(lines))
         return self._n_failed
 
-    def _answers(self, lines: Sequence[PromptLine]) -> Iterator[Answer | Exception]:
-        from ..batch_stream import answer_of
+    def _answers(self, lines: Sequence[PromptLine]) -> Iterator[Answer | ValueError]:
+        from ..generation import unwritten
 
         for index, line in enumerate(lines):
             if line.error is not None:
@@ -69,7 +69,7 @@ class LineAnswers:
             if "seed" not in line.settings and settings["seed"] is not None:
                 settings["seed"] = (settings["seed"] + index) % 2**64
             try:
-                yield answer_of(self._model.stream(line.prompt, **settings))
+                yield unwritten(self._model.stream(line.prompt, **settings))
             except ValueError as error:
                 yield error
 

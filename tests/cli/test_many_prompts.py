@@ -14,8 +14,9 @@ import pytest
 
 from belle_edge import Belle as Model
 from belle_edge.answer import Answer
-from belle_edge.batch_stream import answer_of, stream_batch
+from belle_edge.batch import stream_batch
 from belle_edge.cli.prompt_lines import prompt_lines
+from belle_edge.generation import unwritten
 
 Belle = Callable[..., Any]
 QUESTION = "用一句话介绍北京。"
@@ -117,7 +118,7 @@ def test_results_come_as_they_finish(model: Path) -> None:
             for index, length in enumerate(lengths):
                 taken.append(index)
                 stream = loaded.stream(QUESTION, temperature=0, max_tokens=length)
-                yield ValueError("no") if index == 2 else answer_of(stream)
+                yield ValueError("no") if index == 2 else unwritten(stream)
 
         results = stream_batch(loaded.backend, answers(), max_batch=2)
         first = next(results)
