@@ -21,7 +21,7 @@ from .rows import check_positions, check_prompt, spans, token_rows
 from .tensors import TensorKind, is_torch, make_tensor, torch_or_none
 
 _log = logging.getLogger(__name__)
-_FORWARD_WITHOUT_EFFECT = {"use_cache", "return_dict", "token_type_ids"}
+_FORWARD_WITHOUT_EFFECT = {"use_cache", "token_type_ids"}
 _FORWARD_ONLY_FALSE = {"output_attentions", "output_hidden_states"}  # the default, as programs spell it out
 
 
@@ -170,11 +170,19 @@ class HfModel:
 
     # ---- a forward pass -------------------------------------------------------------------------------------
 
-    def forward(self, input_ids: Any, attention_mask: Any = None, **options: Any) -> ModelOutput:
+    def forward(
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        position_ids: Any = None,
+        return_dict: bool | None = None,
+        **options: Any,
+    ) -> ModelOutput | tuple[Any]:
         """Next-token logits of every position; zeros where the mask hides one.
 
-        input_ids, attention_mask: [n_rows, n_tokens]. ValueError for ids out of range, a hole in the mask,
-        more tokens than the context, or arguments this engine has no use for.
+        input_ids, attention_mask: [n_rows, n_tokens]. position_ids: may state what follows from the mask.
+        return_dict False: the logits as the only entry of a tuple. ValueError for ids out of range, a hole in the
+        mask, more tokens than the context, or arguments this engine has no use for.
         """
         unknown = sorted(
             name
@@ -188,6 +196,7 @@ class HfModel:
             )
         rows = token_rows(input_ids)
         visible = spans(rows, attention_mask, pad_id=None)
+        check_positions(position_ids, visible)
         for row, (start, end) in zip(rows, visible, strict=True):
             check_prompt(row[start:end], self.context)
         batch = [
@@ -198,7 +207,8 @@ class HfModel:
         logits = np.zeros((len(rows), len(rows[0]), parts[0].shape[1]), np.float32)
         for index, ((start, end), part) in enumerate(zip(visible, parts, strict=True)):
             logits[index, start:end] = part
-        return ModelOutput(make_tensor(logits, _kind_of(input_ids)))
+        output = ModelOutput(make_tensor(logits, _kind_of(input_ids)))
+        return (output.logits,) if return_dict is False else output
 
     __call__ = forward
 

@@ -184,6 +184,15 @@ def test_position_ids(bloom: Pair) -> None:
         bloom.model.generate(ids, attention_mask=mask, position_ids=[[0, 1, 2, 3]], max_new_tokens=2)
 
 
+def test_position_ids_and_tuples_of_a_forward_pass(bloom: Pair) -> None:
+    ids, mask = [[0, 0, 5, 6]], [[0, 0, 1, 1]]
+    expected = bloom.model(ids, mask).logits
+    (same,) = bloom.model(ids, mask, position_ids=[[1, 1, 0, 1]], return_dict=False)
+    assert same.tolist() == expected.tolist()
+    with pytest.raises(ValueError, match="position_ids"):
+        bloom.model(ids, mask, position_ids=[[0, 1, 2, 3]])
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
