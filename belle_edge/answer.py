@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from .backends.base import Backend, SamplerState, ScoredToken, SequenceState
+from .errors import excerpt
 from .sampling import SamplingParams
-from .settings import integer, shown
+from .settings import integer
 from .text_assembly import TextAssembler
 from .tokenizer import StreamDecoder, Tokenizer
 
@@ -32,7 +33,7 @@ class Window:
 
     def __post_init__(self) -> None:
         if not isinstance(self.overflow, str) or self.overflow not in get_args(Overflow):
-            raise ValueError(f"[context] overflow: expected 'error' or 'slide', got {shown(self.overflow)}")
+            raise ValueError(f"[context] overflow: expected 'error' or 'slide', got {excerpt(self.overflow)}")
         highest = self.context - 1 if self.slides else None
         object.__setattr__(self, "n_keep", integer("[context] n_keep", self.n_keep, low=0, high=highest))
 

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 
 from .answer import Answer, advance
 from .backends.base import Backend, SequenceState
+from .errors import excerpt
 from .generation import Generation, result_of
-from .settings import integer, shown
+from .settings import integer
 
 Errors = Literal["raise", "return"]
 Progress = Callable[[int, int], None]  # (answers finished, answers in all)
@@ -18,7 +19,7 @@ Progress = Callable[[int, int], None]  # (answers finished, answers in all)
 def checked_errors(errors: Errors) -> Errors:
     """What becomes of a prompt that cannot be answered. ValueError unless it is "raise" or "return"."""
     if not isinstance(errors, str) or errors not in get_args(Errors):
-        raise ValueError(f"[batch] errors: expected 'raise' or 'return', got {shown(errors)}")
+        raise ValueError(f"[batch] errors: expected 'raise' or 'return', got {excerpt(errors)}")
     return errors
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from .errors import ModelFormatError, excerpt
 from .prompts import FAMILIES, Message, render
 from .sampling import SamplingParams
-from .settings import shown
 from .tokenizer import Tokenizer
 from .vocabulary import Metadata
 
@@ -41,7 +40,7 @@ class ChatFormat:
         if family is not None:
             if not isinstance(family, str) or family not in FAMILIES:
                 raise ValueError(
-                    f"[model] family: expected one of {', '.join(FAMILIES)}, got {shown(family)}"
+                    f"[model] family: expected one of {', '.join(FAMILIES)}, got {excerpt(family)}"
                 )
             known = FAMILIES[family]
             found = cls(known.chat_template, family, known.stop_strings, known.preset, known.add_bos)
@@ -49,7 +48,7 @@ class ChatFormat:
             return found
         if not isinstance(chat_template, str) or not chat_template.strip():
             raise ValueError(
-                f"[model] chat_template: expected the text of a template, got {shown(chat_template)}"
+                f"[model] chat_template: expected the text of a template, got {excerpt(chat_template)}"
             )
         render(chat_template, [{"role": "user", "content": "…"}], bos_token="", eos_token="")
         return replace(found, template=chat_template)

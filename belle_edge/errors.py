@@ -9,10 +9,14 @@ _EXCERPT_CHARS = 80
 
 
 def excerpt(value: object) -> str:
-    """What a file holds, as a message quotes it: like `repr`, but short, whatever its size and depth."""
-    short = reprlib.Repr()
+    """What came from outside, as a message quotes it: like `repr`, but short, whatever its size, depth and faults."""
+    short = reprlib.Repr()  # looks at the beginning of long texts and lists only
     short.maxlevel, short.maxstring, short.maxother, short.maxlong = 3, _EXCERPT_CHARS, _EXCERPT_CHARS, 40
-    return bounded(short.repr(value), 2 * _EXCERPT_CHARS)
+    try:
+        text = short.repr(value[:_EXCERPT_CHARS] if isinstance(value, (bytes, bytearray)) else value)
+    except Exception:  # an int of more digits than Python writes, or an object with a fault
+        text = f"a value of type {type(value).__name__}"
+    return bounded(text, 2 * _EXCERPT_CHARS)
 
 
 def bounded(text: str, max_chars: int = _MAX_CHARS) -> str:

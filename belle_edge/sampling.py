@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any, Literal, TypedDict, get_args
 
 from .argument_names import OTHER_NAMES, advice, explains_fields
-from .settings import FLOAT_MIN, integer, number, shown, token_ids
+from .errors import excerpt
+from .settings import FLOAT_MIN, integer, number, token_ids
 
 PenaltyScope = Literal["all", "answer"]
 _BOUNDS: Mapping[str, Mapping[str, float]] = {
@@ -79,7 +80,7 @@ class SamplingParams:
         checked["top_k"] = integer("[sampling] top_k", self.top_k, low=0)
         if self.penalty_scope not in get_args(PenaltyScope):
             raise ValueError(
-                f"[sampling] penalty_scope: expected 'all' or 'answer', got {shown(self.penalty_scope)}"
+                f"[sampling] penalty_scope: expected 'all' or 'answer', got {excerpt(self.penalty_scope)}"
             )
         if self.top_logprobs is not None:
             checked["top_logprobs"] = integer(
@@ -135,7 +136,7 @@ def resolve(
     names them. ValueError for `params` of another kind.
     """
     if params is not None and not isinstance(params, SamplingParams):
-        raise ValueError(f"[sampling] params: expected SamplingParams, got {shown(params)}")
+        raise ValueError(f"[sampling] params: expected SamplingParams, got {excerpt(params)}")
     if params is not None:
         return params.merged(**overrides)
     chosen = SamplingParams().merged(**preset)
@@ -155,10 +156,10 @@ def _checked_bias(bias: Any) -> dict[int, float]:
     try:
         pairs = dict(bias)
     except (TypeError, ValueError):
-        raise ValueError(f"[sampling] logit_bias: expected ids with numbers, got {shown(bias)}") from None
+        raise ValueError(f"[sampling] logit_bias: expected ids with numbers, got {excerpt(bias)}") from None
     return {
         integer("[sampling] logit_bias id", token_id, low=0): number(
-            f"[sampling] logit_bias of id {shown(token_id)}", value
+            f"[sampling] logit_bias of id {excerpt(token_id)}", value
         )
         for token_id, value in pairs.items()
     }
@@ -166,9 +167,9 @@ def _checked_bias(bias: Any) -> dict[int, float]:
 
 def _checked_stop(stop: Any) -> tuple[str, ...]:
     if isinstance(stop, bytes) or not isinstance(stop, Iterable):
-        raise ValueError(f"[sampling] stop: expected a text or a list of texts, got {shown(stop)}")
+        raise ValueError(f"[sampling] stop: expected a text or a list of texts, got {excerpt(stop)}")
     texts = (stop,) if isinstance(stop, str) else tuple(stop)
     for text in texts:
         if not isinstance(text, str) or not text:
-            raise ValueError(f"[sampling] stop: expected non-empty strings, got {shown(text)}")
+            raise ValueError(f"[sampling] stop: expected non-empty strings, got {excerpt(text)}")
     return texts

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import operator
-import reprlib
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
 from typing import Any
 
+from .errors import excerpt
+
 MAX_THREADS = 1024  # more is a mistake; a machine that has more processors uses them where none are named
 FLOAT_MAX = 3.4028234663852886e38  # the engine computes with float32: larger numbers are infinite there
 FLOAT_MIN = 1.1754943508222875e-38  # and smaller ones lose their digits or become zero
-_SHOWN = 60  # characters of a value in a message
-_REPR = reprlib.Repr()  # looks at the beginning of long texts and lists only
-_REPR.maxstring = _REPR.maxother = _SHOWN
 _NO_LIST = (str, bytes, bytearray, memoryview, Mapping, Set)
 
 
@@ -36,7 +34,7 @@ class EngineSettings:
             object.__setattr__(self, "context", integer("[model] context", self.context, low=1))
         for name, value in (("kv", self.kv), ("isa", self.isa)):
             if not isinstance(value, str) and not (name == "isa" and value is None):
-                raise ValueError(f"[model] {name}: expected a name, got {shown(value)}")
+                raise ValueError(f"[model] {name}: expected a name, got {excerpt(value)}")
 
     def context_of(self, trained: int) -> int:
         """The context of a model that was trained with `trained` positions. ValueError for more than that."""
@@ -44,7 +42,7 @@ class EngineSettings:
             return trained
         if self.context > trained:
             raise ValueError(
-                f"[model] context: expected 1 to {trained} tokens (the model's own), got {shown(self.context)}"
+                f"[model] context: expected 1 to {trained} tokens (the model's own), got {excerpt(self.context)}"
             )
         return self.context
 
@@ -57,7 +55,7 @@ def integer(name: str, value: Any, *, low: int, high: int | None = None) -> int:
         number = None
     if number is None or number < low or (high is not None and number > high):
         bounds = f"from {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name}: expected an integer {bounds}, got {shown(value)}")
+        raise ValueError(f"{name}: expected an integer {bounds}, got {excerpt(value)}")
     return number
 
 
@@ -71,7 +69,7 @@ def number(name: str, value: Any, *, low: float = -FLOAT_MAX, high: float = FLOA
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if is_number and low <= value <= high:  # false for NaN
         return value if type(value) in (int, float) else float(value)
-    raise ValueError(f"{name}: expected a number from {low:.9g} to {high:.9g}, got {shown(value)}")
+    raise ValueError(f"{name}: expected a number from {low:.9g} to {high:.9g}, got {excerpt(value)}")
 
 
 def token_ids(name: str, ids: Any, *, most: int | None = None) -> list[int]:
@@ -81,13 +79,13 @@ def token_ids(name: str, ids: Any, *, most: int | None = None) -> list[int]:
     """
     is_list = isinstance(ids, Iterable) and not isinstance(ids, _NO_LIST)
     if not is_list:
-        raise ValueError(f"{name}: expected a list of integers, got {shown(ids)}")
+        raise ValueError(f"{name}: expected a list of integers, got {excerpt(ids)}")
     if hasattr(ids, "tolist"):  # an array or tensor
         listed = ids.tolist() if most is None or not getattr(ids, "shape", ()) else ids[: most + 1].tolist()
     else:
         listed = list(ids if most is None else islice(ids, most + 1))
     if not isinstance(listed, list):  # an array without dimensions
-        raise ValueError(f"{name}: expected a list of integers, got {shown(ids)}")
+        raise ValueError(f"{name}: expected a list of integers, got {excerpt(ids)}")
     if all(type(token_id) is int for token_id in listed):
         return listed
     return [_token_id(name, index, value) for index, value in enumerate(listed)]
@@ -99,13 +97,4 @@ def _token_id(name: str, index: int, value: Any) -> int:
             return operator.index(value)
     except TypeError:
         pass
-    raise ValueError(f"{name}: expected integers, got {shown(value)} at index {index}")
-
-
-def shown(value: Any) -> str:
-    """`value` for a message: its repr, shortened where it is long."""
-    try:
-        text = _REPR.repr(value[:_SHOWN] if isinstance(value, (bytes, bytearray)) else value)
-    except Exception:  # an int of more digits than Python writes, or an object with a fault
-        text = f"a value of type {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    raise ValueError(f"{name}: expected integers, got {excerpt(value)} at index {index}")

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from .encoders import bpe_encoder, byte_level_bytes, sentencepiece_bytes, sentencepiece_encoder
+from .errors import excerpt
 from .long_text import LongText
-from .settings import shown, token_ids
+from .settings import token_ids
 from .vocabulary import Metadata, TokenType, Vocabulary
 
 _REPLACEMENT = "\ufffd"
@@ -178,7 +179,7 @@ class Tokenizer:
         vocabulary = self.vocabulary
         if not 0 <= token_id < len(vocabulary):
             raise ValueError(
-                f"[tokenizer] id {shown(token_id)} is outside the vocabulary of {len(vocabulary)} entries"
+                f"[tokenizer] id {excerpt(token_id)} is outside the vocabulary of {len(vocabulary)} entries"
             )
         text, kind = vocabulary.tokens[token_id], vocabulary.types[token_id]
         if kind in (TokenType.CONTROL, TokenType.UNUSED):
@@ -220,7 +221,7 @@ class StreamDecoder:
 
 def _utf8_length(text: str) -> int:
     if not isinstance(text, str):
-        raise ValueError(f"[tokenizer] expected a text, got {shown(text)}")
+        raise ValueError(f"[tokenizer] expected a text, got {excerpt(text)}")
     try:
         return len(text.encode())
     except UnicodeEncodeError as error:

@@ -12,10 +12,11 @@ from .backends.base import Backend
 from .batch import Errors, Progress, answer_all, checked_errors
 from .chat_format import ChatFormat
 from .conversation import Conversation
+from .errors import excerpt
 from .generation import AsyncStream, Generation, Stream
 from .prompts import Message, check_dialogue
 from .sampling import SamplingParams, SamplingSettings, resolve
-from .settings import shown, token_ids
+from .settings import token_ids
 from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ class Writer:
         for token_id in ids:
             if not 0 <= token_id < len(self.tokenizer):
                 raise ValueError(
-                    f"[generate] prompt: token id {shown(token_id)} is outside the vocabulary of "
+                    f"[generate] prompt: token id {excerpt(token_id)} is outside the vocabulary of "
                     f"{len(self.tokenizer)} entries"
                 )
         return ids
@@ -321,7 +322,7 @@ def _prompts(prompts: Any) -> list[Any]:
     """The prompts of a batch. ValueError for what is no iterable of several."""
     if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
         advice = ": for one prompt write [prompt], or generate(prompt)" if isinstance(prompts, str) else ""
-        raise ValueError(f"[batch] prompts: expected a list of prompts, got {shown(prompts)}{advice}")
+        raise ValueError(f"[batch] prompts: expected a list of prompts, got {excerpt(prompts)}{advice}")
     return list(prompts)
 
 
@@ -340,7 +341,7 @@ def _check_kind(prompt: Any) -> None:
         advice = "chat([message]) answers a message"
     if advice:
         raise ValueError(
-            f"[generate] prompt: expected a text or a list of integers, got {shown(prompt)}: {advice}"
+            f"[generate] prompt: expected a text or a list of integers, got {excerpt(prompt)}: {advice}"
         )
 
 
@@ -349,7 +350,7 @@ def _params_of_each(params: Any, n_prompts: int) -> list[SamplingParams | None]:
     if params is None or isinstance(params, SamplingParams):
         return [params] * n_prompts
     if isinstance(params, (str, bytes, Mapping)) or not isinstance(params, Iterable):
-        raise ValueError(f"[batch] params: expected SamplingParams, or a list of them, got {shown(params)}")
+        raise ValueError(f"[batch] params: expected SamplingParams, or a list of them, got {excerpt(params)}")
     each = list(params)
     if len(each) != n_prompts:
         raise ValueError(f"[batch] params: expected {n_prompts}, one per prompt, got {len(each)}")

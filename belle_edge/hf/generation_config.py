@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..argument_names import unknown_argument
+from ..errors import excerpt
 from ..sampling import SamplingParams
-from ..settings import FLOAT_MIN, integer, number, shown, token_ids
+from ..settings import FLOAT_MIN, integer, number, token_ids
 from .support import (
     ALL,
     DONE,
@@ -169,18 +170,18 @@ class GenerationConfig:
                 neutral = (1, 1.0) if name != "top_k" else (50,)
                 if name in given and not is_neutral(value, neutral + REFUSED.get(name, ())):
                     _warn(
-                        f"{name}={shown(value)} changes nothing without do_sample=True: the answer is greedy"
+                        f"{name}={excerpt(value)} changes nothing without do_sample=True: the answer is greedy"
                     )
             elif name in REFUSED and not is_neutral(value, REFUSED[name]):
                 raise ValueError(
-                    f"[generate] {name}={shown(value)} is not implemented by this engine, and without it the answer "
+                    f"[generate] {name}={excerpt(value)} is not implemented by this engine, and without it the answer "
                     f"would be another: leave it out ({name}=None where the model's generation_config.json sets it),"
                     " or run the original checkpoint with transformers"
                 )
             elif name in WARNED and not is_neutral(value, WARNED[name][0]):
-                _warn(f"{name}={shown(value)} has no effect: {WARNED[name][1]}")
+                _warn(f"{name}={excerpt(value)} has no effect: {WARNED[name][1]}")
             elif name not in ALL or name not in DONE | REFUSED.keys() | WARNED.keys():
-                _log.debug("generate: %s=%s changes nothing here", name, shown(value))
+                _log.debug("generate: %s=%s changes nothing here", name, excerpt(value))
         if not self.return_dict_in_generate and not {"output_scores", "output_logits"}.isdisjoint(given):
             for name in ("output_scores", "output_logits"):
                 if self._stated.get(name):
@@ -203,7 +204,7 @@ class GenerationConfig:
         for name in _SWITCHES:
             if getattr(self, name) is not None and not isinstance(getattr(self, name), bool):
                 raise ValueError(
-                    f"[generate] {name}: expected True or False, got {shown(getattr(self, name))}"
+                    f"[generate] {name}: expected True or False, got {excerpt(getattr(self, name))}"
                 )
         if self.max_time is not None:
             self.max_time = number("[generate] max_time", self.max_time, low=FLOAT_MIN)
@@ -211,14 +212,15 @@ class GenerationConfig:
             self.bad_words_ids = checked_words("[generate] bad_words_ids", self.bad_words_ids)
         if self.sequence_bias is not None:
             self.sequence_bias = checked_bias("[generate] sequence_bias", self.sequence_bias)
-        if self.prefix_allowed_tokens_fn is not None and not callable(self.prefix_allowed_tokens_fn):
+        allowed = self.prefix_allowed_tokens_fn
+        if allowed is not None and not callable(allowed):
             raise ValueError(
-                f"[generate] prefix_allowed_tokens_fn: expected a function, got {shown(self.prefix_allowed_tokens_fn)}"
+                f"[generate] prefix_allowed_tokens_fn: expected a function, got {excerpt(allowed)}"
             )
         stops = self.stops if self.stop_strings is not None else []
         if not isinstance(stops, (list, tuple)) or not all(isinstance(text, str) and text for text in stops):
             raise ValueError(
-                f"[generate] stop_strings: expected non-empty strings, got {shown(self.stop_strings)}"
+                f"[generate] stop_strings: expected non-empty strings, got {excerpt(self.stop_strings)}"
             )
 
     @property

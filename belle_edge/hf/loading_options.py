@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..argument_names import OTHER_NAMES, unknown_argument
-from ..settings import shown
+from ..errors import excerpt
 
 # Where the weights lie, how they are read, and by which code: the model is on the CPU, in its file's types.
 SAME_ANSWER = frozenset(
@@ -73,7 +73,7 @@ def check_loading(who: str, others: Mapping[str, Any], known: Collection[str]) -
             raise unknown_argument(who, name, every, others=_translated(known))
         if name in REFUSED and value is not None and value not in REFUSED[name]:
             advice = _ADVICE.get(name, "leave it out, or run the original checkpoint with transformers")
-            raise ValueError(f"[{who}] {name}={shown(value)} is not implemented here: {advice}")
+            raise ValueError(f"[{who}] {name}={excerpt(value)} is not implemented here: {advice}")
 
 
 def _translated(known: Collection[str]) -> Mapping[str, str]:

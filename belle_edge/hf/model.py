@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..backends import open_backend
-from ..settings import EngineSettings, shown
+from ..errors import excerpt
+from ..settings import EngineSettings
 from .decoding import Record, decode_steps, start_rows
 from .generation_config import GenerationConfig
 from .logits import Hooks, LogitsPipeline, Shape
@@ -131,7 +132,7 @@ class HfModel:
     @generation_config.setter
     def generation_config(self, config: Any) -> None:
         if not isinstance(config, Mapping) and not hasattr(config, "to_dict"):
-            raise ValueError(f"[model] generation_config: expected a GenerationConfig, got {shown(config)}")
+            raise ValueError(f"[model] generation_config: expected a GenerationConfig, got {excerpt(config)}")
         self._generation_config = GenerationConfig.from_dict(
             config if isinstance(config, Mapping) else config.to_dict()
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..settings import shown
+from ..errors import excerpt
 from .tensors import to_lists
 
 
@@ -20,7 +20,7 @@ def _lists(values: Any, name: str) -> list[list[int]]:
     listed = to_lists(values)
     rows = listed if isinstance(listed, list) and listed and isinstance(listed[0], list) else [listed]
     if not all(isinstance(row, list) for row in rows):
-        raise ValueError(f"[generate] {name}: expected rows of whole numbers, got {shown(values)}")
+        raise ValueError(f"[generate] {name}: expected rows of whole numbers, got {excerpt(values)}")
     if len({len(row) for row in rows}) > 1:
         raise ValueError(
             "[generate] rows of different lengths: the tokenizer's padding=True makes them equal"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..settings import shown
+from ..errors import excerpt
 
 TensorKind = Literal["pt", "np"]
 
@@ -89,4 +89,4 @@ def to_lists(ids: Any) -> Any:
     try:
         return operator.index(ids)
     except TypeError:
-        raise ValueError(f"[ids] expected whole numbers, got {shown(ids)}") from None
+        raise ValueError(f"[ids] expected whole numbers, got {excerpt(ids)}") from None

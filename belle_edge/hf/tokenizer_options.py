@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..argument_names import unknown_argument
-from ..settings import shown
+from ..errors import excerpt
 
 # What a call does.
 DONE_IN_CALLS = frozenset(
@@ -53,7 +53,7 @@ def check_call(others: Mapping[str, Any]) -> None:
             raise unknown_argument("tokenizer", name, known, others={})
         if name in REFUSED_IN_CALLS and not (value is None or value in REFUSED_IN_CALLS[name]):
             raise ValueError(
-                f"[tokenizer] {name}={shown(value)} is not implemented here: leave it out, or use transformers' "
+                f"[tokenizer] {name}={excerpt(value)} is not implemented here: leave it out, or use transformers' "
                 "AutoTokenizer, which makes the same ids"
             )
 
@@ -63,7 +63,7 @@ def check_choices(*, padding: Any, truncation: Any) -> None:
     for name, value, choices in (("padding", padding, _PADDING), ("truncation", truncation, _TRUNCATION)):
         plain = getattr(value, "value", value)  # of transformers' own enumerations
         if plain is not None and not (isinstance(plain, (bool, str)) and plain in choices):
-            raise ValueError(f"[tokenizer] {name}: expected one of {choices}, got {shown(value)}")
+            raise ValueError(f"[tokenizer] {name}: expected one of {choices}, got {excerpt(value)}")
 
 
 def check_decoding(others: Mapping[str, Any]) -> None:
@@ -84,6 +84,6 @@ def check_chat(**options: Any) -> None:
     for name, value in options.items():
         if value:
             raise ValueError(
-                f"[tokenizer] {name}={shown(value)} is not implemented here: leave it out, or use transformers' "
+                f"[tokenizer] {name}={excerpt(value)} is not implemented here: leave it out, or use transformers' "
                 "AutoTokenizer, which makes the same ids"
             )

@@ -43,14 +43,6 @@ class StatusError(Exception):
         self.status, self.code = status, code
 
 
-def shown(value: object) -> str:
-    """A value from outside for a message: quoted, shortened, control and direction characters escaped."""
-    text = value if isinstance(value, str) else type(value).__name__ if _is_large(value) else repr(value)
-    cut = text[:_SHOWN_CHARACTERS] + ("…" if len(text) > _SHOWN_CHARACTERS else "")
-    escaped = "".join(_escaped(character) for character in cut)
-    return f"'{escaped}'" if isinstance(value, str) else escaped
-
-
 def first_line(error: BaseException) -> str:
     """The first line of a foreign exception, safe to show."""
     text = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -102,13 +94,6 @@ def _no_answer(repo_id: str, reason: str, doing: str) -> HubError:
         f"[{repo_id}] no such folder here, and the hub cannot be reached ({reason}); HF_ENDPOINT names a mirror, as"
         " HF_ENDPOINT=https://hf-mirror.com"
     )
-
-
-def _is_large(value: object) -> bool:
-    """Whether writing a value out could take long: only numbers and the like are written."""
-    if isinstance(value, int):
-        return value.bit_length() > 256
-    return not isinstance(value, (float, bool, type(None)))
 
 
 def _escaped(character: str) -> str:

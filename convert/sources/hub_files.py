@@ -17,14 +17,10 @@ from urllib.parse import quote
 
 from belle_edge.convert.sources import hub_http
 from belle_edge.convert.sources.hub_cache import checked, link, lock, remove_cached
-from belle_edge.convert.sources.hub_errors import (
-    ConnectionFailedError,
-    HubAnswerError,
-    HubError,
-    shown,
-)
+from belle_edge.convert.sources.hub_errors import ConnectionFailedError, HubAnswerError, HubError
 from belle_edge.convert.sources.hub_http import Answer
 from belle_edge.convert.sources.hub_listing import SHA256, RemoteFile
+from belle_edge.errors import excerpt
 
 _ETAG = re.compile(r"(?:W/)?\"?(?P<value>[0-9A-Za-z][0-9A-Za-z._:+=-]{0,99})\"?")
 _READ_BYTES = 1 << 22
@@ -113,14 +109,14 @@ def _etag(answer: Answer) -> str:
         return ""
     match = _ETAG.fullmatch(text)
     if match is None:
-        raise HubAnswerError(answer.where, f"the etag is {shown(text)}, expected a hash")
+        raise HubAnswerError(answer.where, f"the etag is {excerpt(text)}, expected a hash")
     return match["value"]
 
 
 def _check_commit(answer: Answer, commit: str) -> None:
     found = answer.hub_headers.get("x-repo-commit")
     if found is not None and found != commit:
-        raise HubAnswerError(answer.where, f"the file is of commit {shown(found)}, asked for {commit}")
+        raise HubAnswerError(answer.where, f"the file is of commit {excerpt(found)}, asked for {commit}")
 
 
 def _download(remote: _Remote, target: Path, root: Path) -> None:
@@ -207,7 +203,9 @@ def _announced_size(answer: Answer, file: RemoteFile, start: int) -> int:
         stated = answer.headers.get("content-range", "")
         match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", stated)
         if not start or match is None or int(match[1]) != start:
-            raise HubAnswerError(file.name, f"asked for bytes from {start} on, got the range {shown(stated)}")
+            raise HubAnswerError(
+                file.name, f"asked for bytes from {start} on, got the range {excerpt(stated)}"
+            )
     length = answer.number("content-length")
     if file.size_bytes is None:
         return hub_http.LIMITS.unstated_bytes if length is None else start + length

@@ -22,8 +22,8 @@ from belle_edge.convert.sources.hub_errors import (
     HubAnswerError,
     StatusError,
     first_line,
-    shown,
 )
+from belle_edge.errors import excerpt
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -67,7 +67,7 @@ class Answer:
         if text is None:
             return None
         if not _NUMBER.fullmatch(text):
-            raise HubAnswerError(self.where, f"{name} is {shown(text)}, expected a number of bytes")
+            raise HubAnswerError(self.where, f"{name} is {excerpt(text)}, expected a number of bytes")
         return int(text)
 
     def pieces(self) -> Iterator[bytes]:
@@ -75,7 +75,7 @@ class Answer:
         encoding = self.headers.get("content-encoding", "identity")
         if encoding.lower() not in ("", "identity"):
             raise HubAnswerError(
-                self.where, f"the body is encoded as {shown(encoding)}, expected it as it is"
+                self.where, f"the body is encoded as {excerpt(encoding)}, expected it as it is"
             )
         n_bytes, until = 0, time.monotonic() + LIMITS.stretch_s
         while True:
@@ -162,10 +162,10 @@ def _redirected(url: str, location: str | None, where: str) -> str:
     try:
         target = urljoin(url, location)
     except ValueError:
-        raise HubAnswerError(where, f"a redirect to {shown(location)}, which is no address") from None
+        raise HubAnswerError(where, f"a redirect to {excerpt(location)}, which is no address") from None
     parts = _checked_url(target, where)
     if parts.scheme == "http" and urlsplit(url).scheme == "https":
-        raise HubAnswerError(where, f"a redirect from https to {shown(target)}")
+        raise HubAnswerError(where, f"a redirect from https to {excerpt(target)}")
     return target
 
 
@@ -176,9 +176,9 @@ def _checked_url(url: str, where: str) -> SplitResult:
     except ValueError:
         sound = False
     if not sound or not url.isascii() or not url.isprintable() or " " in url:
-        raise HubAnswerError(where, f"expected an http or https address, got {shown(url)}")
+        raise HubAnswerError(where, f"expected an http or https address, got {excerpt(url)}")
     if parts.username is not None or parts.password is not None:
-        raise HubAnswerError(where, f"a login in the address {shown(url)}")
+        raise HubAnswerError(where, f"a login in the address {excerpt(url)}")
     return parts
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from belle_edge.convert.sources.hub_errors import HubAnswerError, shown
+from belle_edge.convert.sources.hub_errors import HubAnswerError
 from belle_edge.convert.sources.hub_http import read_whole
+from belle_edge.errors import excerpt
 from belle_edge.strict_json import JsonError, parse
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -59,7 +60,7 @@ def parse_listing(content: bytes, repo_id: str, revision: str | None) -> Listing
         raise HubAnswerError(repo_id, f"sha is {commit}, asked for {revision}")
     siblings = answer.get("siblings", [])
     if not isinstance(siblings, list):
-        raise HubAnswerError(repo_id, f"siblings is {shown(siblings)}, expected a list of files")
+        raise HubAnswerError(repo_id, f"siblings is {excerpt(siblings)}, expected a list of files")
     return Listing(commit, tuple(_remote_file(repo_id, sibling) for sibling in siblings))
 
 
@@ -73,34 +74,34 @@ def check_names(files: Iterable[RemoteFile]) -> None:
             raise HubAnswerError(file.name, problem)
         key = _same_place(file.name)
         if key in seen:
-            raise HubAnswerError(file.name, f"one place for two files, the other is {shown(seen[key])}")
+            raise HubAnswerError(file.name, f"one place for two files, the other is {excerpt(seen[key])}")
         seen[key] = file.name
         parts = key.split("/")
         folders.update({"/".join(parts[:n]): file.name for n in range(1, len(parts))})
     for key in seen.keys() & folders.keys():
-        raise HubAnswerError(seen[key], f"a file, and a folder of {shown(folders[key])}")
+        raise HubAnswerError(seen[key], f"a file, and a folder of {excerpt(folders[key])}")
 
 
 def _parse_json(content: bytes, repo_id: str) -> Any:
     try:
         return parse(content)
     except JsonError as error:
-        raise HubAnswerError(repo_id, f"the answer is no JSON to be read ({shown(str(error))})") from None
+        raise HubAnswerError(repo_id, f"the answer is no JSON to be read ({excerpt(str(error))})") from None
 
 
 def _object(where: str, what: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise HubAnswerError(where, f"{what} is {shown(value)}, expected an object")
+        raise HubAnswerError(where, f"{what} is {excerpt(value)}, expected an object")
     return value
 
 
 def _remote_file(repo_id: str, sibling: Any) -> RemoteFile:
     name = _object(repo_id, "a file in siblings", sibling).get("rfilename")
     if not isinstance(name, str):
-        raise HubAnswerError(repo_id, f"rfilename is {shown(name)}, expected a name")
+        raise HubAnswerError(repo_id, f"rfilename is {excerpt(name)}, expected a name")
     problem = _not_of_git(name)
     if problem:
-        raise HubAnswerError(repo_id, f"the file name {shown(name)} {problem}")
+        raise HubAnswerError(repo_id, f"the file name {excerpt(name)} {problem}")
     where = f"{repo_id}: {name}"
     size_bytes = _size(where, sibling.get("size"))
     if sibling.get("lfs") is None:
@@ -113,7 +114,7 @@ def _size(where: str, value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_BYTES:
-        raise HubAnswerError(where, f"size is {shown(value)}, expected a number of bytes")
+        raise HubAnswerError(where, f"size is {excerpt(value)}, expected a number of bytes")
     return value
 
 
@@ -122,7 +123,7 @@ def _hash(where: str, field: str, value: Any, pattern: re.Pattern[str]) -> str |
         return None
     if not isinstance(value, str) or not pattern.fullmatch(value):
         n_digits = 64 if pattern is SHA256 else 40
-        raise HubAnswerError(where, f"{field} is {shown(value)}, expected {n_digits} hexadecimal digits")
+        raise HubAnswerError(where, f"{field} is {excerpt(value)}, expected {n_digits} hexadecimal digits")
     return value
 
 
@@ -150,7 +151,7 @@ def _not_portable(name: str) -> str:
         return f"a name of {len(name.encode())} bytes, at most {_LONGEST_PART_BYTES} between slashes are possible"
     for part in parts:
         if part.endswith((".", " ")) or part.startswith(" ") or _DEVICE.fullmatch(part):
-            return f"a name with {shown(part)}, which is no file on Windows"
+            return f"a name with {excerpt(part)}, which is no file on Windows"
     return "a name that our unfinished downloads have" if name.lower().endswith(".incomplete") else ""
 
 

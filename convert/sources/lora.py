@@ -15,8 +15,8 @@ from belle_edge.convert.sources.lora_files import Adapter, open_adapter
 from belle_edge.convert.sources.lora_tokenizer import with_adapter_tokenizer
 from belle_edge.convert.sources.low_rank import Delta, MergedTensor
 from belle_edge.convert.sources.tensors import FLOAT_TYPES, BlockTensor, SourceTensor, to_float32
-from belle_edge.errors import ConversionError
-from belle_edge.settings import number, shown
+from belle_edge.errors import ConversionError, excerpt
+from belle_edge.settings import number
 
 LoraArgument = str | Path | tuple[str | Path, float]
 _EMBEDDINGS = ("embed_tokens.weight", "word_embeddings.weight")
@@ -41,10 +41,10 @@ def adapter_options(lora: LoraArgument | Sequence[LoraArgument]) -> tuple[Adapte
             checked = float(number("[lora] weight", weight))
         except ValueError as error:
             raise ConversionError(
-                f"[lora] expected a folder or (folder, weight), got {shown(item)}: {error}"
+                f"[lora] expected a folder or (folder, weight), got {excerpt(item)}: {error}"
             ) from None
         if not isinstance(folder, str | Path):
-            raise ConversionError(f"[lora] expected a folder or (folder, weight), got {shown(item)}")
+            raise ConversionError(f"[lora] expected a folder or (folder, weight), got {excerpt(item)}")
         options.append(AdapterOption(Path(folder).expanduser(), checked))
     return tuple(options)
 

@@ -47,7 +47,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "folders": set(),
     "regular_files": set(),
     "output_files": {"regular_files"},
-    "settings": set(),
+    "settings": {"errors"},
     "argument_names": set(),
     "process_lock": set(),
     "terminal_text": set(),
