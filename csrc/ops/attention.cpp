@@ -39,9 +39,9 @@ constexpr float kFloatMax = std::numeric_limits<float>::max();
 constexpr float kHalfOverflow = 65520.0f;  // from here on a float rounds to an infinite float16
 
 // Whether a number that is finite would not be as float16. What is infinite already has another cause.
-bool overflows_half(const HeadRows& rows, size_t n_rows, size_t head, size_t head_dim) noexcept {
+bool overflows_half(const HeadRows& rows, RowBlock block, size_t head, size_t head_dim) noexcept {
   int found = 0;
-  for (size_t row = 0; row < n_rows; ++row) {
+  for (size_t row = block.begin; row < block.end; ++row) {
     const float* x = rows.base + row * rows.row_stride + head * head_dim;
     for (size_t i = 0; i < head_dim; ++i) {
       const float magnitude = std::fabs(x[i]);
@@ -262,11 +262,12 @@ void store_kv(const OpsContext& context, const KvShape& kv, size_t layer, Span<c
         const size_t page_end = row + kPageTokens - rows[row].position % kPageTokens;
         const RowBlock block = block_at(rows, row, std::min(page_end, rows.size()));
         store(context.kernels, kv, layer, head, rows, block, keys, values);
+        if (kv.type == KvType::kF16 &&
+            (overflows_half(keys, block, head, kv.head_dim) ||  // while they are in the cache
+             overflows_half(values, block, head, kv.head_dim))) {
+          overflow = true;
+        }
         row = block.end;
-      }
-      if (kv.type == KvType::kF16 && (overflows_half(keys, rows.size(), head, kv.head_dim) ||
-                                      overflows_half(values, rows.size(), head, kv.head_dim))) {
-        overflow = true;
       }
     }
   });
