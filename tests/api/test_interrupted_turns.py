@@ -43,7 +43,7 @@ def test_ctrl_c_in_a_turn(tiny_zh: Belle, monkeypatch: pytest.MonkeyPatch) -> No
 
     interrupt_pass(1)  # in the prefill: the turn never happened
     assert (conversation.messages, conversation.token_ids) == before
-    interrupt_pass(4)
+    interrupt_pass(3)
     assert len(conversation.messages) == len(before[0]) + 2
     monkeypatch.undo()
     assert_turn_equals_its_parts(tiny_zh, conversation, "继续", 30)

@@ -20,7 +20,7 @@ UNLOADABLE = ("--isa", "none-such")  # what comes before this error comes before
 @pytest.fixture
 def bare(converted: Callable[[str, str], Path]) -> Path:
     """A model without template and family."""
-    return converted("stories260K/hf", "f32")
+    return converted("llama", "f32")
 
 
 @pytest.mark.parametrize("command", ["chat", "generate"])

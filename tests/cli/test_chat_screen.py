@@ -49,7 +49,7 @@ def test_a_chat_fits_its_screen(chat: Opener, belle: Belle, model: Path, columns
 def test_no_word_of_an_answer_is_broken(command: list[str], belle: Belle, converted: Converted) -> None:
     arguments = [
         "generate",
-        str(converted("stories260K/hf", "f32")),
+        str(converted("llama", "f32")),
         "Once upon a time",
         "--raw",
         "--quiet",
@@ -90,7 +90,7 @@ def test_export_is_for_people_and_overwrites_nothing(chat: Opener, model: Path, 
     talk = tmp_path / "my talk.md"
     assert "written to" in terminal.ask(f"/export {talk}")
     text = talk.read_text(encoding="utf-8")
-    assert text.startswith("# Conversation with belle-tiny-zh-q4_0\n\n## Question\n\n你好\n\n## Answer\n\n")
+    assert text.startswith("# Conversation with bloom-q4_0\n\n## Question\n\n你好\n\n## Answer\n\n")
     assert answer in "".join(text.split())
     terminal.ask("谢谢")
     assert "exists: choose another name" in flat(terminal.ask(f"/export {talk}"))

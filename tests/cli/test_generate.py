@@ -113,7 +113,7 @@ def test_raw_stop_and_verbose(belle: Belle, model: Path) -> None:
 
 def test_the_other_backend(belle: Belle, converted: Converted) -> None:
     pytest.importorskip("llama_cpp")
-    path = converted("belle-tiny-zh", "f32")
+    path = converted("bloom", "f32")
     options = (QUESTION, "--temperature", "0", "--max-tokens", "12", "--quiet")
     other = belle("generate", path, *options, "--backend", "llama.cpp")
     assert other.returncode == 0, other.stderr
@@ -136,7 +136,7 @@ def test_input_that_is_not_utf8(belle: Belle, model: Path, tmp_path: Path) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently on Windows")
 def test_ctrl_c_stops_it(command: list[str], converted: Converted) -> None:
-    arguments = [str(converted("stories260K/hf", "f32")), "Once", "--raw", "--temperature", "0"]
+    arguments = [str(converted("llama", "f32")), "Once", "--raw", "--temperature", "0"]
     process = subprocess.Popen(
         [*command, "generate", *arguments, "--max-tokens", "500"],
         stdout=subprocess.PIPE,

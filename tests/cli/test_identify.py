@@ -61,11 +61,12 @@ def test_for_scripts(belle: Belle, folder: Path) -> None:
     assert given["prompt"] == "Human: {x} \n\nAssistant: "
 
 
-def test_an_unknown_model_is_an_answer(belle: Belle, test_data: Path) -> None:
-    done = belle("identify", test_data / "models" / "stories260K" / "hf")
+def test_an_unknown_model_is_an_answer(belle: Belle, checkpoint: Callable[[str], Path]) -> None:
+    source = checkpoint("llama")
+    done = belle("identify", source)
     assert (done.returncode, done.stderr) == (0, "")
     assert "family        none: not a known BELLE" in done.stdout
-    report = json.loads(belle("identify", test_data / "models" / "stories260K" / "hf", "--json").stdout)
+    report = json.loads(belle("identify", source, "--json").stdout)
     assert (report["family"], report["confidence"], report["prompt"]) == (None, "none", None)
     assert report["special_ids"] == {"bos": 1, "eos": 2, "unk": 0, "pad": None}
 

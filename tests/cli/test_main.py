@@ -50,7 +50,7 @@ def test_help_of_a_command(belle: Belle, name: str) -> None:
         (("verify", "none.gguf"), "no such file"),
         (("verify", "MODEL", "--threads", "0"), "--threads"),
         (("info", "MODEL", "--context", "0"), "--context"),
-        (("info", "MODEL", "--context", "5000"), "1 to 2048"),
+        (("info", "MODEL", "--context", "5000"), "1 to 256"),
     ],
 )
 def test_an_error_is_one_line_and_code_1(

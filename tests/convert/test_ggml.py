@@ -32,9 +32,9 @@ LLAMA_1 = {"rms_norm_eps": 1e-6, "max_position_embeddings": 2048}  # what these 
 
 
 @pytest.fixture
-def stories(untied_stories: Callable[..., Path]) -> Path:
+def stories(stories_copy: Callable[..., Path]) -> Path:
     """An older LLaMA: a head of its own, LLaMA 1's epsilon and context."""
-    return untied_stories(**LLAMA_1)
+    return stories_copy(**LLAMA_1)
 
 
 @pytest.fixture

@@ -94,9 +94,9 @@ def write_meta(folder: Path, target: Path, *, shards: int, **params: Any) -> Pat
 
 
 @pytest.fixture
-def stories(untied_stories: Callable[..., Path]) -> Path:
+def stories(stories_copy: Callable[..., Path]) -> Path:
     """Meta's files have a head of their own; this one differs from the embedding."""
-    return untied_stories(head_factor=1.5)
+    return stories_copy()
 
 
 def tensor_bytes(path: Path) -> dict[str, bytes]:

@@ -273,7 +273,7 @@ def test_module_methods_change_nothing(bloom: Pair) -> None:
     assert str(model.device) == "cpu"
     assert model.config.vocab_size == bloom.hf_model.config.vocab_size
     assert model.config.hidden_size == bloom.hf_model.config.hidden_size
-    assert model.config.num_hidden_layers == 6
+    assert model.config.num_hidden_layers == 4
     assert model.generation_config.eos_ids == [2]
     with pytest.raises(AttributeError):
         _ = model.config.nothing

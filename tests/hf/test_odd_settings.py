@@ -36,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(path: Path) -> HfModel:
-    return AutoModelForCausalLM.from_pretrained(path, threads=1)
+    return AutoModelForCausalLM.from_pretrained(path)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ for seed in range(n_seeds):
     with open(target, "wb") as file:
         file.write(data)
     try:
-        model = _core.Model(target, threads=1)
+        model = _core.Model(target)
     except (ValueError, OSError):
         continue
     n_loaded += 1

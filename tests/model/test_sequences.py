@@ -26,7 +26,7 @@ def path(request: pytest.FixtureRequest, model_file: ModelFile) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tier: str, path: Path) -> _core.Model:
-    return _core.Model(str(path), isa=tier, threads=1)
+    return _core.Model(str(path), isa=tier)
 
 
 def prefilled(model: _core.Model, ids: Ids) -> _core.Sequence:
@@ -134,7 +134,7 @@ def test_damaged_states_are_refused(model: _core.Model, ids: Ids) -> None:
 def test_states_of_another_model_or_kv_type_are_refused(tmp_path: Path, ids: Ids) -> None:
     parts = random_llama(seed=11)
     path = str(parts.write(tmp_path / "one.gguf"))
-    model = _core.Model(path, threads=1)
+    model = _core.Model(path)
     state = prefilled(model, ids[:20]).save()
     parts.tensors["blk.1.ffn_up.weight"] *= 1.5  # the same shapes, other weights
     other = _core.Model(str(parts.write(tmp_path / "other.gguf")))
@@ -164,7 +164,7 @@ def test_kv_memory_is_shared_by_forks_and_reused(model_file: ModelFile, ids: Ids
 
 
 def test_dropped_sequences_give_their_memory_back(path: Path, ids: Ids) -> None:
-    model = _core.Model(str(path), threads=1)
+    model = _core.Model(str(path))
     sequences = [prefilled(model, ids[:320]) for _ in range(8)]
     assert model.kv_bytes >= 8 * 320 * model.kv_bytes_per_token
     del sequences

@@ -10,7 +10,7 @@ import pytest
 from belle_edge.chat_template import extensions
 from belle_edge.prompts import FAMILIES, render
 
-from .published import CONVERSATIONS, TEMPLATES, TOOLS, TURNS, USER
+from .published_templates import CONVERSATIONS, TEMPLATES, TOOLS, TURNS, USER
 
 ALL = {**TEMPLATES, **{f"family {name}": family.chat_template for name, family in FAMILIES.items()}}
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
