@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,23 @@ def checkpoint(
 ) -> Callable[[str], Path]:
     """name -> a checkpoint folder, not to be written to.
 
-    Everybody has "bloom", the bundled one, and "llama" and "large", random ones that are made here. Other names are
-    folders of the test data, below models/: a test that asks for one is skipped where there is none.
+    Everybody has "bloom", a copy of the bundled one, and "llama" and "large", random ones that are made here. Other
+    names are folders of the test data, below models/: a test that asks for one is skipped where there is none.
     """
-    made: dict[str, Path] = {"bloom": checkpoint_path()}
+    makers: dict[str, Callable[[Path], Path]] = {
+        "bloom": lambda folder: shutil.copytree(checkpoint_path(), folder / "belle-demo"),
+        "llama": lambda folder: write_story_model(folder / "stories"),
+        "large": lambda folder: write_story_model(folder / "stories", LARGE),
+    }
+    made: dict[str, Path] = {}
 
     def get(name: str) -> Path:
-        if name not in made and name in ("llama", "large"):
-            folder = tmp_path_factory.mktemp(name) / "stories"
-            made[name] = write_story_model(folder, LARGE) if name == "large" else write_story_model(folder)
-        return made.get(name) or request.getfixturevalue("test_data") / "models" / name
+        if name not in makers:
+            folder: Path = request.getfixturevalue("test_data") / "models" / name
+            return folder
+        if name not in made:
+            made[name] = makers[name](tmp_path_factory.mktemp(name))
+        return made[name]
 
     return get
 

@@ -124,7 +124,8 @@ def test_input_that_is_not_utf8(command: list[str], model: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently on Windows")
-def test_ctrl_c_ends_a_script(command: list[str], model: Path) -> None:
+def test_ctrl_c_ends_a_script(command: list[str], converted: Callable[[str, str], Path]) -> None:
+    model = converted("large", "f32")  # whose answers never end
     process = subprocess.Popen(
         [*command, "chat", str(model), "--quiet", "--temperature", "0", "--max-tokens", "1000"],
         stdin=subprocess.PIPE,

@@ -136,9 +136,9 @@ def test_input_that_is_not_utf8(belle: Belle, model: Path, tmp_path: Path) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently on Windows")
 def test_ctrl_c_stops_it(command: list[str], converted: Converted) -> None:
-    arguments = [str(converted("llama", "f32")), "Once", "--raw", "--temperature", "0"]
+    arguments = [str(converted("large", "f32")), "Once", "--raw", "--temperature", "0"]
     process = subprocess.Popen(
-        [*command, "generate", *arguments, "--max-tokens", "500"],
+        [*command, "generate", *arguments, "--max-tokens", "1500"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

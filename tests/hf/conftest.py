@@ -38,6 +38,8 @@ def pairs(checkpoint: Callable[[str], Path], converted: Callable[[str, str], Pat
             from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
 
             folder, gguf = checkpoint(kind), converted(kind, "f32")
+            hf_model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+            hf_model.generation_config.max_new_tokens = None  # of the folder; a GGUF does not carry it
             loaded[kind] = Pair(
                 kind=kind,
                 folder=folder,
@@ -45,7 +47,7 @@ def pairs(checkpoint: Callable[[str], Path], converted: Callable[[str, str], Pat
                 tokenizer=AutoTokenizer.from_pretrained(gguf),
                 model=AutoModelForCausalLM.from_pretrained(gguf),
                 hf_tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
-                hf_model=transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval(),
+                hf_model=hf_model,
             )
         return loaded[kind]
 

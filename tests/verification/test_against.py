@@ -113,7 +113,7 @@ def test_the_tokenizer_of_another_model(gguf_of_changed: Changed, checkpoint: Ch
     assert not wrong_tensors(report)
     text = "\n".join(report.problems)
     assert "tokenizer.json: not the one that the file was made from" in text
-    assert "vocabulary: 3 of 2441 tokens differ from the source's, the first is 100" in text
+    assert "vocabulary: 3 of 2464 tokens differ from the source's, the first is 100" in text
 
 
 def test_other_ids_for_a_sample_text(gguf_of_changed: Changed, checkpoint: CheckpointOf) -> None:
@@ -176,7 +176,7 @@ import json, sys
 from pathlib import Path
 from anonymous_memory import AnonymousPeak
 from belle_edge.verification import verify_contents
-import belle_edge.convert.reading, belle_edge.tokenizer, sentencepiece
+import belle_edge.convert.reading, belle_edge.text.tokenizer, sentencepiece
 
 with AnonymousPeak() as memory:
     report = verify_contents(Path(sys.argv[2]), against=sys.argv[1], threads=2)
