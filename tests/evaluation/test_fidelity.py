@@ -26,6 +26,7 @@ def fidelity() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["belle-tiny-zh", "belle-tiny-zh-outliers"])
 @pytest.mark.usefixtures("llama_cpp")
 def test_divergence_is_no_worse_than_llama_cpp(
@@ -33,12 +34,16 @@ def test_divergence_is_no_worse_than_llama_cpp(
 ) -> None:
     pytest.importorskip("transformers")
     items = json.loads((test_data / "models" / "belle-tiny-zh" / "val.json").read_text("utf-8"))[:N_ITEMS]
-    isas = [tier["name"] for tier in _core.isa_tiers() if tier["supported"] and tier["name"] != "scalar"]
+    isas = [tier["name"] for tier in _core.isa_tiers() if tier["supported"]]
+    if name == "belle-tiny-zh":
+        isas.remove(
+            "scalar"
+        )  # which takes longest, and computes what block32 does elsewhere: one model shows it
     results = fidelity.measure(
         test_data / "models" / name,
         items,
         types=["f32", "q8_0", "q4_0"],
-        isas=[*isas, "scalar"],
+        isas=isas,
         max_tokens=96,
     )
     for (type_name, engine), result in results.items():

@@ -1,6 +1,7 @@
-// For ThreadSanitizer: the thread pool under many short jobs, then one engine under several threads at once. Each thread
-// prefills, decodes, forks, saves and samples; its logits must be those that one thread alone gets.
+// For ThreadSanitizer: the thread pool under many short jobs, then one engine under several threads at once. Each
+// thread prefills, decodes, forks, saves and samples; its logits must be those that one thread alone gets.
 // engine_threads MODEL.gguf [TIER]   Prints a line and returns 0, or says what differed and returns 1.
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -28,7 +29,12 @@ bool pool_hands_over_its_results() {
   belle::ThreadPool pool(kPoolThreads);
   for (size_t n_items = 1; n_items <= 400; ++n_items) {
     std::vector<size_t> squares(n_items), doubled(n_items);
+    // Now and then every thread takes part: one that is inside waits for the others.
+    const size_t n_expected = n_items % 50 == 0 ? kPoolThreads : 1;
+    std::atomic<size_t> n_inside{0};
     pool.parallel_for(n_items, [&](size_t begin, size_t end) {
+      n_inside.fetch_add(1, std::memory_order_relaxed);
+      while (n_inside.load(std::memory_order_relaxed) < n_expected) std::this_thread::yield();
       for (size_t i = begin; i < end; ++i) squares[i] = i * i;
     });
     pool.parallel_for(n_items, [&](size_t begin, size_t end) {

@@ -33,13 +33,17 @@ def test_no_data_race(sanitized_program: Program, converted: Callable[[str, str]
 
 
 RACE = """
+#include <atomic>
 #include "core/thread_pool.h"
 int main() {
-  belle::ThreadPool pool(4);
+  belle::ThreadPool pool(2);
+  std::atomic<int> n_inside{0};
   size_t n = 0;
-  for (int i = 0; i < 200; ++i) {
-    pool.parallel_for(64, [&](size_t begin, size_t end) { n += end - begin; });
-  }
+  pool.parallel_for(64, [&](size_t begin, size_t end) {
+    n_inside.fetch_add(1, std::memory_order_relaxed);
+    while (n_inside.load(std::memory_order_relaxed) < 2) {}  // both threads are in a body
+    n += end - begin;
+  });
   return n == 0;
 }
 """
