@@ -53,6 +53,7 @@ def write_story_model(folder: Path, size: Size = SMALL) -> Path:
         "num_hidden_layers": size.n_layers,
         "num_attention_heads": N_HEADS,
         "num_key_value_heads": N_KV_HEADS,
+        "head_dim": size.hidden // N_HEADS,
         "intermediate_size": size.feed_forward,
         "max_position_embeddings": size.context,
         "rms_norm_eps": 1e-5,

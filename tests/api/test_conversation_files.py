@@ -121,6 +121,7 @@ def test_a_file_of_the_first_format(tiny_zh: Belle, tmp_path: Path) -> None:
     assert (tmp_path / "old").read_bytes() == (tmp_path / "new").read_bytes()
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_refused(tmp_path: Path) -> None:
     turn = Turn("你好", "您好！", 0, 2, 4, 3)
     tokens = ["a", "b", "c"]

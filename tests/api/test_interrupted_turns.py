@@ -49,6 +49,7 @@ def test_ctrl_c_in_a_turn(tiny_zh: Belle, monkeypatch: pytest.MonkeyPatch) -> No
     assert_turn_equals_its_parts(tiny_zh, conversation, "继续", 30)
 
 
+@pytest.mark.slow
 def test_a_real_ctrl_c(tiny: Belle) -> None:
     conversation = tiny.conversation(temperature=0, max_tokens=10**6, overflow="slide", n_keep=8, banned=[2])
     conversation.say("a", max_tokens=3)

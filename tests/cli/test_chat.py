@@ -32,6 +32,7 @@ def test_every_line_is_a_turn_of_one_conversation(belle: Belle, model: Path) -> 
         assert answers(done) == [conversation.say(question).text for question in QUESTIONS]
 
 
+@pytest.mark.slow
 def test_only_answers_go_to_stdout(belle: Belle, model: Path) -> None:
     done = belle("chat", model, *OPTIONS, text="\n".join(QUESTIONS))
     as_json = belle("chat", model, "--json", *OPTIONS, text="\n".join(QUESTIONS))
@@ -61,6 +62,7 @@ def test_commands_work_in_scripts(belle: Belle, model: Path, tmp_path: Path) -> 
     assert loaded == [thanks]
 
 
+@pytest.mark.slow
 def test_a_turn_over_several_lines(belle: Belle, model: Path) -> None:
     one = answers(belle("chat", model, "--json", *OPTIONS, text="甲\\\n乙\n"))
     assert len(one) == 1
@@ -75,6 +77,7 @@ def test_system_text(belle: Belle, model: Path) -> None:
         assert answers(done) == [loaded.chat(messages, max_tokens=16, temperature=0).text]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_chat(belle: Belle, model: Path) -> None:
     script = "\n".join([*QUESTIONS, "/regen"])
     wild = ("--temperature", "5", "--top-k", "0", "--top-p", "1", "--max-tokens", "16")
@@ -82,6 +85,7 @@ def test_the_same_seed_gives_the_same_chat(belle: Belle, model: Path) -> None:
     assert answers(runs[0]) == answers(runs[1]) != answers(runs[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "script", "message"),
     [

@@ -31,6 +31,7 @@ def test_no_template_is_the_same_refusal_everywhere(belle: Belle, bare: Path, co
         assert advice in done.stderr
 
 
+@pytest.mark.slow
 def test_raw_is_asked_for(belle: Belle, bare: Path) -> None:
     assert belle("generate", bare, "Once", "--raw", *OPTIONS).stdout.strip()
     done = belle("generate", bare, "Once", "--raw", "--family", "belle", *OPTIONS)
@@ -38,6 +39,7 @@ def test_raw_is_asked_for(belle: Belle, bare: Path) -> None:
     assert "--raw" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["chat", "generate"])
 def test_a_family_by_name(belle: Belle, bare: Path, command: str) -> None:
     with Model.load(bare, family="belle-v2") as loaded:
@@ -45,6 +47,7 @@ def test_a_family_by_name(belle: Belle, bare: Path, command: str) -> None:
     assert belle(command, bare, "--family", "belle-v2", *OPTIONS, text="Once").stdout == f"{expected}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", [LLAMA_2, VICUNA], ids=["llama-2", "vicuna"])
 def test_a_template_from_a_file_for_several_turns(
     belle: Belle, bare: Path, tmp_path: Path, template: str

@@ -26,6 +26,7 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [80, 40])
 def test_a_chat_fits_its_screen(chat: Opener, belle: Belle, model: Path, columns: int) -> None:
     question = "写一首诗"
@@ -46,6 +47,7 @@ def test_a_chat_fits_its_screen(chat: Opener, belle: Belle, model: Path, columns
     assert not any(line.lstrip().startswith(tuple("，。；！？、")) for line in answer.split("\n"))
 
 
+@pytest.mark.slow
 def test_no_word_of_an_answer_is_broken(command: list[str], belle: Belle, converted: Converted) -> None:
     arguments = [
         "generate",

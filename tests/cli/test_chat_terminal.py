@@ -38,6 +38,7 @@ def test_question_answer_and_ctrl_d(chat: Opener, research_only: Path) -> None:
     assert "Traceback" not in terminal.output
 
 
+@pytest.mark.slow
 def test_colours_only_where_wanted(chat: Opener, model: Path) -> None:
     assert "\x1b[1;36m> " in chat(model).output.replace("\x01", "").replace("\x02", "")
     for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
@@ -122,6 +123,7 @@ def test_line_editing_and_tab(chat: Opener, model: Path) -> None:
     assert "taken back: 你好]" in terminal.ask("/undo")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while reading the question", "while writing the answer"])
 def test_ctrl_c_stops_an_answer(
     chat: Opener, belle: Belle, converted: Callable[[str, str], Path], moment: str

@@ -20,6 +20,7 @@ Converted = Callable[[str, str], Path]
 QUESTION = "用一句话介绍北京。"
 
 
+@pytest.mark.slow
 def test_argument_file_and_stdin(belle: Belle, model: Path, tmp_path: Path) -> None:
     options = ("--temperature", "0", "--max-tokens", "20")
     expected = belle("generate", model, QUESTION, *options)
@@ -58,6 +59,7 @@ def test_logprobs(belle: Belle, model: Path) -> None:
     assert "--json" in belle("generate", model, QUESTION, "--logprobs", "3").stderr
 
 
+@pytest.mark.slow
 def test_many_prompts(belle: Belle, model: Path, tmp_path: Path) -> None:
     """--lines and --jsonl give what each prompt gives alone, in order, more of them than one batch takes."""
     prompts = [f"{number}加{number}等于多少？" for number in range(70)]
@@ -85,6 +87,7 @@ def test_many_prompts_and_a_seed(belle: Belle, model: Path) -> None:
     assert json.loads(alone.stdout)["text"] == texts[65]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -111,6 +114,7 @@ def test_raw_stop_and_verbose(belle: Belle, model: Path) -> None:
     assert stopped.stdout == raw.stdout[: raw.stdout.index(raw.stdout[2])] + "\n"
 
 
+@pytest.mark.slow
 def test_the_other_backend(belle: Belle, converted: Converted) -> None:
     pytest.importorskip("llama_cpp")
     path = converted("bloom", "f32")
@@ -134,6 +138,7 @@ def test_input_that_is_not_utf8(belle: Belle, model: Path, tmp_path: Path) -> No
     assert "not UTF-8" in belle("generate", model, "--file", prompt).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently on Windows")
 def test_ctrl_c_stops_it(command: list[str], converted: Converted) -> None:
     arguments = [str(converted("large", "f32")), "Once", "--raw", "--temperature", "0"]

@@ -87,6 +87,7 @@ def test_verbose_lists_tensors_and_provenance(belle: Belle, model: Path) -> None
     assert "blk.3" not in belle("info", model).stdout
 
 
+@pytest.mark.slow
 def test_the_forms_of_activations(belle: Belle, model: Path) -> None:
     assert "activations" not in belle("info", model).stdout
     text = belle("info", model, "--verbose", BELLE_ISA="scalar").stdout

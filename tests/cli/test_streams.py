@@ -58,6 +58,7 @@ def run(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("buffered", [True, False])
 def test_closed_full_and_left(model: Path, buffered: bool) -> None:
     cases = CASES if buffered else [case for case in CASES if "full" in case[1]]

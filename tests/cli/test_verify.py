@@ -78,6 +78,7 @@ def test_a_foreign_file(belle: Belle, foreign: Path) -> None:
     assert "truncated" in done.stderr
 
 
+@pytest.mark.slow
 def test_damage(belle: Belle, converted: Any, tmp_path: Path) -> None:
     model = converted("large", "f32")  # whose matrices are larger than a chunk
     file = GgufFile(str(model))
@@ -91,6 +92,7 @@ def test_damage(belle: Belle, converted: Any, tmp_path: Path) -> None:
             assert part in done.stderr
 
 
+@pytest.mark.slow
 def test_info_says_whether_there_are_checksums(
     belle: Belle, model: Path, foreign: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_the_progress_reaches_the_end(model: Path) -> None:
     assert steps[-1] == (report.size_bytes - report.header_bytes,) * 2
 
 
+@pytest.mark.slow
 def test_against_the_source(belle: Belle, checkpoint: Callable[[str], Path], converted: Any) -> None:
     path, source = converted("llama", "q8_0"), checkpoint("llama")
     done = belle("verify", path, "--against", source)
@@ -124,6 +127,7 @@ def test_against_the_source(belle: Belle, checkpoint: Callable[[str], Path], con
     assert len(report["against"]["tensors"]) == len(report["statistics"]) == report["n_tensors"]
 
 
+@pytest.mark.slow
 def test_another_source(belle: Belle, model: Path, checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     source = tmp_path / "twice"  # as the file's source, but for weights that are twice as large
     shutil.copytree(checkpoint("bloom"), source)
@@ -145,6 +149,7 @@ def test_another_source(belle: Belle, model: Path, checkpoint: Callable[[str], P
     assert "no such folder" in done.stderr
 
 
+@pytest.mark.slow
 def test_statistics_and_round_trip(belle: Belle, model: Path) -> None:
     done = belle("verify", model, "--statistics", "--round-trip")
     assert (done.returncode, done.stderr) == (0, "")

@@ -62,6 +62,7 @@ def tokenizer_of(path: Path) -> dict[str, Any]:
     return {name: value for name, value in metadata_of(path).items() if name.startswith("tokenizer.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", SCORED)
 def test_floats_and_metadata_are_the_plain_models(stories: Path, tmp_path: Path, version: str) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version=version)
@@ -78,6 +79,7 @@ def test_floats_and_metadata_are_the_plain_models(stories: Path, tmp_path: Path,
     assert not any("rounded to half" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("type", ["f16", "q4_0", "q4_1", "q8_0"])
 def test_stored_types_are_taken_over(llama: Path, tmp_path: Path, version: str, type: str) -> None:
@@ -92,6 +94,7 @@ def test_stored_types_are_taken_over(llama: Path, tmp_path: Path, version: str, 
     assert any("rounded to half precision" in warning for warning in report.warnings) == is_rounded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", SCORED)
 @pytest.mark.parametrize("type", ["q4_0", "q4_1", "q8_0"])
 def test_float_types_expand_the_stored_values(llama: Path, tmp_path: Path, version: str, type: str) -> None:
@@ -145,6 +148,7 @@ def test_greedy_text_is_the_plain_models(stories: Path, tmp_path: Path, version:
     assert texts[1] == texts[0]
 
 
+@pytest.mark.slow
 def test_llama_cpp_reads_the_result(llama_cpp: Any, stories: Path, tmp_path: Path) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version="ggjt v2", type="q4_1")
     convert(old, tmp_path / "old.gguf")
@@ -326,6 +330,7 @@ def test_cut_off_anywhere(llama: Path, tmp_path: Path, version: str) -> None:
             convert(path, tmp_path / "out.gguf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_random_damage(llama: Path, tmp_path: Path, version: str) -> None:
     """A clear error, or a complete file."""
@@ -347,6 +352,7 @@ def test_random_damage(llama: Path, tmp_path: Path, version: str) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_huge_numbers_cost_nothing(llama: Path, tmp_path: Path) -> None:
     """Every integer of the header and the first lengths, larger: refused without the memory for them."""
     path = write_ggml(llama, tmp_path / "model.bin", version="ggjt v3")

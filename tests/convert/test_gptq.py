@@ -45,6 +45,7 @@ REPACKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["bloom", "llama"])
 @pytest.mark.parametrize(("recipe", "type"), REPACKED, ids=str)
 def test_repacked(
@@ -200,6 +201,7 @@ def test_biases(make_llama: Any, tmp_path: Path) -> None:
 # Running the result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "type"), [(Recipe(group_size=128), "q4_1"), (Recipe(symmetric=True), "q4_0")]
 )
@@ -207,7 +209,7 @@ def test_biases(make_llama: Any, tmp_path: Path) -> None:
 def test_logits(
     checkpoint: Callable[[str], Path], make_llama: Any, tmp_path: Path, model: str, recipe: Recipe, type: str
 ) -> None:
-    """In f32 as transformers computes; in blocks off by what rounding activations to int8 costs."""
+    """In f32 as transformers computes; in blocks off by what the coarsest form of the activations costs."""
     large = {"hidden_size": 256, "intermediate_size": 640, "vocab_size": 400}
     source = make_llama("source", **large) if model == "llama" else checkpoint(model)
     packed = pack_checkpoint(read_checkpoint(source), recipe)
@@ -215,13 +217,14 @@ def test_logits(
     write_checkpoint(tmp_path / "packed", packed.stored)
     ids = np.random.default_rng(3).integers(4, 300, size=40).tolist()
     expected = transformers_logits(write_dequantized(source, tmp_path / "plain", packed.values), ids)
-    for kind, bound in ((None, 5e-2), ("f32", 1e-3)):
+    for kind, bound in ((None, 8e-2), ("f32", 1e-3)):
         convert(tmp_path / "packed", tmp_path / "out.gguf", type=kind, force=True)
         found = native_logits(tmp_path / "out.gguf", ids)
         error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
         assert error < bound, (kind, error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
     [

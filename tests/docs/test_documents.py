@@ -76,6 +76,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "code"), python_blocks(), ids=lambda value: value if ".md:" in value else ""
 )
@@ -85,6 +86,7 @@ def test_python_in_documents_runs(folder: Path, name: str, code: str) -> None:
     assert done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_examples_run(folder: Path, name: str) -> None:
     done = run([sys.executable, str(ROOT / "examples" / name), "belle-7b.gguf", *EXAMPLES[name]], folder)
@@ -103,6 +105,7 @@ def transcripts() -> list[str]:
     return sorted(set(found))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the transcripts are of a POSIX shell")
 @pytest.mark.parametrize("line", transcripts())
 def test_transcripts_can_be_repeated(folder: Path, line: str) -> None:

@@ -43,6 +43,7 @@ def padded(pair: Pair, prompts: list[str], side: str, pad_id: int) -> dict[str, 
     return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -86,6 +87,7 @@ def test_left_padded_batch(pair: Pair) -> None:
     assert without_mask.tolist() == theirs.tolist()
 
 
+@pytest.mark.slow
 def test_right_padded_rows_get_the_same_answers(pair: Pair) -> None:
     prompts = PROMPTS[pair.kind]
     pad_id = 3 if pair.kind == "bloom" else 0

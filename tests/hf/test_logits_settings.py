@@ -26,6 +26,7 @@ def answer_of(pair: Pair, n_tokens: int = 24, **settings: Any) -> list[int]:
     return row[inputs["input_ids"].shape[1] :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("do_sample", [False, True])
 @pytest.mark.parametrize(
     "name",

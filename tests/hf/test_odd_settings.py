@@ -51,6 +51,7 @@ def test_counts(model: HfModel, name: str) -> None:
             model.generate(IDS, **{"max_new_tokens": 2, "do_sample": True, name: value})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [

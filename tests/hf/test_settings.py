@@ -44,6 +44,7 @@ def model(path: Path) -> HfModel:
 # ---- every name is in one class
 
 
+@pytest.mark.slow
 def test_every_field_of_the_installed_transformers_is_in_one_class() -> None:
     transformers = pytest.importorskip("transformers", minversion="5")
     names = {name for name in vars(transformers.GenerationConfig()) if name != "_original_object_hash"}

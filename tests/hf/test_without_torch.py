@@ -58,6 +58,7 @@ def run(name: Path, cache: Path, *, torch: bool, tmp_path: Path, checks: str = "
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_published_snippet(
     checkpoint: Callable[[str], Path], converted: Callable[[str, str], Path], tmp_path: Path
 ) -> None:

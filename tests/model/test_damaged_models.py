@@ -38,6 +38,7 @@ print("loaded", n_loaded)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "type"), [("llama", "q4_0"), ("bloom", "f16")])
 def test_random_bit_flips(
     model_file: ModelFile, tmp_path_factory: pytest.TempPathFactory, architecture: str, type: str

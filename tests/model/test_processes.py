@@ -116,6 +116,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @needs_posix
 def test_ctrl_c_stops_a_long_prompt(model_file: ModelFile) -> None:
     """30,000 tokens take the scalar tier far longer than the ten seconds that are allowed here."""

@@ -65,6 +65,7 @@ def test_children_of_a_fork_diverge_and_leave_the_parent_alone(
     assert first.tokens().tolist() == [*prompt.tolist(), *left.tolist()]
 
 
+@pytest.mark.slow
 def test_a_child_outlives_its_parent(model: _core.Model, ids: Ids) -> None:
     parent = prefilled(model, ids[:70])
     child = parent.fork()

@@ -67,7 +67,8 @@ std::vector<float> conversation(const std::shared_ptr<Engine>& engine, size_t ca
   const std::shared_ptr<Sequence> first = engine->new_sequence(), second = engine->new_sequence();
   const std::vector<int32_t> prompt = prompt_of(caller, n_vocab), other(prompt.begin(), prompt.begin() + 9);
   forward({{first.get(), prompt, Phase::kPrefill}, {second.get(), other, Phase::kPrefill}});
-  const std::shared_ptr<Sequence> fork = first->fork(), restored = engine->restore(second->save());
+  const std::vector<uint8_t> state = second->save();
+  const std::shared_ptr<Sequence> fork = first->fork(), restored = engine->restore(state);
   first->truncate(40);
   fork->discard(2, 34);
   const std::vector<int32_t> token{static_cast<int32_t>(caller + 5)};

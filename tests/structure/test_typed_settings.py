@@ -30,6 +30,7 @@ model.generate_batch(["a"], temprature=1)  # wrong
 """
 
 
+@pytest.mark.slow
 def test_mypy_finds_mistyped_settings(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     ignore = shutil.ignore_patterns(

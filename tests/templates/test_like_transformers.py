@@ -33,6 +33,7 @@ def by_us(template: str, messages: list[dict[str, Any]], **values: Any) -> str:
         return "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [True, False])
 @pytest.mark.parametrize("tools", [None, TOOLS], ids=["plain", "tools"])
 @pytest.mark.parametrize("conversation", CONVERSATIONS)

@@ -185,6 +185,7 @@ print(json.dumps({"growth": memory.growth}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_is_bounded(tmp_path: Path, checkpoint: CheckpointOf) -> None:
     """An f32 embedding of 390 MB, and query and key of 67 MB each, whose rows are permuted."""
