@@ -13,9 +13,9 @@ from .backends import open_backend
 from .errors import ModelFormatError
 from .folders import user_path
 from .generation.answer import check_length
+from .generation.answer_options import BATCH, CHAT, PROMPT, lists_options, read_options, sampling_params
 from .generation.batch import Errors, answer_prompts
 from .generation.conversation import Conversation
-from .generation.options import BATCH, CHAT, PROMPT, lists_options, read_options, sampling_params
 from .generation.prompt_ids import dialogue_ids, prompt_ids
 from .generation.streams import AsyncStream, Generation, Stream, stream_of
 from .memory import check_memory
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .backends.base import Backend
-    from .generation.options import AnswerSettings, BatchSettings
+    from .generation.answer_options import AnswerSettings, BatchSettings
     from .text.prompts import Message
 
 

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from .. import _core
     from ..benchmark.measure import Settings, measure
     from ..benchmark.report import report
-    from ..benchmark.text import table
+    from ..benchmark.report_text import table
     from ..benchmark.workload import read_workload
 
     _check(args)

@@ -20,7 +20,7 @@ from .options import (
     open_model,
     sampling_settings,
 )
-from .streams import require_input
+from .standard_streams import require_input
 from .terminal import print_remark, styled
 
 _HOW = '''\

@@ -24,7 +24,6 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "held_out")
 
 PROMPT_TEMPLATE = "Human: {instruction}\n\nAssistant:"
 TURN_SEPARATOR = "\n"
-EOS = "</s>"
 
 # Relative share of each task in training: sums need many examples, small tables few.
 TASK_WEIGHTS: dict[str, float] = {

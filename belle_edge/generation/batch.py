@@ -11,8 +11,8 @@ from ..errors import excerpt
 from ..sampling import SamplingParams
 from ..settings import integer
 from .answer import Answer, Window, advance, limit_of
+from .answer_options import BatchOptions, Progress, sampling_params
 from .loaded_model import LoadedModel
-from .options import BatchOptions, Progress, sampling_params
 from .prompt_ids import prompt_ids
 from .streams import Generation, result_of
 

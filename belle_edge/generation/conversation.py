@@ -12,11 +12,11 @@ from ..process_lock import ProcessLock
 from ..sampling import SamplingParams, SamplingSettings
 from . import conversation_file
 from .answer import Answer, Window, limit_of
+from .answer_options import CHAT, AnswerOptions, sampling_params
 from .conversation_file import Turn
 from .dialogue_prompt import DialoguePrompt
 from .history import History
 from .loaded_model import LoadedModel
-from .options import CHAT, AnswerOptions, sampling_params
 from .streams import Generation, Stream
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 from ..backends.base import Backend
 from ..process_lock import ProcessLock
 from .answer import Answer, FinishReason, TokenLogprob, Window, advance
+from .answer_options import AnswerOptions, sampling_params
 from .loaded_model import LoadedModel
-from .options import AnswerOptions, sampling_params
 
 
 @dataclass(frozen=True)

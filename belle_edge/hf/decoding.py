@@ -11,9 +11,9 @@ import numpy as np
 
 from ..backends.base import Backend, SamplerState, SequenceState
 from ..text.tokenizer import StreamDecoder, Tokenizer
+from .array_tensors import make_tensor
 from .generation_config import GenerationConfig
 from .logits import Hooks, Logits, LogitsPipeline
-from .tensors import make_tensor
 
 
 class StopFinder:

@@ -11,7 +11,7 @@ from ..errors import ConversionError
 from ..folders import user_path
 from ..regular_files import irregular
 from ..text.vocabulary import Metadata
-from .cache import CacheEntry, fingerprint
+from .conversion_cache import CacheEntry, fingerprint
 
 _log = logging.getLogger(__name__)
 DEFAULT_TYPE = "q4_0"

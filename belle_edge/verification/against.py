@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .comparison import TensorComparison, TensorError
-from .rows import TensorRows, is_readable
+from .tensor_rows import TensorRows, is_readable
 
 if TYPE_CHECKING:
     from .._core import GgufFile, TensorInfo

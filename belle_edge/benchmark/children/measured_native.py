@@ -1,4 +1,4 @@
-"""The engine of this package as a measured process: `python -m belle_edge.benchmark.children.native`."""
+"""The engine of this package as a measured process: `python -m belle_edge.benchmark.children.measured_native`."""
 
 from __future__ import annotations
 

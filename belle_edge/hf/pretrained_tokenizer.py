@@ -11,9 +11,9 @@ from typing import Any
 from ..settings import integer
 from ..text.prompts import render
 from ..text.tokenizer import Tokenizer
+from .array_tensors import to_lists
 from .codec import Codec
 from .encoding import BatchEncoding, batch_encoding, pad_rows
-from .tensors import to_lists
 from .tokenizer_options import REFUSED_IN_CALLS, check_call, check_chat, check_choices, check_decoding
 
 _CALL_OPTIONS = (

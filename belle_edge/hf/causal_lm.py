@@ -15,11 +15,11 @@ import numpy as np
 from ..backends import open_backend
 from ..errors import excerpt
 from ..settings import EngineSettings
+from .array_tensors import TensorKind, is_torch, make_tensor, torch_or_none
 from .decoding import Record, decode_steps, start_rows
 from .generation_config import GenerationConfig
 from .logits import Hooks, LogitsPipeline, Shape
-from .rows import check_positions, check_prompt, spans, token_rows
-from .tensors import TensorKind, is_torch, make_tensor, torch_or_none
+from .padded_rows import check_positions, check_prompt, spans, token_rows
 
 _log = logging.getLogger(__name__)
 _FORWARD_WITHOUT_EFFECT = {"use_cache", "token_type_ids"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import excerpt
-from .tensors import to_lists
+from .array_tensors import to_lists
 
 
 def token_rows(ids: Any) -> list[list[int]]:
