@@ -13,7 +13,7 @@ from .backends import open_backend
 from .errors import ModelFormatError
 from .folders import user_path
 from .generation.answer import check_length
-from .generation.answer_options import BATCH, CHAT, PROMPT, lists_options, read_options, sampling_params
+from .generation.answer_options import BATCH, CHAT, PROMPT, lists_options, params_of_call, read_options
 from .generation.batch import Errors, answer_prompts
 from .generation.conversation import Conversation
 from .generation.prompt_ids import dialogue_ids, prompt_ids
@@ -269,7 +269,7 @@ class Belle:
         self, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]
     ) -> SamplingParams:
         """The settings that a call with these arguments uses: preset and stop strings included unless raw."""
-        return sampling_params(self.chat_format, raw=raw, params=params, sampling=sampling)
+        return params_of_call(self.chat_format, raw=raw, params=params, sampling=sampling)
 
     def close(self) -> None:
         """Release the weights. Any later use raises ValueError."""

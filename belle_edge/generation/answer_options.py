@@ -93,7 +93,7 @@ def lists_options(defaults: AnswerOptions | BatchOptions) -> Callable[[Function]
     return decorate
 
 
-def sampling_params(
+def params_of_call(
     chat_format: ChatFormat, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]
 ) -> SamplingParams:
     """The settings that a call uses: unless raw, with preset and stop strings of the file. ValueError as `resolve`."""

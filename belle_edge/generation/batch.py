@@ -11,7 +11,7 @@ from ..errors import excerpt
 from ..sampling import SamplingParams
 from ..settings import integer
 from .answer import Answer, Window, advance, limit_of
-from .answer_options import BatchOptions, Progress, sampling_params
+from .answer_options import BatchOptions, Progress, params_of_call
 from .loaded_model import LoadedModel
 from .prompt_ids import prompt_ids
 from .streams import Generation, result_of
@@ -40,7 +40,7 @@ def answer_prompts(
     def answer_of(index: int) -> Answer:
         try:
             ids = prompt_ids(model, asked[index], raw=options.raw)
-            params = sampling_params(
+            params = params_of_call(
                 model.chat_format, raw=options.raw, params=each[index], sampling=options.sampling
             )
             if params.seed is not None and (each[index] is options.params or "seed" in options.sampling):

@@ -12,7 +12,7 @@ from ..process_lock import ProcessLock
 from ..sampling import SamplingParams, SamplingSettings
 from . import conversation_file
 from .answer import Answer, Window, limit_of
-from .answer_options import CHAT, AnswerOptions, sampling_params
+from .answer_options import CHAT, AnswerOptions, params_of_call
 from .conversation_file import Turn
 from .dialogue_prompt import DialoguePrompt
 from .history import History
@@ -237,7 +237,7 @@ class Conversation:
 
     def _resolved(self, sampling: Mapping[str, Any]) -> SamplingParams:
         """The settings of an answer with these, over the conversation's params and the model's preset."""
-        return sampling_params(self._model.chat_format, raw=False, params=self._params, sampling=sampling)
+        return params_of_call(self._model.chat_format, raw=False, params=self._params, sampling=sampling)
 
     def _set_system(self, system: str | None) -> None:
         if system is not None and not isinstance(system, str):

@@ -9,7 +9,7 @@ from typing import Any
 from ..backends.base import Backend
 from ..process_lock import ProcessLock
 from .answer import Answer, FinishReason, TokenLogprob, Window, advance
-from .answer_options import AnswerOptions, sampling_params
+from .answer_options import AnswerOptions, params_of_call
 from .loaded_model import LoadedModel
 
 
@@ -127,7 +127,7 @@ class Stream(Iterator[str]):
 
 def stream_of(model: LoadedModel, ids: Sequence[int], options: AnswerOptions, *, raw: bool = False) -> Stream:
     """The stream of an answer to the prompt `ids`. ValueError for options out of range, and for a prompt too long."""
-    params = sampling_params(model.chat_format, raw=raw, params=options.params, sampling=options.sampling)
+    params = params_of_call(model.chat_format, raw=raw, params=options.params, sampling=options.sampling)
     n_keep = min(len(ids), model.context // 2) if options.n_keep is None else options.n_keep
     window = Window(model.context, options.overflow, n_keep)
     answer = Answer(model.backend, model.tokenizer, ids, params, max_tokens=options.max_tokens, window=window)
