@@ -1,4 +1,4 @@
-"""Reads a checkpoint's tokenizer, whatever its files, into the tables that GGUF wants (see vocabulary.py)."""
+"""Reads a checkpoint's tokenizer, whatever its files, into the tables that GGUF wants (see convert/vocabulary.py)."""
 
 from __future__ import annotations
 

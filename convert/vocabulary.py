@@ -45,7 +45,7 @@ class TokenizerTables:
     chat_template: str | None = None  # the source's own
     n_padding: int = 0  # unused tokens appended for embedding rows without a token
     warnings: list[str] = field(default_factory=list)
-    space_prefix: str | None = None  # these three: see belle_edge.vocabulary.Vocabulary
+    space_prefix: str | None = None  # these three: see belle_edge.text.vocabulary.Vocabulary
     strip_left: list[int] = field(default_factory=list)
     strip_right: list[int] = field(default_factory=list)
     end_ids: list[int] = field(default_factory=list)  # that end a generation, besides EOS
