@@ -1,4 +1,4 @@
-#include "ops/section_reader.h"
+#include "loading/section_reader.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,12 +1,12 @@
 // The limits of this machine, measured.
-#include "ops/probes.h"
+#include "tuning/probes.h"
 
 #include <string>
 
 #include "bindings/bindings.h"
 #include "core/memory.h"
 #include "kernels/registry.h"
-#include "ops/read_ahead.h"
+#include "tuning/read_ahead_distance.h"
 
 namespace belle {
 namespace {

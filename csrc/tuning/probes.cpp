@@ -1,4 +1,4 @@
-#include "ops/probes.h"
+#include "tuning/probes.h"
 
 #include <atomic>
 #include <chrono>

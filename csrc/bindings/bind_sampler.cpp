@@ -1,5 +1,5 @@
 // Sampler: validated options in, token ids out.
-#include "ops/sampling.h"
+#include "sampling/sampler.h"
 
 #include <cmath>
 #include <limits>

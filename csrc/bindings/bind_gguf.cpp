@@ -8,7 +8,7 @@
 #include "core/load.h"
 #include "core/thread_pool.h"
 #include "gguf/ggml_types.h"
-#include "model/data_section.h"
+#include "loading/data_section.h"
 #include "model/decoder.h"
 
 namespace belle {

@@ -1,4 +1,4 @@
-#include "model/kv_cache.h"
+#include "kv/pages.h"
 
 #include <algorithm>
 #include <cstring>

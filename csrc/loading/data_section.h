@@ -7,7 +7,7 @@
 #include "core/span.h"
 #include "core/thread_pool.h"
 #include "gguf/reader.h"
-#include "ops/section_reader.h"
+#include "loading/section_reader.h"
 
 namespace belle {
 

@@ -1,4 +1,4 @@
-#include "ops/read_ahead.h"
+#include "tuning/read_ahead_distance.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "model/data_section.h"
+#include "loading/data_section.h"
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 
 #include "core/memory.h"
 #include "core/process.h"
-#include "ops/attention.h"
+#include "kv/shape.h"
 
 namespace belle {
 

@@ -1,4 +1,4 @@
-#include "ops/wide_attention.h"
+#include "ops/prompt_attention.h"
 
 #include <algorithm>
 
@@ -38,13 +38,13 @@ void attend_head(const LayerAttention& all, size_t head, RowBlock block, uint8_t
 
 }  // namespace
 
-bool takes_wide_attention(const OpsContext& context, const KvShape& kv) noexcept {
+bool takes_prompt_attention(const OpsContext& context, const KvShape& kv) noexcept {
   const WideAttentionKernel* kernel = context.kernels.wide_attention;
   if (kernel == nullptr || kv.type != KvType::kF16 || kv.head_dim > kernel->max_head_dim) return false;
   return context.policy != nullptr && context.policy->any_wide() && context.policy->prefills();
 }
 
-void wide_attention(const OpsContext& context, const LayerAttention& all, ScratchPool& scratch, float* out) {
+void prompt_attention(const OpsContext& context, const LayerAttention& all, ScratchPool& scratch, float* out) {
   scratch.fit(context.pool.size(), all.kernels.wide_attention->scratch_bytes(all.kv.head_dim));
   const size_t n_rows = all.rows.size(), slice_rows = rows_per_slice(n_rows, all.shape.n_heads, context.pool.size());
   const size_t n_slices = (n_rows + slice_rows - 1) / slice_rows;

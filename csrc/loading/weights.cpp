@@ -1,11 +1,11 @@
-#include "model/weights.h"
+#include "loading/weights.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "core/error.h"
 #include "gguf/ggml_types.h"
-#include "model/data_section.h"
+#include "loading/data_section.h"
 #include "quant/finite.h"
 #include "quant/quantize.h"
 

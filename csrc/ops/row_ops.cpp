@@ -1,4 +1,4 @@
-#include "ops/rows.h"
+#include "ops/row_ops.h"
 
 namespace belle {
 namespace {

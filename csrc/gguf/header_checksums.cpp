@@ -1,4 +1,4 @@
-#include "gguf/checksums.h"
+#include "gguf/header_checksums.h"
 
 #include <algorithm>
 #include <string>
@@ -28,7 +28,8 @@ constexpr const char* kRemedy = "download or convert it again";
                  ": metadata, tokenizer, list of tensors) does not match its checksum, " + damage +
                  ": the file is damaged; " + kRemedy +
                  ". If another program edited it on purpose, take the checksum off: gguf-new-metadata IN OUT "
-                 "--remove-metadata " + kHeader);
+                 "--remove-metadata " +
+                 kHeader);
 }
 
 bool is_ours(const GgufFile& file) {

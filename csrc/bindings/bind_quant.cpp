@@ -4,10 +4,10 @@
 #include "bindings/bindings.h"
 #include "core/memory.h"
 #include "kernels/registry.h"
+#include "loading/section_reader.h"
 #include "ops/activation_policy.h"
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
-#include "ops/section_reader.h"
 
 namespace belle {
 namespace {
