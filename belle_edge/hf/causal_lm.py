@@ -6,7 +6,6 @@ import logging
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +18,12 @@ from .array_tensors import TensorKind, is_torch, make_tensor, torch_or_none
 from .decoding import Record, decode_steps, start_rows
 from .generation_config import GenerationConfig
 from .logits import Hooks, LogitsPipeline, Shape
+from .model_outputs import GenerateOutput, ModelConfig, ModelOutput
 from .padded_rows import check_positions, check_prompt, spans, token_rows
 
 _log = logging.getLogger(__name__)
 _FORWARD_WITHOUT_EFFECT = {"use_cache", "token_type_ids"}
 _FORWARD_ONLY_FALSE = {"output_attentions", "output_hidden_states"}  # the default, as programs spell it out
-
-
-@dataclass
-class ModelOutput:
-    """Of a forward pass: `logits` float32 [n_rows, n_tokens, n_vocab]."""
-
-    logits: Any
-
-    def __getitem__(self, key: int | str) -> Any:
-        return {0: self.logits, "logits": self.logits}[key]
-
-
-@dataclass
-class GenerateOutput:
-    """Of `generate(return_dict_in_generate=True)`: `sequences` int64 [n_rows, n_tokens].
-
-    scores, logits: for each step float32 [n_rows, n_vocab], where they were asked for; scores as the settings make
-    them of the logits. A row that has ended has zeros.
-    """
-
-    sequences: Any
-    scores: tuple[Any, ...] | None = None
-    logits: tuple[Any, ...] | None = None
-
-    def __getitem__(self, key: int | str) -> Any:
-        if isinstance(key, str):
-            return getattr(self, key)
-        return [value for value in (self.sequences, self.scores, self.logits) if value is not None][key]
-
-
-class ModelConfig(dict[str, Any]):
-    """Architecture and shapes under transformers' names, as entries and as attributes."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def to_dict(self) -> dict[str, Any]:
-        return dict(self)
 
 
 class HfModel:
