@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .convert.progress import ProgressCallback
-    from .convert.report import ConversionReport
+    from .convert.conversion_report import ConversionReport
 
 
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")  # of a split model

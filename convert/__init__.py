@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from belle_edge.convert.conversion_report import ConversionReport, TensorReport, VocabularyReport
 from belle_edge.convert.pipeline import convert
 from belle_edge.convert.progress import ConversionProgress
-from belle_edge.convert.quantize import TYPES
-from belle_edge.convert.report import ConversionReport, TensorReport, VocabularyReport
+from belle_edge.convert.quantization import TYPES
 
 __all__ = ["TYPES", "ConversionProgress", "ConversionReport", "TensorReport", "VocabularyReport", "convert"]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from belle_edge.convert.identify import Identity, identify
+from belle_edge.convert.identity import Identity, identify
 from belle_edge.convert.releases import SPECIAL_IDS
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.metadata_only import open_metadata

@@ -6,18 +6,18 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from belle_edge.convert.architectures import read_model
-from belle_edge.convert.architectures.base import MappedModel, Metadata
-from belle_edge.convert.identify import Identity, identify
-from belle_edge.convert.metadata import build_metadata
-from belle_edge.convert.quantize import BLOCK_BYTES, PlannedTensor, main_type, plan, requantized_warnings
-from belle_edge.convert.report import VocabularyReport
+from belle_edge.convert.architectures.mapped_model import MappedModel, Metadata
+from belle_edge.convert.conversion_report import VocabularyReport
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
+from belle_edge.convert.gguf_writer import Header, build_header
+from belle_edge.convert.identity import Identity, identify
+from belle_edge.convert.output_metadata import build_metadata
+from belle_edge.convert.quantization import BLOCK_BYTES, PlannedTensor, main_type, plan, requantized_warnings
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.tensors import BlockTensor, RequantizedTensor
+from belle_edge.convert.sources.source_tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.template_check import template_warnings
 from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
 from belle_edge.convert.trim import TrimRequest, trim_vocabulary
-from belle_edge.convert.vocabulary import TokenizerTables
-from belle_edge.convert.writer import Header, build_header
 from belle_edge.prompts import FAMILIES
 
 

@@ -6,19 +6,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from belle_edge.convert.background_reader import read_in_background
+from belle_edge.convert.conversion_report import ConversionReport, TensorReport
+from belle_edge.convert.gguf_writer import ModelFile
 from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
-from belle_edge.convert.metadata import display_name
+from belle_edge.convert.output_metadata import display_name
 from belle_edge.convert.partial_file import check_free_space, check_target, partial_file
 from belle_edge.convert.progress import ProgressCallback, ProgressMeter
-from belle_edge.convert.quantize import encode
-from belle_edge.convert.read_ahead import read_ahead
+from belle_edge.convert.quantization import encode
 from belle_edge.convert.reading import FileRead, reading_order, source_blocks
-from belle_edge.convert.report import ConversionReport, TensorReport
-from belle_edge.convert.source_files import check_not_a_source
-from belle_edge.convert.sources.lora import LoraArgument, adapter_options
+from belle_edge.convert.source_guard import check_not_a_source
+from belle_edge.convert.sources.lora.merging import LoraArgument, adapter_options
 from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
 from belle_edge.convert.trim import TrimRequest
-from belle_edge.convert.writer import ModelFile
 from belle_edge.errors import ConversionError
 from belle_edge.settings import threads_or_all
 
@@ -105,7 +105,7 @@ def _write(
         output = ModelFile(file, job.header)
         meter = ProgressMeter(job.planned, done=journal.tensors, report=progress)
         passes = reading_order(job.checkpoint.weight_files, job.planned, journal)
-        events = read_ahead(source_blocks(passes))
+        events = read_in_background(source_blocks(passes))
         for event in events:
             if isinstance(event, FileRead):
                 journal.note_file(event.name)

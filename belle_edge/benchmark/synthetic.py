@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..convert.architectures.base import Metadata
+from ..convert.architectures.mapped_model import Metadata
+from ..convert.gguf_tokenizer import TokenizerTables, TokenType
+from ..convert.gguf_writer import ModelFile, build_header
 from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
-from ..convert.vocabulary import TokenizerTables, TokenType
-from ..convert.writer import ModelFile, build_header
 from ..errors import ModelFormatError
 from ..folders import cache_folder
 from .shapes import Shape, tensor_shapes

@@ -49,7 +49,7 @@ def source_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def source_options(args: argparse.Namespace) -> SourceOptions:
     """The same for functions that open a source themselves."""
-    from ..convert.sources.lora import adapter_options
+    from ..convert.sources.lora.merging import adapter_options
     from ..convert.sources.opening import SourceOptions
 
     settings = source_settings(args)

@@ -12,7 +12,7 @@ from .rows import TensorRows, is_readable
 
 if TYPE_CHECKING:
     from .._core import GgufFile, TensorInfo
-    from ..convert.architectures.base import MappedModel, MappedTensor
+    from ..convert.architectures.mapped_model import MappedModel, MappedTensor
     from ..convert.sources.checkpoint import Checkpoint
 
 
@@ -101,17 +101,17 @@ def _errors(
     progress: Callable[[int, int], object] | None,
 ) -> Iterator[TensorError]:
     """The result of each tensor when its last block has been compared."""
-    from ..convert.quantize import PlannedTensor
-    from ..convert.read_ahead import read_ahead
+    from ..convert.background_reader import read_in_background
+    from ..convert.quantization import PlannedTensor
     from ..convert.reading import FileRead, reading_order, source_blocks
-    from ..convert.sources.tensors import to_float32
+    from ..convert.sources.source_tensors import to_float32
 
     # Planned as f32, so that tensors in blocks come as values.
     planned = [PlannedTensor(tensor, "f32", 0, tensor.source.n_bytes) for tensor, _ in pairs.values()]
     total_bytes, done_bytes = sum(tensor.n_bytes for tensor in planned), 0
     comparisons: dict[str, TensorComparison] = {}
     passes = reading_order(source.checkpoint.weight_files, planned, _NothingDone())
-    for block in read_ahead(source_blocks(passes)):
+    for block in read_in_background(source_blocks(passes)):
         if isinstance(block, FileRead):
             continue
         name = block.tensor.name
@@ -128,7 +128,7 @@ def _errors(
 def _comparison(
     file: GgufFile, tensor: MappedTensor, stored: TensorInfo, *, threads: int
 ) -> TensorComparison:
-    from ..convert.sources.tensors import BlockTensor
+    from ..convert.sources.source_tensors import BlockTensor
 
     return TensorComparison(
         TensorRows(file, stored, threads=threads),

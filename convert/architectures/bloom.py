@@ -11,9 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata, Weights, head_tensor
-from belle_edge.convert.architectures.config import EPSILON, LARGEST_HEAD, ConfigReader
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.architectures.config_values import EPSILON, LARGEST_HEAD, ConfigReader
+from belle_edge.convert.architectures.mapped_model import (
+    MappedModel,
+    MappedTensor,
+    Metadata,
+    Weights,
+    head_tensor,
+)
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
 NAMES = ("BloomForCausalLM", "BloomModel", "bloom")

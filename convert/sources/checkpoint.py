@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sources.byte_source import ByteSource
-from belle_edge.convert.sources.files import CheckpointFiles, check_real, parse_json
-from belle_edge.convert.sources.tensors import SourceTensor
-from belle_edge.convert.vocabulary import TokenizerTables
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, check_real, parse_json
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
 

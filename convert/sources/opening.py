@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, require_regular
 from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
-from belle_edge.convert.sources.files import CheckpointFiles, require_regular
-from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
-from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
-from belle_edge.convert.sources.hf import choice_warnings, has_weights, open_weights, other_form
+from belle_edge.convert.sources.ggml.legacy_checkpoint import ggml_file_in, open_ggml
+from belle_edge.convert.sources.gptq.unpacking import is_gptq, quantization_settings, unpack_gptq
+from belle_edge.convert.sources.hf_layout import choice_warnings, has_weights, open_weights, other_form
 from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
 from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
-from belle_edge.convert.sources.lora import AdapterOption, merge_adapters
-from belle_edge.convert.sources.meta import is_meta, open_meta
+from belle_edge.convert.sources.lora.merging import AdapterOption, merge_adapters
+from belle_edge.convert.sources.meta_layout import is_meta, open_meta
 from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError, excerpt

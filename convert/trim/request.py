@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from belle_edge.convert.sources.files import require_regular
+from belle_edge.convert.sources.checkpoint_files import require_regular
 from belle_edge.convert.trim.languages import language_codes
 from belle_edge.errors import ConversionError
 from belle_edge.regular_files import open_regular

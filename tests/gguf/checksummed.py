@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gguf
 
-from belle_edge.convert.checksums import (
+from belle_edge.convert.checksum_entries import (
     ENTRY_HASHES,
     N_ENTRIES,
     ChunkHashes,
@@ -16,7 +16,7 @@ from belle_edge.convert.checksums import (
     entry_hashes,
     filled_in,
 )
-from belle_edge.convert.writer import Header, ModelFile, padding
+from belle_edge.convert.gguf_writer import Header, ModelFile, padding
 
 COPY_BYTES = 16 << 20
 

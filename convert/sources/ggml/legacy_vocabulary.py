@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from belle_edge.convert.sources.ggml_file import GgmlFile
-from belle_edge.convert.vocabulary import TokenizerTables, TokenType
+from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
+from belle_edge.convert.sources.ggml.legacy_file import GgmlFile
 from belle_edge.errors import ConversionError
 
 _SPECIAL = (("<unk>", TokenType.UNKNOWN), ("<s>", TokenType.CONTROL), ("</s>", TokenType.CONTROL))

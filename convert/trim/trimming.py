@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata
+from belle_edge.convert.architectures.mapped_model import MappedModel, MappedTensor, Metadata
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sources.row_subset import RowSubset
 from belle_edge.convert.trim.corpus import corpus_texts, in_prompt, prompt_frame
 from belle_edge.convert.trim.languages import characters_of
@@ -17,7 +18,6 @@ from belle_edge.convert.trim.proof import compare, sample_texts
 from belle_edge.convert.trim.request import TrimRequest
 from belle_edge.convert.trim.selection import Selection, close, ids_within, indispensable_ids
 from belle_edge.convert.trim.tokenizer_json import trimmed_json
-from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.errors import ConversionError
 from belle_edge.tokenizer import Tokenizer
 

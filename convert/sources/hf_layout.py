@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource
-from belle_edge.convert.sources.files import CheckpointFiles, parse_json
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, parse_json
 from belle_edge.convert.sources.key_file import needed_key
 from belle_edge.convert.sources.safetensors_file import open_safetensors
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.convert.sources.torch_file import open_torch_file
 from belle_edge.errors import ConversionError, excerpt
 

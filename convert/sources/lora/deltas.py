@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from belle_edge.convert.sources.lora_files import Adapter, Pair
-from belle_edge.convert.sources.low_rank import Delta, GroupedLowRank, LowRank
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.lora.adapter_files import Adapter, Pair
+from belle_edge.convert.sources.lora.low_rank import Delta, GroupedLowRank, LowRank
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from belle_edge.convert.architectures.base import Metadata
+from belle_edge.convert.architectures.mapped_model import Metadata
 
 if TYPE_CHECKING:
     from belle_edge.convert.source_tokenizer import SourceTokenizer

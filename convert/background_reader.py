@@ -11,7 +11,7 @@ _Item = TypeVar("_Item")
 _END = object()
 
 
-def read_ahead(items: Iterable[_Item], *, depth: int = 2) -> Iterator[_Item]:
+def read_in_background(items: Iterable[_Item], *, depth: int = 2) -> Iterator[_Item]:
     """The items in order, up to `depth` of them produced before they are asked for.
 
     What producing them raises is raised here. Leaving early stops the thread.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge import _core
-from belle_edge.convert.architectures.base import MappedTensor
-from belle_edge.convert.sources.tensors import FLOAT_TYPES, BlockTensor, RequantizedTensor, to_float32
+from belle_edge.convert.architectures.mapped_model import MappedTensor
+from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, BlockTensor, RequantizedTensor, to_float32
 from belle_edge.errors import ConversionError
 
 TYPES = ("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0")

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes
-from belle_edge.convert.sources.files import check_real_file, parse_json, read_small, require_regular
-from belle_edge.convert.sources.lora_config import LoraConfig, read_lora_config
+from belle_edge.convert.sources.checkpoint_files import (
+    check_real_file,
+    parse_json,
+    read_small,
+    require_regular,
+)
+from belle_edge.convert.sources.lora.adapter_config import LoraConfig, read_lora_config
 from belle_edge.convert.sources.safetensors_file import open_safetensors
-from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor
+from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, SourceTensor
 from belle_edge.convert.sources.torch_file import open_torch_file
 from belle_edge.errors import ConversionError
 

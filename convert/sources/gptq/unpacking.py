@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from belle_edge.convert.sources.files import CheckpointFiles, parse_json
-from belle_edge.convert.sources.gptq_tensor import (
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, parse_json
+from belle_edge.convert.sources.gptq.packed_tensor import (
     GptqParts,
     GptqTensor,
     RepackedGptqTensor,
     RequantizedGptqTensor,
     read_layout,
 )
-from belle_edge.convert.sources.gptq_zeros import ZERO_OFFSETS, Sample, read_convention
-from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor
+from belle_edge.convert.sources.gptq.stored_zeros import ZERO_OFFSETS, Sample, read_convention
+from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, SourceTensor
 from belle_edge.errors import ConversionError
 
 _PARTS = (".qweight", ".qzeros", ".scales", ".g_idx")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.sources.byte_source import ByteSource
-from belle_edge.convert.sources.ggml_file import BLOCK, GgmlFormat
-from belle_edge.convert.sources.tensors import StoredTensor
+from belle_edge.convert.sources.ggml.legacy_file import BLOCK, GgmlFormat
+from belle_edge.convert.sources.source_tensors import StoredTensor
 from belle_edge.errors import ConversionError
 
 _F16_LIMIT = 65520.0  # from here on a float rounds to infinity in f16

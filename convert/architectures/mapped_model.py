@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor, to_float32
+from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, SourceTensor, to_float32
 from belle_edge.errors import ConversionError, bounded
 
 MetadataValue = bool | int | float | str | Sequence[str] | Sequence[int] | Sequence[float]

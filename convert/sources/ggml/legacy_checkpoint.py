@@ -10,9 +10,9 @@ from typing import Any
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import CheckpointFiles
-from belle_edge.convert.sources.ggml_blocks import GgmlBlockTensor, GgmlFloatTensor
-from belle_edge.convert.sources.ggml_file import (
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles
+from belle_edge.convert.sources.ggml.legacy_blocks import GgmlBlockTensor, GgmlFloatTensor
+from belle_edge.convert.sources.ggml.legacy_file import (
     MAGIC_BYTES,
     GgmlEntry,
     GgmlFile,
@@ -20,11 +20,11 @@ from belle_edge.convert.sources.ggml_file import (
     has_ggml_magic,
     read_ggml,
 )
-from belle_edge.convert.sources.ggml_vocabulary import read_vocabulary
-from belle_edge.convert.sources.hf import has_weights
-from belle_edge.convert.sources.meta import hf_name
+from belle_edge.convert.sources.ggml.legacy_vocabulary import read_vocabulary
+from belle_edge.convert.sources.hf_layout import has_weights
+from belle_edge.convert.sources.meta_layout import hf_name
 from belle_edge.convert.sources.rotary_rows import rotary_row_order
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.convert.sources.tokenizer_folder import WithoutTokenizer, read_config
 from belle_edge.errors import ConversionError
 

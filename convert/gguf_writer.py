@@ -9,8 +9,8 @@ from typing import IO, Protocol
 
 import gguf
 
-from belle_edge.convert.architectures.base import Metadata
-from belle_edge.convert.checksums import (
+from belle_edge.convert.architectures.mapped_model import Metadata
+from belle_edge.convert.checksum_entries import (
     N_ENTRIES,
     ChunkHashes,
     empty_entries,

@@ -13,10 +13,10 @@ import numpy as np
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, FolderFiles, parse_json
 from belle_edge.convert.sources.joined_tensor import JoinedTensor
 from belle_edge.convert.sources.rotary_rows import rotary_row_order
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.convert.sources.torch_file import open_torch_file
 from belle_edge.errors import ConversionError, bounded, excerpt
 

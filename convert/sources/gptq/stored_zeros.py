@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.sources.gptq_blocks import unpack
-from belle_edge.convert.sources.gptq_tensor import GptqLayout, GptqParts
+from belle_edge.convert.sources.gptq.packed_blocks import unpack
+from belle_edge.convert.sources.gptq.packed_tensor import GptqLayout, GptqParts
 from belle_edge.errors import ConversionError, excerpt
 
 ZERO_OFFSETS: Mapping[str, int] = {"minus-one": 1, "plain": 0}  # what is added to a stored zero

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from belle_edge.convert.sources.byte_source import ByteSource
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles
-from belle_edge.convert.sources.lora_files import Adapter
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, FolderFiles
+from belle_edge.convert.sources.lora.adapter_files import Adapter
 
 _VOCABULARIES = ("tokenizer.model", "tokenizer.json")
 _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")

@@ -7,10 +7,10 @@ import math
 
 import gguf
 
-from belle_edge.convert.architectures.base import MappedModel, Metadata
-from belle_edge.convert.identify import Identity
+from belle_edge.convert.architectures.mapped_model import MappedModel, Metadata
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
+from belle_edge.convert.identity import Identity
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.prompts import FAMILIES
 
 _FILE_TYPES = {

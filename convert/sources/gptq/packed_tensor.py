@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.sources.gptq_blocks import (
+from belle_edge.convert.sources.gptq.packed_blocks import (
     BLOCK,
     Words,
     pack_nibbles,
@@ -18,7 +18,7 @@ from belle_edge.convert.sources.gptq_blocks import (
     q8_0_blocks,
     unpack,
 )
-from belle_edge.convert.sources.tensors import FLOAT_TYPES, SourceTensor, to_float32
+from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, SourceTensor, to_float32
 from belle_edge.errors import ConversionError
 
 BITS = (2, 3, 4, 8)
