@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .convert.progress import ProgressCallback
     from .convert.conversion_report import ConversionReport
+    from .convert.progress import ProgressCallback
 
 
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")  # of a split model

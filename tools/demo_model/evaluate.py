@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import checkpoint_path, tasks
+from . import tasks
 from .tasks import Item
 
 if TYPE_CHECKING:
@@ -94,20 +92,3 @@ def report(folder: Path, *, n: int, seed: int) -> str:
         )
     lines.append(f"| **all** | {len(items)} | " + " | ".join(f"**{overall(c):.1%}**" for c in columns) + " |")
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the accuracy table of a checkpoint."""
-    parser = argparse.ArgumentParser(prog="python -m belle_edge.demo.evaluate", description=__doc__)
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=checkpoint_path(), help="default: the bundled checkpoint"
-    )
-    parser.add_argument("-n", type=int, default=1050, help="held-out items, spread over the tasks")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    sys.stdout.write(report(options.folder, n=options.n, seed=options.seed) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

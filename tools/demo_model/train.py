@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -250,49 +249,3 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train a checkpoint, or measure one with --evaluate."""
-    parser = argparse.ArgumentParser(prog="python -m belle_edge.demo.train", description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, help="folder to write; an existing checkpoint there is replaced")
-    what.add_argument(
-        "--evaluate", type=Path, metavar="DIR", help="print the accuracy table of a checkpoint and stop"
-    )
-    parser.add_argument("--start", type=Path, metavar="DIR", help="continue from the weights of a checkpoint")
-    parser.add_argument(
-        "--quantized-from", type=float, default=Recipe.quantized_from, help="share of the steps"
-    )
-    parser.add_argument(
-        "--focus", nargs="*", default=[], metavar="TASK", help="draw these three times as often"
-    )
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
-    parser.add_argument("--layers", type=int, default=Recipe.layers)
-    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--threads", type=int, default=Recipe.threads)
-    options = parser.parse_args(arguments)
-    if options.evaluate:
-        return evaluate.main([str(options.evaluate)])
-    if options.out.exists() and any(options.out.iterdir()) and not (options.out / "config.json").exists():
-        parser.error(f"{options.out} is not empty and holds no checkpoint; choose another folder")
-    recipe = Recipe(
-        steps=options.steps,
-        quantized_from=options.quantized_from,
-        focus=tuple(options.focus),
-        layers=options.layers,
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-        threads=options.threads,
-    )
-    try:
-        train(recipe, options.out, options.start)
-    except KeyboardInterrupt:
-        _say("stopped; the output folder holds the best complete checkpoint so far, or nothing")
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

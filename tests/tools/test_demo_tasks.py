@@ -1,25 +1,15 @@
-"""The demonstration tasks are deterministic, cleanly split and strictly scored; the checkpoint fits them."""
+"""The demonstration tasks are deterministic, cleanly split and strictly scored; the tokenizer fits them."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from belle_edge.demo import checkpoint_path, tasks
-
-MAX_CHECKPOINT_BYTES = 12 * 1000 * 1000
-CHECKPOINT_FILES = {
-    "README.md",
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-}
+from belle_edge.demo import checkpoint_path
+from belle_edge.demo.questions import DEMO_QUESTIONS
+from demo_model import tasks
 
 
 @pytest.mark.parametrize("draw", [tasks.training_items, tasks.held_out_items, tasks.validation_items])
@@ -107,31 +97,9 @@ def test_prompts_are_in_belles_template() -> None:
 
 def test_demo_questions_are_held_out_items_of_several_tasks() -> None:
     held_out = {item.instruction: item for item in tasks.all_items("held_out")}
-    for question, answer in tasks.DEMO_QUESTIONS:
+    for question, answer in DEMO_QUESTIONS:
         assert held_out[question].answer == answer
-    assert len({held_out[question].task for question, _ in tasks.DEMO_QUESTIONS}) >= 10
-
-
-def test_the_checkpoint_is_small_and_complete() -> None:
-    files = [path for path in checkpoint_path().rglob("*") if path.is_file()]
-    assert {path.name for path in files} == CHECKPOINT_FILES
-    assert sum(path.stat().st_size for path in files) <= MAX_CHECKPOINT_BYTES
-
-
-def test_the_checkpoint_declares_what_converters_need() -> None:
-    config = _json("config.json")
-    assert config["architectures"] == ["BloomForCausalLM"]
-    assert config["hidden_size"] % 32 == 0
-    assert config["vocab_size"] % 32 == 0
-    assert config["hidden_size"] // config["n_head"] % 8 == 0
-    special = _json("tokenizer_config.json")
-    assert [special[f"{name}_token"] for name in ("unk", "bos", "eos", "pad")] == [
-        "<unk>",
-        "<s>",
-        "</s>",
-        "<pad>",
-    ]
-    assert "chat_template" not in special
+    assert len({held_out[question].task for question, _ in DEMO_QUESTIONS}) >= 10
 
 
 def test_every_text_survives_the_tokenizer_and_digits_stay_single() -> None:
@@ -150,7 +118,3 @@ def test_every_text_survives_the_tokenizer_and_digits_stay_single() -> None:
         whole, prompt = tokenizer.encode(item.prompt + item.answer), tokenizer.encode(item.prompt)
         assert tokenizer.decode(whole.ids) == item.prompt + item.answer
         assert whole.ids[: len(prompt.ids)] == prompt.ids, "the prompt is not a prefix in tokens"
-
-
-def _json(name: str) -> dict:
-    return json.loads(Path(checkpoint_path() / name).read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 gguf = pytest.importorskip("gguf")
 
-from belle_edge.demo.fake_quantize import q4_0_round_trip, q4_0_weights  # noqa: E402
+from demo_model.fake_quantize import q4_0_round_trip, q4_0_weights  # noqa: E402
 
 
 def test_rounding_is_ggmls() -> None:
