@@ -14,10 +14,8 @@ import numpy as np
 from belle_edge import _core
 from belle_edge.convert.header_encoding import encode_string
 
-ALGORITHM = "xxh64"
-CHUNK_BYTES = 1 << 20
-N_ENTRIES = 4
-ENTRY_HASHES = "belle.entry_hashes"
+CHUNK_BYTES = _core.CHECKSUM_CHUNK_BYTES
+N_ENTRIES = len(_core.CHECKSUM_KEYS)
 _START_BYTES = 24  # magic, version, two counts
 _TYPE_AND_OFFSET_BYTES = 4 + 8  # at the end of a tensor's line
 _HASH_BYTES = 8
@@ -27,16 +25,15 @@ def empty_entries(n_data_bytes: int) -> bytes:
     """The entries in GGUF's encoding, every hash zero; they are the last of the metadata."""
     n_chunks = -(-n_data_bytes // CHUNK_BYTES)
     types = gguf.GGUFValueType
+    algorithm, chunk_bytes, data, header = _core.CHECKSUM_KEYS
     return b"".join(
         (
-            _entry("algorithm", types.STRING, encode_string(ALGORITHM)),
-            _entry("chunk_bytes", types.UINT32, struct.pack("<I", CHUNK_BYTES)),
+            _entry(algorithm, types.STRING, encode_string(_core.CHECKSUM_ALGORITHM)),
+            _entry(chunk_bytes, types.UINT32, struct.pack("<I", CHUNK_BYTES)),
             _entry(
-                "data",
-                types.ARRAY,
-                struct.pack("<IQ", types.UINT64, n_chunks) + bytes(n_chunks * _HASH_BYTES),
+                data, types.ARRAY, struct.pack("<IQ", types.UINT64, n_chunks) + bytes(n_chunks * _HASH_BYTES)
             ),
-            _entry("header", types.UINT64, bytes(_HASH_BYTES)),
+            _entry(header, types.UINT64, bytes(_HASH_BYTES)),
         )
     )
 
@@ -56,7 +53,7 @@ def entry_hashes(entries: Sequence[bytes], tensor_infos: Iterable[bytes]) -> byt
         numbers += [_core.xxh64(info[:-_TYPE_AND_OFFSET_BYTES]), _core.xxh64(info)]
     data = np.array(numbers, dtype="<u8").tobytes()
     kind = gguf.GGUFValueType.UINT64
-    start = encode_string(ENTRY_HASHES) + struct.pack(
+    start = encode_string(_core.ENTRY_HASHES_KEY) + struct.pack(
         "<IIQ", gguf.GGUFValueType.ARRAY, kind, len(numbers) + 1
     )
     return start + data + struct.pack("<Q", _core.xxh64(data))
@@ -69,7 +66,9 @@ def filled_in(header: bytes, *, metadata_end: int, data_hashes: list[int]) -> by
     """
     result = bytearray(header)
     own_start = metadata_end - _HASH_BYTES
-    data_end = metadata_end - len(_entry("header", gguf.GGUFValueType.UINT64, bytes(_HASH_BYTES)))
+    data_end = metadata_end - len(
+        _entry(_core.CHECKSUM_KEYS[-1], gguf.GGUFValueType.UINT64, bytes(_HASH_BYTES))
+    )
     hashes = np.array(data_hashes, dtype="<u8").tobytes()
     result[data_end - len(hashes) : data_end] = hashes
     result[own_start:metadata_end] = struct.pack("<Q", _core.xxh64(result))
@@ -111,7 +110,12 @@ class ChunkHashes:
     def finish(self, read: Callable[[int, int], bytes]) -> list[int]:
         """All hashes. read: gives (offset, n_bytes) of the data section, for chunks that came in parts."""
         self._hashes = [
-            _core.xxh64(read(index * CHUNK_BYTES, min(CHUNK_BYTES, self._n_bytes - index * CHUNK_BYTES)))
+            _core.xxh64(
+                read(
+                    index * CHUNK_BYTES,
+                    min(CHUNK_BYTES, self._n_bytes - index * CHUNK_BYTES),
+                )
+            )
             if known is None
             else known
             for index, known in enumerate(self._hashes)
@@ -119,5 +123,5 @@ class ChunkHashes:
         return [known for known in self._hashes if known is not None]
 
 
-def _entry(name: str, kind: gguf.GGUFValueType, value: bytes) -> bytes:
-    return encode_string(f"belle.checksum.{name}") + struct.pack("<I", kind) + value
+def _entry(key: str, kind: gguf.GGUFValueType, value: bytes) -> bytes:
+    return encode_string(key) + struct.pack("<I", kind) + value

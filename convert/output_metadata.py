@@ -13,14 +13,6 @@ from belle_edge.convert.identity import Identity
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.prompts import FAMILIES
 
-_FILE_TYPES = {
-    "f32": gguf.LlamaFileType.ALL_F32,
-    "f16": gguf.LlamaFileType.MOSTLY_F16,
-    "bf16": gguf.LlamaFileType.MOSTLY_BF16,
-    "q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
-    "q4_1": gguf.LlamaFileType.MOSTLY_Q4_1,
-    "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
-}
 HASHED_FILES = ("config.json", "params.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
@@ -35,6 +27,11 @@ def size_label(model: MappedModel) -> str:
     return gguf.size_label(n_parameters, n_parameters, 0, 0)
 
 
+def _file_type(type: str) -> gguf.LlamaFileType:
+    """llama.cpp's number for a file whose matrices are of this type."""
+    return gguf.LlamaFileType[f"{'ALL' if type == 'f32' else 'MOSTLY'}_{type.upper()}"]
+
+
 def build_metadata(
     checkpoint: Checkpoint, model: MappedModel, tables: TokenizerTables, identity: Identity, *, type: str
 ) -> Metadata:
@@ -46,7 +43,7 @@ def build_metadata(
         "general.name": display_name(identity, model),
         "general.size_label": size_label(model),
         **_provenance(checkpoint, identity),
-        "general.file_type": int(_FILE_TYPES[type]),
+        "general.file_type": int(_file_type(type)),
         "general.quantization_version": gguf.GGML_QUANT_VERSION,
         **model.metadata,
         **tables.metadata(),

@@ -15,10 +15,9 @@ from belle_edge.convert.architectures.mapped_model import MappedTensor
 from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, BlockTensor, RequantizedTensor, to_float32
 from belle_edge.errors import ConversionError
 
-TYPES = ("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0")
+TYPES = tuple(_core.weight_types())
 DEFAULT_TYPE = "q4_0"
 BLOCK_BYTES = 16 << 20  # source bytes read, quantized and written at a time
-_F16_LIMIT = 65520.0  # from here on a float rounds to infinity in f16
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def plan(tensors: list[MappedTensor], *, type: str | None) -> list[PlannedTensor
     and a value is too large for it, it is f32 (only those tensors are read for it). Raises ConversionError for an
     unknown type.
     """
-    if type is not None and (type not in TYPES or type not in _core.weight_types()):
+    if type is not None and type not in TYPES:
         raise ConversionError(f"[type] unknown type {type!r}: expected one of {', '.join(TYPES)}")
     quantized = any(isinstance(tensor.source, BlockTensor | RequantizedTensor) for tensor in tensors)
     return [_planned(tensor, type, default="f16" if quantized else DEFAULT_TYPE) for tensor in tensors]
@@ -115,7 +114,7 @@ def fits_f16(tensor: MappedTensor) -> bool:
     if tensor.source.dtype == "f16":
         return True
     return all(
-        float(np.max(np.abs(to_float32(tensor.source.rows(start, stop))), initial=0.0)) < _F16_LIMIT
+        float(np.max(np.abs(to_float32(tensor.source.rows(start, stop))), initial=0.0)) < _core.HALF_OVERFLOW
         for start, stop in row_blocks(tensor)
     )
 
@@ -140,11 +139,11 @@ def read_rows(planned: PlannedTensor, start: int, stop: int) -> NDArray[np.gener
 
 def _has_finite_scales(data: NDArray[np.uint8], type: str) -> bool:
     """Whether every block can be expanded again: its scales come first, in f16."""
-    n_bytes = {"q4_0": 2, "q4_1": 4, "q8_0": 2}.get(type)
-    if n_bytes is None:
+    kind = _core.weight_types()[type]
+    if kind["n_scales"] == 0:
         return True
-    blocks = data.reshape(-1, _core.weight_types()[type]["block_bytes"])
-    return bool(np.isfinite(np.ascontiguousarray(blocks[:, :n_bytes]).view(np.float16)).all())
+    scales = data.reshape(-1, kind["block_bytes"])[:, : kind["n_scales"] * np.dtype(np.float16).itemsize]
+    return bool(np.isfinite(np.ascontiguousarray(scales).view(np.float16)).all())
 
 
 def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 0) -> NDArray[np.uint8]:

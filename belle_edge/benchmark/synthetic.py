@@ -30,8 +30,8 @@ from .shapes import Shape, tensor_shapes
 
 _VERSION = 3  # of the bytes; part of the file's name
 _POOL_BLOCKS = 466_033  # a prime, about 8 MB: rows that follow each other start at different blocks
-_BLOCK = 32  # weights of a q4_0 block: a half-precision scale and 16 bytes of nibbles
-_BLOCK_BYTES = 18
+_Q4_0 = _core.weight_types()["q4_0"]  # a block: a half-precision scale, then two codes in each byte
+_BLOCK_SIZE, _BLOCK_BYTES = _Q4_0["block_size"], _Q4_0["block_bytes"]
 _CODE_RMS = math.sqrt(sum(code * code for code in range(-7, 8)) / 15)
 _OUTLIERS = 6  # channels; models narrower than BELLE's have one in 64
 _OUTLIER_SIZE = 20.0  # beside the other channels'
@@ -118,7 +118,9 @@ def _pool(n_cols: int) -> bytes:
     """q4_0 blocks with codes from -7 to 7, whose products with n_cols activations have these activations' size."""
     random = np.random.default_rng(0)
     blocks = np.empty((_POOL_BLOCKS, _BLOCK_BYTES), dtype=np.uint8)
-    low, high = (random.integers(1, 16, size=(_POOL_BLOCKS, _BLOCK // 2), dtype=np.uint8) for _ in range(2))
+    low, high = (
+        random.integers(1, 16, size=(_POOL_BLOCKS, _BLOCK_SIZE // 2), dtype=np.uint8) for _ in range(2)
+    )
     blocks[:, 2:] = low | (high << 4)
     scales = random.uniform(0.75, 1.25, size=_POOL_BLOCKS) / (_CODE_RMS * math.sqrt(n_cols))
     blocks[:, :2] = scales.astype("<f2").view(np.uint8).reshape(_POOL_BLOCKS, 2)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..settings import MAX_THREADS, integer
+from .._core import MAX_THREADS
+from ..settings import integer
 from ..terminal_text import printable_line
 from .terminal import LOGGER, print_lines
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .._core import KV_BYTES
 from .describe import describe_file, describe_machine, open_file, provenance
 from .measured import measured_lines
 from .model_source import ModelSource, add_model_argument
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--context", type=int, metavar="N", help="state the memory for N tokens (default: as trained)"
     )
     parser.add_argument(
-        "--kv", choices=("auto", "f16", "f32"), default="auto", help="and with this type of cache"
+        "--kv", choices=("auto", *sorted(KV_BYTES)), default="auto", help="and with this type of cache"
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--template", action="store_true", help="print the chat template and nothing else")

@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._core import weight_types
 from ..regular_files import irregular
 from .terminal import LOGGER
 
 if TYPE_CHECKING:
     from ..hf.sources import Source
 
-TYPES = ("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0")  # of the matrices, as the converter writes them
+TYPES = tuple(weight_types())  # of the matrices, as the converter writes them
 _DEFAULT_TYPE = "q4_0"
 
 

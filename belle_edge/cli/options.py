@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core import KV_BYTES
 from ..prompts import FAMILIES
 from .loading import loading_notice
 from .model_source import ModelSource
@@ -67,7 +68,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "--context", type=int, metavar="N", help="tokens of prompt and answer (default: as trained)"
     )
     engine.add_argument(
-        "--kv", choices=("auto", "f16", "f32"), default="auto", help="type of the key/value cache"
+        "--kv", choices=("auto", *sorted(KV_BYTES)), default="auto", help="type of the key/value cache"
     )
     engine.add_argument(
         "--no-memory-check",

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from ..settings import MAX_THREADS, integer
+from .._core import MAX_THREADS
+from ..settings import integer
 from .options import add_file_argument
 from .source_options import add_source_arguments, source_options
 from .terminal import LOGGER, print_lines

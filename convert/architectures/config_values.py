@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from belle_edge._core import MAX_SIZE, NORM_EPS_BOUNDS
 from belle_edge.errors import ConversionError, excerpt
 
-# What the engine accepts (csrc/model/config.cpp); far above any real model.
-_LARGEST = 1 << 24
-LARGEST_HEAD = 8192
-EPSILON = {"above": 1e-30, "below": 1.0}
+EPSILON = dict(zip(("above", "below"), NORM_EPS_BOUNDS, strict=True))  # what the engine accepts
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,9 @@ class ConfigReader:
             raise ConversionError(
                 f"[config.json] expected a positive integer under {' or '.join(spellings)}, got {excerpt(value)}"
             )
-        if value > _LARGEST:
+        if value > MAX_SIZE:
             raise ConversionError(
-                f"[config.json] {' or '.join(spellings)}: {excerpt(value)} is beyond {_LARGEST}"
+                f"[config.json] {' or '.join(spellings)}: {excerpt(value)} is beyond {MAX_SIZE}"
             )
         return value
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.architectures.config_values import EPSILON, LARGEST_HEAD, ConfigReader
+from belle_edge._core import MAX_HEAD_DIM
+from belle_edge.convert.architectures.config_values import EPSILON, ConfigReader
 from belle_edge.convert.architectures.mapped_model import (
     MappedModel,
     MappedTensor,
@@ -184,8 +185,8 @@ def _shape(reader: ConfigReader) -> _Shape:
         raise ConversionError(
             f"[config.json] {n_heads} heads cannot share {n_kv_heads} key-value heads evenly"
         )
-    if head_dim > LARGEST_HEAD:
-        raise ConversionError(f"[config.json] {n_heads} heads of {head_dim}: expected at most {LARGEST_HEAD}")
+    if head_dim > MAX_HEAD_DIM:
+        raise ConversionError(f"[config.json] {n_heads} heads of {head_dim}: expected at most {MAX_HEAD_DIM}")
     if head_dim % 2:
         raise ConversionError(f"[config.json] head_dim {head_dim} is odd; rotary embedding needs pairs")
     return _Shape(

@@ -1,4 +1,4 @@
-"""The files of a checkpoint under their published names: a folder, a single file with its neighbours, two layered."""
+"""The files of a checkpoint under their published names: a folder, or a single file with its neighbours."""
 
 from __future__ import annotations
 
@@ -58,24 +58,6 @@ class FolderFiles:
         require_regular(path)
         check_real_file(path)
         return MappedBytes(path)
-
-
-class LayeredFiles:
-    """Files of `first`, and of `second` where `first` has none of the name: weights here, a tokenizer there."""
-
-    def __init__(self, first: CheckpointFiles, second: CheckpointFiles) -> None:
-        self._first, self._second = first, second
-        self.name = first.name
-
-    def names(self) -> list[str]:
-        return sorted({*self._first.names(), *self._second.names()})
-
-    def read(self, name: str) -> bytes | None:
-        content = self._first.read(name)
-        return content if content is not None else self._second.read(name)
-
-    def open(self, name: str) -> ByteSource:
-        return (self._first if name in self._first.names() else self._second).open(name)
 
 
 def parse_json(name: str, content: bytes | None) -> dict[str, Any] | None:

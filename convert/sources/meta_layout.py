@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from belle_edge._core import MAX_SIZE
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, FolderFiles, parse_json
@@ -43,7 +44,6 @@ _IN_BLOCK: Mapping[str, tuple[str, int | None]] = {
 }
 _REFUSED = ("use_scaled_rope", "moe", "quantization_args", "lora_args", "vision_chunk_size")
 _SHOWN_SHARDS = 8  # of the missing ones
-_LARGEST = 1 << 24  # what the engine accepts; far above any real model
 _LLAMA_2_EPS = 1e-5  # norm_eps of LLaMA 2, and of the largest LLaMA 1
 _CODE_LLAMA_THETA = 1e6
 
@@ -256,8 +256,8 @@ def _integer(params: Mapping[str, Any], key: str, *, default: int | None = None)
         return default
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise ConversionError(f"[params.json] expected a positive integer under {key}, got {excerpt(value)}")
-    if value > _LARGEST:
-        raise ConversionError(f"[params.json] {key}: {value} is beyond {_LARGEST}")
+    if value > MAX_SIZE:
+        raise ConversionError(f"[params.json] {key}: {value} is beyond {MAX_SIZE}")
     return value
 
 

@@ -129,14 +129,18 @@ def cpp_files() -> list[Path]:
 def python_files() -> list[tuple[str, Path]]:
     """(module path below belle_edge, file) of the whole package; convert/ is installed as belle_edge.convert."""
     files = [(str(p.relative_to(ROOT / "belle_edge")), p) for p in (ROOT / "belle_edge").rglob("*.py")]
-    files = [(module, path) for module, path in files if not module.startswith("convert")]  # a link, see below
+    files = [
+        (module, path) for module, path in files if not module.startswith("convert")
+    ]  # a link, see below
     files += [(str(p.relative_to(ROOT)), p) for p in (ROOT / "convert").rglob("*.py")]
     return sorted(files)
 
 
 def developer_files() -> list[Path]:
     """Python files that are not installed."""
-    return sorted(path for folder in ("tests", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+    return sorted(
+        path for folder in ("tests", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+    )
 
 
 def includes(path: Path) -> list[str]:

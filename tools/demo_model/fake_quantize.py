@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from belle_edge._core import BLOCK_SIZE
+
 if TYPE_CHECKING:
     import torch
-
-BLOCK = 32  # values per Q4_0 block, along the input dimension
 
 
 def q4_0_round_trip(weight: torch.Tensor) -> torch.Tensor:
     """Return `weight` [rows, columns] as Q4_0 stores it: d = (value of largest magnitude) / -8, in fp16."""
     import torch
 
-    blocks = weight.reshape(-1, BLOCK)
+    blocks = weight.reshape(-1, BLOCK_SIZE)  # values of a block lie along the input dimension
     largest = blocks.gather(1, blocks.abs().argmax(dim=1, keepdim=True))
     scale = largest / -8
     inverse = torch.where(scale == 0, 0.0, 1 / scale)

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from belle_edge._core import HALF_OVERFLOW, weight_types
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.ggml.legacy_file import BLOCK, GgmlFormat
 from belle_edge.convert.sources.source_tensors import StoredTensor
 from belle_edge.errors import ConversionError
-
-_F16_LIMIT = 65520.0  # from here on a float rounds to infinity in f16
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class GgmlBlockTensor:
     @property
     def n_scales(self) -> int:
         """Per block: d, and m of q4_1."""
-        return 2 if self.block_type == "q4_1" else 1
+        return weight_types()[self.block_type]["n_scales"]
 
     def blocks(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Rows start … stop as GGUF has them. ConversionError for scales beyond f16."""
@@ -89,9 +88,9 @@ class GgmlBlockTensor:
         The first week's files had the scales of a row before its codes, under the same version; read as blocks, codes
         turn up as scales, and out of many some are beyond all bounds.
         """
-        if not np.all(np.abs(scales) < _F16_LIMIT):
+        if not np.all(np.abs(scales) < HALF_OVERFLOW):
             raise ConversionError(
-                f"[{self.file}] {self.name}: expected scales below {_F16_LIMIT:.0f}, got one that is larger or not"
+                f"[{self.file}] {self.name}: expected scales below {HALF_OVERFLOW:.0f}, got one that is larger or not"
                 " finite; it is damaged, or older than the layout of blocks (March 2023): download it again, or"
                 " convert the original checkpoint"
             )

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from belle_edge._core import BLOCK_SIZE
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.errors import ConversionError
 
@@ -37,7 +38,7 @@ _FORMATS: Mapping[int, Mapping[int, GgmlFormat]] = {
     },
 }
 MAGIC_BYTES = 4
-BLOCK = 32  # values
+BLOCK = BLOCK_SIZE  # values; GGUF kept it
 # Type in a tensor's header → (name, bytes of codes per block, scales per block).
 _QUANTIZED: Mapping[int, tuple[str, int, int]] = {
     2: ("q4_0", 16, 1),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from belle_edge._core import BLOCK_SIZE
+
 Words = NDArray[np.uint32]
-BLOCK = 32  # inputs per GGUF block
+
 
 _LOW_NIBBLES, _HIGH_NIBBLES = np.uint32(0x0F0F0F0F), np.uint32(0xF0F0F0F0)
 _LOW_HALF, _HIGH_HALF = np.uint32(0x0000FFFF), np.uint32(0xFFFF0000)
@@ -60,7 +62,7 @@ def q4_1_blocks(words: Words, d: NDArray[np.float16], m: NDArray[np.float16]) ->
 def q8_0_blocks(words: Words, d: NDArray[np.float16]) -> NDArray[np.uint8]:
     """q8_0: d · (code - 128). words [n_in / 4, n_out], d [n_blocks, n_out] → [n_out, bytes per row]."""
     signed = words ^ _SIGN_BITS  # 0 … 255 to the two's complement of -128 … 127
-    return _assembled(d, signed.reshape(-1, BLOCK // 4, words.shape[1]))
+    return _assembled(d, signed.reshape(-1, BLOCK_SIZE // 4, words.shape[1]))
 
 
 def _gguf_nibbles(words: Words) -> Words:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from belle_edge._core import BLOCK_SIZE, HALF_OVERFLOW
 from belle_edge.convert.sources.gptq.packed_blocks import (
-    BLOCK,
     Words,
     pack_nibbles,
     q4_0_blocks,
@@ -23,7 +23,6 @@ from belle_edge.errors import ConversionError
 
 BITS = (2, 3, 4, 8)
 _COLUMNS = 128  # outputs worked on at a time: their words and blocks stay in the cache
-_F16_LIMIT = 65520.0  # from here on a float rounds to infinity in f16
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ class GptqLayout:
     @property
     def block_groups(self) -> NDArray[np.intp] | None:
         """Group of each block of 32 inputs; None where inputs of a block belong to several groups."""
-        if self.n_in % BLOCK:
+        if self.n_in % BLOCK_SIZE:
             return None
-        blocks = self.groups.reshape(-1, BLOCK)
-        return blocks[:, 0] if np.array_equal(blocks, np.repeat(blocks[:, :1], BLOCK, axis=1)) else None
+        blocks = self.groups.reshape(-1, BLOCK_SIZE)
+        return blocks[:, 0] if np.array_equal(blocks, np.repeat(blocks[:, :1], BLOCK_SIZE, axis=1)) else None
 
 
 @dataclass
@@ -170,7 +169,7 @@ class RepackedGptqTensor(GptqTensor):
         return q4_1_blocks(words, d, self._f16(-scales * zeros)[self.block_groups])
 
     def _f16(self, values: NDArray[np.float32]) -> NDArray[np.float16]:
-        if not np.all(np.abs(values) < _F16_LIMIT):
+        if not np.all(np.abs(values) < HALF_OVERFLOW):
             scales = self.parts.scales
             raise ConversionError(
                 f"[{scales.file}] {scales.name}: a scale is not finite or, times its zero, too large for f16, which"
