@@ -8,10 +8,9 @@ import math
 import gguf
 
 from belle_edge.convert.architectures.mapped_model import MappedModel, Metadata
-from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.identity import Identity
+from belle_edge.convert.source_model import SourceModel
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.prompts import FAMILIES
 
 HASHED_FILES = ("config.json", "params.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
@@ -32,27 +31,24 @@ def _file_type(type: str) -> gguf.LlamaFileType:
     return gguf.LlamaFileType[f"{'ALL' if type == 'f32' else 'MOSTLY'}_{type.upper()}"]
 
 
-def build_metadata(
-    checkpoint: Checkpoint, model: MappedModel, tables: TokenizerTables, identity: Identity, *, type: str
-) -> Metadata:
+def build_metadata(source: SourceModel, *, type: str) -> Metadata:
     """All metadata in file order, but `general.architecture`, which the GGUF writer adds itself."""
-    family = FAMILIES[identity.family] if identity.family else None
-    template = family.chat_template if family else tables.chat_template
+    checkpoint, identity, family = source.checkpoint, source.identity, source.prompt_family
     metadata: Metadata = {
         "general.type": "model",
-        "general.name": display_name(identity, model),
-        "general.size_label": size_label(model),
+        "general.name": display_name(identity, source.model),
+        "general.size_label": size_label(source.model),
         **_provenance(checkpoint, identity),
         "general.file_type": int(_file_type(type)),
         "general.quantization_version": gguf.GGML_QUANT_VERSION,
-        **model.metadata,
-        **tables.metadata(),
+        **source.model.metadata,
+        **source.tables.metadata(),
     }
     if family is not None and family.add_bos is not None:
         metadata["tokenizer.ggml.add_bos_token"] = family.add_bos
-    if template:
-        metadata["tokenizer.chat_template"] = template
-    return {**metadata, **_belle_keys(checkpoint, identity), **checkpoint.provenance}
+    if source.chat_template:
+        metadata["tokenizer.chat_template"] = source.chat_template
+    return {**metadata, **_belle_keys(source), **checkpoint.provenance}
 
 
 def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:
@@ -74,20 +70,19 @@ def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:
     return metadata
 
 
-def _belle_keys(checkpoint: Checkpoint, identity: Identity) -> Metadata:
+def _belle_keys(source: SourceModel) -> Metadata:
     """Our own keys: prompt family and why, stop strings, sampling preset, hashes of the small source files."""
     metadata: Metadata = {}
-    if identity.family:
-        family = FAMILIES[identity.family]
+    if (family := source.prompt_family) is not None:
         metadata["belle.family"] = family.name
         metadata["belle.stop_strings"] = list(family.stop_strings)
         for key in ("temperature", "top_p", "repetition_penalty"):
             metadata[f"belle.sampling.{key}"] = float(family.preset[key])
         metadata["belle.sampling.top_k"] = int(family.preset["top_k"])
-        metadata["belle.identified.confidence"] = identity.confidence
-        metadata["belle.identified.by"] = identity.supported_by
+        metadata["belle.identified.confidence"] = source.identity.confidence
+        metadata["belle.identified.by"] = source.identity.supported_by
     for name in HASHED_FILES:
-        content = checkpoint.files.read(name)
+        content = source.checkpoint.files.read(name)
         if content is not None:
             metadata[f"belle.source.sha256.{name}"] = hashlib.sha256(content).hexdigest()
     return metadata

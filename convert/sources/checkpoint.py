@@ -18,10 +18,10 @@ class Checkpoint:
     """Its files, its configuration, its weights by name; names and configuration in Hugging Face's terms."""
 
     files: CheckpointFiles
-    repo_id: str | None  # the hub's org/name when it came from there
-    revision: str | None  # the hub's commit
-    config: dict[str, Any]
-    weights: dict[str, SourceTensor]
+    repo_id: str | None = None  # the hub's org/name when it came from there
+    revision: str | None = None  # the hub's commit
+    config: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, SourceTensor] = field(default_factory=dict)
     weight_files: list[ByteSource] = field(default_factory=list)  # that the weights lie in, in reading order
     provenance: Mapping[str, str | int | float] = field(
         default_factory=dict

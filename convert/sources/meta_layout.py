@@ -58,7 +58,7 @@ def is_meta(files: CheckpointFiles) -> bool:
     return not other and any(_SHARD.fullmatch(name) for name in names)
 
 
-def open_meta(files: CheckpointFiles, *, repo_id: str | None, revision: str | None) -> Checkpoint:
+def open_meta(files: CheckpointFiles) -> Checkpoint:
     """Open the shards. ConversionError for missing ones, and for what is not one LLaMA."""
     params = parse_json("params.json", files.read("params.json"))
     if params is None:
@@ -85,8 +85,6 @@ def open_meta(files: CheckpointFiles, *, repo_id: str | None, revision: str | No
     config, warning = _config(params, weights, n_kv_heads=n_kv_heads)
     return Checkpoint(
         files=_with_tokenizer(files),
-        repo_id=repo_id,
-        revision=revision,
         config=config,
         weights={**weights},
         weight_files=sources,

@@ -47,7 +47,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "folders": set(),
     "regular_files": set(),
     "output_files": {"regular_files"},
-    "settings": {"errors"},
+    "settings": {"_core", "errors"},
     "argument_names": set(),
     "process_lock": set(),
     "terminal_text": set(),
@@ -63,6 +63,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "demo": SHARED,
     "convert": {
         "_core",
+        "argument_names",
         "prompts",
         "tokenizer",
         "errors",

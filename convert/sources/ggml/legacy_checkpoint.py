@@ -58,8 +58,6 @@ def open_ggml(
     files: CheckpointFiles,
     name: str,
     *,
-    repo_id: str | None,
-    revision: str | None,
     config_files: CheckpointFiles | None = None,
     vocabulary: bool = True,
 ) -> Checkpoint:
@@ -77,8 +75,6 @@ def open_ggml(
     warnings = [warning, *_rounding(file)]
     return Checkpoint(
         files=WithoutTokenizer(files),
-        repo_id=repo_id,
-        revision=revision,
         config=config,
         weights=weights,
         weight_files=[source],
