@@ -10,7 +10,7 @@ from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.identity import Identity, identify
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
-from belle_edge.prompts import FAMILIES, PromptFamily
+from belle_edge.text.prompts import FAMILIES, PromptFamily
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._core import FLOAT_TYPES, KV_BYTES, GgufFile
-from ..vocabulary import Metadata
+from ..text.vocabulary import Metadata
 from .llama_library import Library
 
 _BY_CACHE_SIZE = "rope_factors_long.weight"  # with this tensor llama.cpp chooses rotary factors by cache size

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import MAX_THREADS
 from ..settings import integer
-from ..terminal_text import printable_line
+from ..text.terminal_text import printable_line
 from .shared_options import add_force_argument, add_isa_argument, add_json_argument, add_threads_argument
 from .terminal import LOGGER, print_lines
 

@@ -12,7 +12,7 @@ from .shared_options import TYPES, add_force_argument, add_json_argument, add_re
 from .terminal import print_lines
 
 if TYPE_CHECKING:
-    from ..hub import Pulled
+    from ..pull import Pulled
 
 
 def add_parser(subparsers: Any) -> None:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     from belle_edge.convert.progress import terminal_progress
 
-    from ..hub import pull
+    from ..pull import pull
 
     silent = args.json or args.quiet
     if args.convert and args.type is not None:

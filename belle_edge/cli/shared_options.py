@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .._core import KV_BYTES, weight_types
-from ..prompts import FAMILIES
+from ..text.prompts import FAMILIES
 
 TYPES = tuple(weight_types())  # of the matrices, as the converter writes them
 DEFAULT_TYPE = "q4_0"

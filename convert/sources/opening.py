@@ -9,11 +9,11 @@ from typing import Any
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, require_regular
-from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
+from belle_edge.convert.sources.encrypted import files_in, missing_key
 from belle_edge.convert.sources.ggml.legacy_checkpoint import ggml_file_in, open_ggml
 from belle_edge.convert.sources.gptq.unpacking import is_gptq, quantization_settings, unpack_gptq
 from belle_edge.convert.sources.hf_layout import choice_warnings, has_weights, open_weights, other_form
-from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
+from belle_edge.convert.sources.hub_checkpoint import download_checkpoint
 from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
 from belle_edge.convert.sources.lora.merging import merge_adapters
@@ -22,6 +22,8 @@ from belle_edge.convert.sources.options import SourceOptions
 from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError, excerpt
+from belle_edge.hub.published_names import plain_name
+from belle_edge.hub.repository import is_repo_id
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")

@@ -9,7 +9,7 @@
 
 #include "core/load.h"
 #include "core/xxh64.h"
-#include "gguf/checksums.h"
+#include "gguf/header_checksums.h"
 #include "gguf/reader.h"
 
 namespace belle {
