@@ -6,7 +6,7 @@ from belle_edge.convert.conversion_report import ConversionReport, TensorReport,
 from belle_edge.convert.pipeline import convert
 from belle_edge.convert.progress import ConversionProgress
 from belle_edge.convert.quantization import TYPES
-from belle_edge.convert.sources.options import SourceOptions
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.trim import TrimRequest
 
 __all__ = [

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from belle_edge._core import KV_BYTES
-from belle_edge.convert.arguments import source_and_trim
 from belle_edge.convert.conversion_report import ConversionReport, TensorReport
 from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
+from belle_edge.convert.keyword_groups import source_and_trim
 from belle_edge.convert.output import Output
 from belle_edge.convert.output_metadata import display_name
 from belle_edge.convert.progress import ProgressCallback
 from belle_edge.convert.source_model import read_source
 from belle_edge.convert.sources.opening import open_checkpoint
-from belle_edge.convert.sources.options import SourceOptions
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.trim import TrimRequest
 from belle_edge.errors import ConversionError
 from belle_edge.settings import threads_or_all
@@ -23,7 +23,7 @@ from belle_edge.settings import threads_or_all
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from belle_edge.convert.arguments import ConversionSettings
+    from belle_edge.convert.keyword_groups import ConversionSettings
 
 
 def convert(

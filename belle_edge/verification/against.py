@@ -12,6 +12,7 @@ from .rows import TensorRows, is_readable
 
 if TYPE_CHECKING:
     from .._core import GgufFile, TensorInfo
+    from ..convert import SourceOptions
     from ..convert.architectures.mapped_model import MappedModel, MappedTensor
     from ..convert.sources.checkpoint import Checkpoint
 
@@ -42,7 +43,7 @@ class _NothingDone:
     files: set[str] = field(default_factory=set)
 
 
-def open_source(src: str | Path, options: Any = None) -> Source:
+def open_source(src: str | Path, options: SourceOptions | None = None) -> Source:
     """Open a source as `convert` does; `options` is its SourceOptions. Raises ConversionError and HubError."""
     from ..convert.architectures import read_model
     from ..convert.sources.opening import open_checkpoint

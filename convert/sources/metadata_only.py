@@ -12,7 +12,7 @@ from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, FolderF
 from belle_edge.convert.sources.ggml.legacy_checkpoint import ggml_file_in, open_ggml
 from belle_edge.convert.sources.hf_layout import open_weights
 from belle_edge.convert.sources.opening import cached_origin
-from belle_edge.convert.sources.options import SourceOptions
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError

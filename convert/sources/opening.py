@@ -18,7 +18,7 @@ from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
 from belle_edge.convert.sources.lora.merging import merge_adapters
 from belle_edge.convert.sources.meta_layout import is_meta, open_meta
-from belle_edge.convert.sources.options import SourceOptions
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError, excerpt

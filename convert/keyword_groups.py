@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from belle_edge.argument_names import unknown_argument
-from belle_edge.convert.sources.options import SourceOptions, SourceSettings
+from belle_edge.convert.sources.opening_options import SourceOptions, SourceSettings
 from belle_edge.convert.trim.request import TrimRequest, TrimSettings
 from belle_edge.errors import excerpt
 
