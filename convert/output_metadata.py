@@ -26,7 +26,7 @@ def size_label(model: MappedModel) -> str:
     return gguf.size_label(n_parameters, n_parameters, 0, 0)
 
 
-def _file_type(type: str) -> gguf.LlamaFileType:
+def file_type(type: str) -> gguf.LlamaFileType:
     """llama.cpp's number for a file whose matrices are of this type."""
     return gguf.LlamaFileType[f"{'ALL' if type == 'f32' else 'MOSTLY'}_{type.upper()}"]
 
@@ -39,7 +39,7 @@ def build_metadata(source: SourceModel, *, type: str) -> Metadata:
         "general.name": display_name(identity, source.model),
         "general.size_label": size_label(source.model),
         **_provenance(checkpoint, identity),
-        "general.file_type": int(_file_type(type)),
+        "general.file_type": int(file_type(type)),
         "general.quantization_version": gguf.GGML_QUANT_VERSION,
         **source.model.metadata,
         **source.tables.metadata(),

@@ -22,6 +22,7 @@ from .. import _core
 from ..convert.architectures.mapped_model import Metadata
 from ..convert.gguf_tokenizer import TokenizerTables, TokenType
 from ..convert.gguf_writer import ModelFile, build_header
+from ..convert.output_metadata import file_type
 from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
 from ..errors import ModelFormatError
@@ -36,7 +37,6 @@ _CODE_RMS = math.sqrt(sum(code * code for code in range(-7, 8)) / 15)
 _OUTLIERS = 6  # channels; models narrower than BELLE's have one in 64
 _OUTLIER_SIZE = 20.0  # beside the other channels'
 _SPECIAL = ["<unk>", "<s>", "</s>"]
-_FILE_TYPE_Q4_0 = 2  # LLAMA_FTYPE_MOSTLY_Q4_0
 _log = logging.getLogger(__name__)
 
 
@@ -158,7 +158,7 @@ def _metadata(shape: Shape) -> Metadata:
         }
     return {
         "general.name": f"{shape.name}, synthetic weights",
-        "general.file_type": _FILE_TYPE_Q4_0,
+        "general.file_type": int(file_type("q4_0")),
         "general.quantization_version": 2,
         **{f"{shape.architecture}.{key}": value for key, value in own.items()},
         **_tokenizer(shape).metadata(),
