@@ -11,7 +11,7 @@ import pytest
 
 from belle_edge.convert import ConversionReport, SourceOptions, TrimRequest, convert
 from belle_edge.convert.keyword_groups import ConversionSettings, source_and_trim
-from belle_edge.convert.sources.gptq.unpacking.stored_zeros import ZERO_OFFSETS
+from belle_edge.convert.sources.gptq.stored_zeros import ZERO_OFFSETS
 from belle_edge.convert.sources.lora.merging import AdapterOption
 from belle_edge.convert.sources.opening_options import SourceSettings
 from belle_edge.convert.trim.request import TrimSettings

@@ -14,7 +14,7 @@ from belle_edge.convert.sources.gptq.packed_tensor import (
     RequantizedGptqTensor,
     read_layout,
 )
-from belle_edge.convert.sources.gptq.unpacking.stored_zeros import ZERO_OFFSETS, Sample, read_convention
+from belle_edge.convert.sources.gptq.stored_zeros import ZERO_OFFSETS, Sample, read_convention
 from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, SourceTensor
 from belle_edge.errors import ConversionError
 

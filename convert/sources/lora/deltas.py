@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from belle_edge.convert.sources.lora.adapter_files import Adapter, Pair
-from belle_edge.convert.sources.lora.merging.low_rank import Delta, GroupedLowRank, LowRank
+from belle_edge.convert.sources.lora.low_rank import Delta, GroupedLowRank, LowRank
 from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.sources.lora.merging.exact_product import exact_product
+from belle_edge.convert.sources.lora.exact_product import exact_product
 from belle_edge.convert.sources.rotary_rows import hf_rows
 from belle_edge.convert.sources.source_tensors import SourceTensor, to_float32
 from belle_edge.errors import ConversionError

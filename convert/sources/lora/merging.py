@@ -12,8 +12,8 @@ import numpy as np
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.lora.adapter_files import Adapter, open_adapter
 from belle_edge.convert.sources.lora.adapter_tokenizer import with_adapter_tokenizer
-from belle_edge.convert.sources.lora.merging.deltas import DeltaBuilder
-from belle_edge.convert.sources.lora.merging.low_rank import Delta, MergedTensor
+from belle_edge.convert.sources.lora.deltas import DeltaBuilder
+from belle_edge.convert.sources.lora.low_rank import Delta, MergedTensor
 from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, BlockTensor, SourceTensor, to_float32
 from belle_edge.errors import ConversionError, excerpt
 from belle_edge.settings import number
