@@ -131,6 +131,7 @@ def test_conversations_answer_like_a_single_prompt(model: Belle) -> None:
         assert bits(together) == bits(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [True, False], ids=["cache", "no-cache"])
 def test_a_saved_conversation_goes_on_as_if_it_had_stayed(model: Belle, tmp_path: Path, cache: bool) -> None:
     """Without its cache too: prompts are computed as prompts, answers as they were written."""

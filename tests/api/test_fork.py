@@ -12,10 +12,9 @@ import pytest
 from .tiny_models import write_tiny_model
 
 PROGRAM = Path(__file__).with_name("fork_program.py")
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["native", "llama.cpp"])
 def test_no_operation_hangs_in_a_forked_child(
     tmp_path: Path, backend: str, request: pytest.FixtureRequest

@@ -237,6 +237,7 @@ def test_lists_of_prompts_and_messages(model: Belle, value: Any) -> None:
 NO_THREADS = [*SOME, 10**6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["native", "llama.cpp"])
 @pytest.mark.parametrize("name", ["threads", "context"])
 @pytest.mark.parametrize("value", [*NO_THREADS, 0], ids=names([*NO_THREADS, 0]))

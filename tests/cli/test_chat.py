@@ -47,6 +47,7 @@ def test_earlier_turns_are_not_computed_again(belle: Belle, model: Path) -> None
     assert done.stderr.count("from the cache") == 2
 
 
+@pytest.mark.slow
 def test_commands_work_in_scripts(belle: Belle, model: Path, tmp_path: Path) -> None:
     saved = tmp_path / "a.chat"
     script = (

@@ -12,6 +12,7 @@ from belle_edge import Belle as Model
 
 from ..api.test_rendered_conversations import LLAMA_2, VICUNA
 
+pytestmark = pytest.mark.slow
 Belle = Callable[..., Any]
 OPTIONS = ("--quiet", "--temperature", "0", "--max-tokens", "6")
 UNLOADABLE = ("--isa", "none-such")  # what comes before this error comes before the loading
@@ -31,7 +32,6 @@ def test_no_template_is_the_same_refusal_everywhere(belle: Belle, bare: Path, co
         assert advice in done.stderr
 
 
-@pytest.mark.slow
 def test_raw_is_asked_for(belle: Belle, bare: Path) -> None:
     assert belle("generate", bare, "Once", "--raw", *OPTIONS).stdout.strip()
     done = belle("generate", bare, "Once", "--raw", "--family", "belle", *OPTIONS)
@@ -39,7 +39,6 @@ def test_raw_is_asked_for(belle: Belle, bare: Path) -> None:
     assert "--raw" in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["chat", "generate"])
 def test_a_family_by_name(belle: Belle, bare: Path, command: str) -> None:
     with Model.load(bare, family="belle-v2") as loaded:
@@ -47,7 +46,6 @@ def test_a_family_by_name(belle: Belle, bare: Path, command: str) -> None:
     assert belle(command, bare, "--family", "belle-v2", *OPTIONS, text="Once").stdout == f"{expected}\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("template", [LLAMA_2, VICUNA], ids=["llama-2", "vicuna"])
 def test_a_template_from_a_file_for_several_turns(
     belle: Belle, bare: Path, tmp_path: Path, template: str

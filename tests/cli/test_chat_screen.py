@@ -69,6 +69,7 @@ def test_no_word_of_an_answer_is_broken(command: list[str], belle: Belle, conver
     assert len(shown.strip().split("\n")) > 1
 
 
+@pytest.mark.slow
 def test_settings_change_and_a_mistake_changes_nothing(chat: Opener, model: Path) -> None:
     terminal = chat(model)
     assert "temperature is now 0.8" in terminal.ask("/set temperature 0.8")
@@ -85,6 +86,7 @@ def test_settings_change_and_a_mistake_changes_nothing(chat: Opener, model: Path
     assert "temperature is now 0.35" in terminal.ask("/set temperature default")
 
 
+@pytest.mark.slow
 def test_export_is_for_people_and_overwrites_nothing(chat: Opener, model: Path, tmp_path: Path) -> None:
     terminal = chat(model, *GREEDY, columns=80)
     assert "nothing was said" in terminal.ask(f"/export {tmp_path}/early.md")
@@ -104,12 +106,14 @@ def test_export_is_for_people_and_overwrites_nothing(chat: Opener, model: Path, 
     assert "no saved conversation" in flat(terminal.wait_for("\n" + PROMPT))
 
 
+@pytest.mark.slow
 def test_leaving(chat: Opener, model: Path) -> None:
     terminal = chat(model, "--quiet")
     terminal.press("/bye\r")
     assert terminal.exit_code() == 0
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_shown_meanwhile(chat: Opener, model: Path) -> None:
     terminal = chat(model)
     assert f"loading {model.name}, " in terminal.output

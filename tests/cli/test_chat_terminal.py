@@ -163,6 +163,7 @@ def test_ctrl_c_stops_an_answer(
     assert "Traceback" not in terminal.output
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_prompt(chat: Opener, model: Path) -> None:
     terminal = chat(model)
     terminal.press("半句")
@@ -175,6 +176,7 @@ def test_ctrl_c_at_the_prompt(chat: Opener, model: Path) -> None:
     assert "taken back: 你好]" in terminal.ask("/undo")
 
 
+@pytest.mark.slow
 def test_history_file(chat: Opener, model: Path, tmp_path: Path) -> None:
     history = tmp_path / "state" / "belle-edge" / "chat_history"
     terminal = chat(model, "--no-history")
@@ -204,6 +206,7 @@ def test_an_unwritable_history_does_no_harm(chat: Opener, model: Path, tmp_path:
     assert terminal.exit_code() == 0
 
 
+@pytest.mark.slow
 def test_a_full_context_slides_and_says_so_once(chat: Opener, model: Path) -> None:
     question = "请介绍一下北京的历史和文化"
     terminal = chat(model, "--context", "64")

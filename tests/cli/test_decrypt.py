@@ -18,6 +18,7 @@ from belle_edge.errors import ConversionError
 
 from ..convert.encryption import encrypt_folder, encrypted, encrypted_name, published, random_bytes
 
+pytestmark = pytest.mark.slow
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 CONTENTS = {
     "config.json": b'{"model_type": "llama"}',
@@ -82,7 +83,6 @@ def test_complete_files_are_left_alone(case: Case, belle: Run) -> None:
     assert (case.out / "pytorch_model.bin").stat().st_mtime_ns == written
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "left", [b"", CONTENTS["config.json"][:-1] + b"?"], ids=["zero bytes", "other bytes"]
 )
@@ -110,7 +110,6 @@ def test_a_wrong_hash_leaves_nothing_of_the_file(case: Case, belle: Run) -> None
     assert sorted(contents(case.out)) == ["config.json", "empty.txt", "tokenizer.model"]
 
 
-@pytest.mark.slow
 def test_refusals(case: Case, belle: Run, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.pth"
     wrong.write_bytes(random_bytes(77_777, seed=9))
@@ -140,7 +139,6 @@ def test_too_little_space(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     assert contents(case.out) == {}
 
 
-@pytest.mark.slow
 def test_interrupted(case: Case, command: list[str]) -> None:
     """Ctrl-C while a large file is written: what was complete stays, the rest goes."""
     plain = bytes(400_000_000)
@@ -160,7 +158,6 @@ def test_interrupted(case: Case, command: list[str]) -> None:
     assert contents(case.out) == CONTENTS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["key", "source"])
 @pytest.mark.parametrize("link", ["symlink", "hard link"])
 def test_neither_key_nor_source_is_replaced(case: Case, belle: Run, name: str, link: str) -> None:
@@ -176,7 +173,6 @@ def test_neither_key_nor_source_is_replaced(case: Case, belle: Run, name: str, l
     assert read.read_bytes() == before
 
 
-@pytest.mark.slow
 def test_nothing_is_decrypted_through_a_link(case: Case, belle: Run) -> None:
     case.out.mkdir()
     precious = case.out.parent / "precious"

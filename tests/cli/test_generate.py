@@ -35,6 +35,7 @@ def test_argument_file_and_stdin(belle: Belle, model: Path, tmp_path: Path) -> N
     assert belle("generate", model, QUESTION, "--no-stream", *options).stdout == expected.stdout
 
 
+@pytest.mark.slow
 def test_json(belle: Belle, model: Path) -> None:
     done = belle("generate", model, QUESTION, "--json", "--temperature", "0", "--max-tokens", "20")
     report = json.loads(done.stdout)
@@ -77,6 +78,7 @@ def test_many_prompts(belle: Belle, model: Path, tmp_path: Path) -> None:
     assert plain.stdout == "".join(f"{text}\n" for text in texts[:2])
 
 
+@pytest.mark.slow
 def test_many_prompts_and_a_seed(belle: Belle, model: Path) -> None:
     options = ("--json", "--max-tokens", "6", "--temperature", "2")
     done = belle("generate", model, "--lines", "--seed", "7", *options, text="\n".join([QUESTION] * 66))
@@ -105,6 +107,7 @@ def test_jsonl_that_is_wrong(belle: Belle, model: Path, line: str, message: str)
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_raw_stop_and_verbose(belle: Belle, model: Path) -> None:
     prompt = f"Human: {QUESTION}\n\nAssistant:"
     raw = belle("generate", model, prompt, "--raw", "--temperature", "0", "--verbose")
@@ -124,6 +127,7 @@ def test_the_other_backend(belle: Belle, converted: Converted) -> None:
     assert other.stdout == belle("generate", path, *options).stdout
 
 
+@pytest.mark.slow
 def test_pipes_are_utf8_whatever_the_locale(belle: Belle, model: Path) -> None:
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "latin-1"}
     done = belle("generate", model, "--temperature", "0", "--max-tokens", "8", text=QUESTION, **locale)

@@ -48,6 +48,7 @@ def test_a_file(belle: Belle, model: Path, research_only: Path) -> None:
     assert "research" in belle("info", research_only).stdout
 
 
+@pytest.mark.slow
 def test_memory_agrees_with_the_engine(belle: Belle, converted: Converted) -> None:
     for name, kind in (("llama", "f32"), ("bloom", "q4_0"), ("bloom", "f32")):
         path = converted(name, kind)

@@ -100,10 +100,12 @@ def test_a_traceback_only_on_request(belle: Belle) -> None:
     assert "Traceback" in belle("generate", "none.gguf", "x", BELLE_DEBUG="1").stderr
 
 
+@pytest.mark.slow
 def test_without_arguments_the_help_is_shown(belle: Belle) -> None:
     assert belle().stdout == belle("--help").stdout
 
 
+@pytest.mark.slow
 def test_the_package_runs_as_a_module(belle: Belle) -> None:
     done = subprocess.run([sys.executable, "-m", "belle_edge", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, belle("--version").stdout)

@@ -56,6 +56,7 @@ def test_a_sound_file(belle: Belle, model: Path) -> None:
     assert lines[-1] == "every byte matches its checksum (xxh64)"
 
 
+@pytest.mark.slow
 def test_json(belle: Belle, model: Path, foreign: Path) -> None:
     report = json.loads(belle("verify", model, "--json", "--threads", "1").stdout)
     assert report["verified"] is True
@@ -66,6 +67,7 @@ def test_json(belle: Belle, model: Path, foreign: Path) -> None:
     assert (report["verified"], report["algorithm"], report["n_chunks"]) == (False, None, 0)
 
 
+@pytest.mark.slow
 def test_a_foreign_file(belle: Belle, foreign: Path) -> None:
     done = belle("verify", foreign)
     assert (done.returncode, done.stderr) == (0, "")

@@ -134,6 +134,7 @@ def test_scales_between_halves_are_rounded_or_kept(llama: Path, tmp_path: Path, 
     np.testing.assert_array_equal(floats[0, :32], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "type"), [("ggjt v1", "q4_0"), ("ggjt v3", "q8_0"), ("ggmf v1", "f32")])
 def test_greedy_text_is_the_plain_models(stories: Path, tmp_path: Path, version: str, type: str) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version=version, type=type)
@@ -170,6 +171,7 @@ def test_the_real_vocabulary(make_llama: Any, test_data: Path, tmp_path: Path) -
     assert tokenizer_of(tmp_path / "old.gguf") == tokenizer_of(tmp_path / "plain.gguf")
 
 
+@pytest.mark.slow
 def test_unversioned_files_need_a_tokenizer(stories: Path, tmp_path: Path) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version="ggml")
     shutil.copy(stories / "tokenizer.model", old.parent)  # a neighbour may be another model's

@@ -11,6 +11,8 @@ import pytest
 from .adapters import write_adapter
 from .conversion_memory import watched_conversion
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("dtype", ["F32", "BF16"])

@@ -140,6 +140,7 @@ def test_quantized(make_llama: Any, tmp_path: Path, shards: int, dtype: str) -> 
     assert tensor_bytes(tmp_path / "meta.gguf") == tensor_bytes(tmp_path / "plain.gguf")
 
 
+@pytest.mark.slow
 def test_vocabulary_split_by_rows(make_llama: Any, tmp_path: Path) -> None:
     import torch
 

@@ -34,7 +34,7 @@ from .logits import native_logits, relative_error, transformers_logits
 from .test_meta import write_meta
 from .test_sources import to_shards
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*the key has")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*the key has")]
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 POOLS_THAT_END = """
 #include <atomic>
@@ -57,13 +58,11 @@ def build(folder: Path, program: str, slow: bool = False) -> Path:
     return folder / "program"
 
 
-@pytest.mark.slow
 def test_workers_that_are_late(tmp_path: Path) -> None:
     """They learn of the end although they have seen its epoch."""
     subprocess.run([str(build(tmp_path, POOLS_THAT_END, slow=True))], check=True, timeout=120)
 
 
-@pytest.mark.slow
 def test_a_job_in_a_job_ends_with_a_message(tmp_path: Path) -> None:
     """It would wait for itself: on threads of the pool, on the caller's alone, and for a single item."""
     program = build(tmp_path, JOB_IN_A_JOB)

@@ -11,6 +11,7 @@ import pytest
 
 from belle_edge import _core
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 MAX_RATIO = 1.05  # of llama.cpp's mean KL
 N_ITEMS = 12
@@ -26,7 +27,6 @@ def fidelity() -> ModuleType:
     return module
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["belle-tiny-zh", "belle-tiny-zh-outliers"])
 @pytest.mark.usefixtures("llama_cpp")
 def test_divergence_is_no_worse_than_llama_cpp(

@@ -17,6 +17,7 @@ from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
 
 from ..hub.stand_in import serve
 
+pytestmark = pytest.mark.slow
 LOAD = """
 import sys
 from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
@@ -54,7 +55,6 @@ def answer(model: Any) -> list[list[int]]:
     return rows
 
 
-@pytest.mark.slow
 def test_converted_once(folder: Path, cache: Path) -> None:
     first = answer(load(folder, torch_dtype="float16", device_map="auto", trust_remote_code=True))
     made = entries(cache)
@@ -101,7 +101,6 @@ def test_a_failed_conversion_leaves_nothing(folder: Path, cache: Path) -> None:
     assert AutoTokenizer.from_pretrained(folder)("a")["input_ids"]  # needs no weights
 
 
-@pytest.mark.slow
 def test_two_processes_convert_once(folder: Path, cache: Path) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", LOAD, str(folder)], stdout=subprocess.PIPE, text=True)
@@ -113,7 +112,6 @@ def test_two_processes_convert_once(folder: Path, cache: Path) -> None:
     assert len(entries(cache)) == 1
 
 
-@pytest.mark.slow
 def test_generation_config_of_the_folder(folder: Path) -> None:
     settings = {"eos_token_id": [2, 426], "max_length": 12, "repetition_penalty": 1.5, "pad_token_id": 7}
     (folder / "generation_config.json").write_text(json.dumps({**settings, "transformers_version": "4.28"}))
@@ -143,7 +141,6 @@ def test_gguf_folders(folder: Path, tmp_path: Path, cache: Path) -> None:
         load(tmp_path / "empty")
 
 
-@pytest.mark.slow
 def test_hub_id(folder: Path, cache: Path, tmp_path: Path) -> None:
     """Downloaded and converted once; the tokenizer alone fetches no weights; without the hub all still works."""
     repo_id = "someone/stories"

@@ -15,6 +15,7 @@ from ..model.gguf_models import GgufModel
 from .outcomes import outcomes_of_files
 from .small_models import complete_model
 
+pytestmark = pytest.mark.slow
 WRONG: dict[str, Any] = {
     "text": "text",
     "empty_text": "",

@@ -13,6 +13,7 @@ import pytest
 from .conftest import Run
 from .stand_in import COMMIT, serve
 
+pytestmark = pytest.mark.slow
 REPO = "BelleGroup/BELLE-7B-2M"
 WEIGHTS = random.Random(0).randbytes(3_000_000)
 FILES = {
@@ -31,7 +32,6 @@ def snapshot(home: Path) -> Path:
     return home / "hub" / "models--BelleGroup--BELLE-7B-2M" / "snapshots" / COMMIT
 
 
-@pytest.mark.slow
 def test_only_what_is_needed(pull: Run, hub_home: Path) -> None:
     with serve(REPO, FILES) as hub:
         done = pull(hub.url, REPO)
@@ -58,7 +58,6 @@ def test_huggingface_hub_finds_it(pull: Run, hub_home: Path, monkeypatch: pytest
         assert Path(path).read_bytes() == WEIGHTS
 
 
-@pytest.mark.slow
 def test_a_dropped_connection_is_resumed(pull: Run, hub_home: Path) -> None:
     weights = random.Random(3).randbytes(35_000_000)  # huggingface_hub writes blocks of ten million bytes
     with serve(REPO, {**FILES, "model.safetensors": weights}) as hub:
@@ -94,7 +93,6 @@ def test_a_wrong_beginning_is_fetched_again(pull: Run, tmp_path: Path) -> None:
     assert (tmp_path / "to" / "model.safetensors").read_bytes() == WEIGHTS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target", [(), ("--to", "to")], ids=["cache", "folder"])
 def test_wrong_content(pull: Run, hub_home: Path, tmp_path: Path, target: tuple[str, ...]) -> None:
     with serve(REPO, FILES) as hub:
@@ -112,7 +110,6 @@ def test_wrong_content(pull: Run, hub_home: Path, tmp_path: Path, target: tuple[
         assert pull(hub.url, REPO, *target).returncode == 0
 
 
-@pytest.mark.slow
 def test_a_damaged_cached_file_is_replaced(pull: Run, hub_home: Path) -> None:
     with serve(REPO, FILES) as hub:
         assert pull(hub.url, REPO).returncode == 0
@@ -129,7 +126,6 @@ def test_a_damaged_cached_file_is_replaced(pull: Run, hub_home: Path) -> None:
     assert not weights.is_file()
 
 
-@pytest.mark.slow
 def test_without_the_hub(pull: Run, tmp_path: Path) -> None:
     with serve(REPO, FILES) as hub:
         assert pull(hub.url, REPO).returncode == 0
@@ -151,7 +147,6 @@ def test_without_the_hub(pull: Run, tmp_path: Path) -> None:
     assert nothing.stderr.count("\n") == 1
 
 
-@pytest.mark.slow
 def test_a_mirror_without_hashes(pull: Run, hub_home: Path) -> None:
     """Names only in the list: size and hash come with the file itself."""
     with serve(REPO, FILES) as hub:
@@ -171,7 +166,6 @@ def test_the_login_stays_with_the_hub(pull: Run) -> None:
     assert sent["model.safetensors"] is None  # it came from another host
 
 
-@pytest.mark.slow
 def test_include_and_to(pull: Run, tmp_path: Path) -> None:
     with serve(REPO, FILES) as hub:
         done = pull(hub.url, REPO, "--to", "to", "--include", "*.md", "images/*", "--revision", COMMIT)
@@ -182,7 +176,6 @@ def test_include_and_to(pull: Run, tmp_path: Path) -> None:
     assert "no file matches *.zip" in nothing.stderr
 
 
-@pytest.mark.slow
 def test_gguf_repositories(pull: Run, tmp_path: Path) -> None:
     with serve(REPO, GGUFS) as hub:
         unclear = pull(hub.url, REPO)
@@ -195,7 +188,6 @@ def test_gguf_repositories(pull: Run, tmp_path: Path) -> None:
     assert (tmp_path / "to" / "belle-q8_0.gguf").read_bytes() == GGUFS["belle-q8_0.gguf"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "error", "message"),
     [
@@ -228,7 +220,6 @@ def test_names_that_lead_out_of_the_folder_are_refused(pull: Run, tmp_path: Path
     assert hub.fetched() == []
 
 
-@pytest.mark.slow
 def test_convert(pull: Run, tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
     import gguf
 
@@ -244,7 +235,6 @@ def test_convert(pull: Run, tmp_path: Path, checkpoint: Callable[[str], Path]) -
     assert "--force" in exists.stderr
 
 
-@pytest.mark.slow
 def test_a_hub_id_is_a_model(command: Run, tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
     """generate and info take the id: downloaded and converted once; without the hub an error that names HF_ENDPOINT."""
     repo, cache = "BelleGroup/BELLE-tiny", {"BELLE_CACHE": str(tmp_path / "cache")}

@@ -18,6 +18,9 @@ from belle_edge import _core
 from .conftest import ModelFile
 from .subprocesses import PRELUDE, output_of
 
+pytestmark = pytest.mark.slow
+
+
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="POSIX processes")
 
 
@@ -116,7 +119,6 @@ else:
 """
 
 
-@pytest.mark.slow
 @needs_posix
 def test_ctrl_c_stops_a_long_prompt(model_file: ModelFile) -> None:
     """30,000 tokens take the scalar tier far longer than the ten seconds that are allowed here."""

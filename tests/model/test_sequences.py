@@ -164,6 +164,7 @@ def test_kv_memory_is_shared_by_forks_and_reused(model_file: ModelFile, ids: Ids
     assert again.length == 13 * 32
 
 
+@pytest.mark.slow
 def test_dropped_sequences_give_their_memory_back(path: Path, ids: Ids) -> None:
     model = _core.Model(str(path))
     sequences = [prefilled(model, ids[:320]) for _ in range(8)]

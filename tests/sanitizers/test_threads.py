@@ -16,10 +16,14 @@ pytestmark = pytest.mark.slow
 ENVIRONMENT = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66"}
 
 
-@pytest.mark.parametrize("tier", ["", "scalar"], ids=["default tier", "scalar"])
-def test_no_data_race(sanitized_program: Program, converted: Callable[[str, str], Path], tier: str) -> None:
+@pytest.mark.parametrize(
+    ("tier", "name"), [("", "bloom"), ("scalar", "llama")], ids=["default tier", "scalar"]
+)
+def test_no_data_race(
+    sanitized_program: Program, converted: Callable[[str, str], Path], tier: str, name: str
+) -> None:
     program = sanitized_program("thread", "engine_threads")
-    model = converted("bloom", "q4_0")
+    model = converted(name, "q4_0")
     done = subprocess.run(
         [str(program), str(model), tier],
         capture_output=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL_SLOW = {"sanitizers"}  # nothing there goes without a compiler
+ALL_SLOW = {"installation", "sanitizers"}  # they build
 
 
 def rooms(*arguments: str) -> Counter[str]:

@@ -69,6 +69,7 @@ def test_hostile_and_mutated_templates(watched: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -26,6 +26,7 @@ def wrong_tensors(report: ContentReport) -> set[str]:
     return {tensor.name for tensor in report.comparison.tensors if not tensor.ok}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type", TYPES)
 @pytest.mark.parametrize("kind", ["bloom", "llama"])
 def test_sound_files(kind: str, type: str, checkpoint: CheckpointOf, converted: Any) -> None:
