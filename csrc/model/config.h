@@ -8,7 +8,7 @@
 namespace belle {
 
 struct ModelConfig {
-  std::string architecture;  // "bloom" or "llama"
+  std::string architecture;  // a name of model/architectures.cpp
   size_t n_layers = 0;
   size_t n_heads = 0;
   size_t n_kv_heads = 0;

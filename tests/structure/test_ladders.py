@@ -185,6 +185,15 @@ def test_cpp_includes_follow_the_ladder(path: Path) -> None:
             assert target in CPP_LADDER[folder], f"{relative} includes {include}"
 
 
+def test_names_of_cpp_files_tell_them_apart() -> None:
+    """One base name, one thing: the tiers of kernels/ alone repeat theirs on purpose."""
+    folders: dict[str, set[str]] = {}
+    for path in cpp_files():
+        if (folder := path.relative_to(CSRC).parts[0]) != "kernels":
+            folders.setdefault(path.stem, set()).add(folder)
+    assert not {name: rooms for name, rooms in folders.items() if len(rooms) > 1}
+
+
 @pytest.mark.parametrize("path", cpp_files(), ids=lambda p: str(p.relative_to(CSRC)))
 def test_cpp_features_stay_in_their_folders(path: Path) -> None:
     relative = path.relative_to(CSRC)

@@ -1,4 +1,4 @@
-#include "ops/form_errors.h"
+#include "tuning/form_errors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "core/memory.h"
-#include "ops/activation_policy.h"
 
 namespace belle {
 namespace {

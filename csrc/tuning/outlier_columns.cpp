@@ -1,4 +1,4 @@
-#include "ops/outlier_columns.h"
+#include "tuning/outlier_columns.h"
 
 #include <algorithm>
 #include <cmath>
