@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from belle_edge.convert.sources import hub_http
-from belle_edge.convert.sources.hub_cache import checked, link, lock, remove_cached
-from belle_edge.convert.sources.hub_errors import ConnectionFailedError, HubAnswerError, HubError
-from belle_edge.convert.sources.hub_http import Answer
-from belle_edge.convert.sources.hub_listing import SHA256, RemoteFile
-from belle_edge.errors import excerpt
+from ..errors import excerpt
+from . import http
+from .http import Answer
+from .hub_errors import ConnectionFailedError, HubAnswerError, HubError
+from .listing import SHA256, RemoteFile
+from .local_cache import checked, link, lock, remove_cached
 
 _ETAG = re.compile(r"(?:W/)?\"?(?P<value>[0-9A-Za-z][0-9A-Za-z._:+=-]{0,99})\"?")
 _READ_BYTES = 1 << 22
@@ -30,7 +30,7 @@ def fetch_to_cache(repo_id: str, commit: str, file: RemoteFile, storage: Path) -
     """The path of `file` in the cache folder `storage` (models--org--name), downloaded if it is not there.
 
     A cached file whose hash is wrong is removed and downloaded again. Raises HubError and OSError, and what
-    `hub_http.request` raises.
+    `http.request` raises.
     """
     pointer = checked(storage / "snapshots" / commit / file.name, storage)
     if pointer.is_file():
@@ -88,7 +88,7 @@ def _locate(repo_id: str, commit: str, file: RemoteFile) -> _Remote:
     url = f"{constants.ENDPOINT.rstrip('/')}/{quote(repo_id)}/resolve/{commit}/{quote(file.name)}"
     if file.size_bytes is not None and (file.sha256 or file.git_sha1):
         return _Remote(url, commit, file)
-    with hub_http.request("HEAD", url, file.name, stay=True) as answer:
+    with http.request("HEAD", url, file.name, stay=True) as answer:
         _check_commit(answer, commit)
         etag = _etag(answer)
         size_bytes = answer.number("x-linked-size", answer.hub_headers)
@@ -158,7 +158,7 @@ def _transfer(remote: _Remote, part: Path) -> None:
 
 
 def _in_attempts(remote: _Remote, stream: BinaryIO, bar: Any) -> None:
-    limits = hub_http.LIMITS
+    limits = http.LIMITS
     n_left = limits.n_attempts
     while stream.tell() != remote.file.size_bytes or not remote.file.size_bytes:
         start = stream.tell()
@@ -176,7 +176,7 @@ def _append(remote: _Remote, stream: BinaryIO, bar: Any) -> None:
     """Ask for the rest of a file once, and write what comes. ConnectionFailedError if that is not all of it."""
     file, start = remote.file, stream.tell()
     asked = {"Range": f"bytes={start}-"} if start else {}
-    with hub_http.request("GET", remote.url, file.name, headers=asked) as answer:
+    with http.request("GET", remote.url, file.name, headers=asked) as answer:
         _check_commit(answer, remote.commit)
         if answer.status != 206 and start:
             start = 0  # the answer is the whole file, or there is no such range
@@ -208,7 +208,7 @@ def _announced_size(answer: Answer, file: RemoteFile, start: int) -> int:
             )
     length = answer.number("content-length")
     if file.size_bytes is None:
-        return hub_http.LIMITS.unstated_bytes if length is None else start + length
+        return http.LIMITS.unstated_bytes if length is None else start + length
     if length is not None and start + length != file.size_bytes:
         raise HubAnswerError(
             file.name, f"a size of {start + length:,} bytes, stated before as {file.size_bytes:,}"

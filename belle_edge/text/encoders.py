@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .errors import ModelFormatError, UnsupportedModelError
+from ..errors import ModelFormatError, UnsupportedModelError
 from .vocabulary import USE_LLAMA_CPP, TokenType, Vocabulary
 
 _SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space

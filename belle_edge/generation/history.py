@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from .backends.base import SequenceState
-from .chat_format import encode_continuation
+from ..backends.base import SequenceState
+from ..text.chat_format import encode_continuation
+from ..text.tokenizer import Tokenizer
+from ..text.vocabulary import TokenType
 from .conversation_file import Turn
-from .tokenizer import Tokenizer
-from .vocabulary import TokenType
 
 _CONTROL = 256  # units below are bytes of text; from here on a token that is no text, by its id
 

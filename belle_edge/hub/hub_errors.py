@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import TypeVar
 
-from belle_edge.errors import ConversionError
+from ..errors import ConversionError
 
 _SHOWN_CHARACTERS = 100
 _Result = TypeVar("_Result")

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..backends.base import Backend
+from ..process_lock import ProcessLock
 from .answer import Answer, FinishReason, TokenLogprob, advance
 from .answer import check_length as check_length
-from .backends.base import Backend
-from .process_lock import ProcessLock
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from belle_edge.convert.sources.hub_errors import (
+from ..errors import excerpt
+from .hub_errors import (
     ConnectionFailedError,
     HubAnswerError,
     StatusError,
     first_line,
 )
-from belle_edge.errors import excerpt
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NUMBER = re.compile(r"[0-9]{1,18}")

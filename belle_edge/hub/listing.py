@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from belle_edge.convert.sources.hub_errors import HubAnswerError
-from belle_edge.convert.sources.hub_http import read_whole
-from belle_edge.errors import excerpt
-from belle_edge.strict_json import JsonError, parse
+from ..errors import excerpt
+from ..strict_json import JsonError, parse
+from .http import read_whole
+from .hub_errors import HubAnswerError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")  # and any other object of git

@@ -10,8 +10,8 @@ import os
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from belle_edge.convert.sources.hub_errors import HubError
-from belle_edge.convert.sources.hub_listing import COMMIT, SHA256
+from .hub_errors import HubError
+from .listing import COMMIT, SHA256
 
 
 def storage_of(repo_id: str) -> Path:

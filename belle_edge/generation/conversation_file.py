@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..backends.base import Backend, SequenceState
+from ..errors import bounded, excerpt
+from ..folders import user_path
+from ..output_files import whole_file
+from ..regular_files import open_regular
+from ..strict_json import MAX_BYTES, parse
 from .answer import moved
-from .backends.base import Backend, SequenceState
-from .errors import bounded, excerpt
-from .folders import user_path
-from .output_files import whole_file
-from .regular_files import open_regular
-from .strict_json import MAX_BYTES, parse
 
 _NAME = b"BELLE EDGE CONVERSATION "
 _FORMAT = 2

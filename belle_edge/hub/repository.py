@@ -13,19 +13,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from belle_edge.convert.sources.encrypted import files_in, is_encrypted, missing_key, plain_name
-from belle_edge.convert.sources.hub_cache import (
-    checked,
-    earlier_commit,
-    expected_sha256,
-    remember,
-    remove_cached,
-    storage_of,
-)
-from belle_edge.convert.sources.hub_errors import HubError, HubUnreachableError, explained
-from belle_edge.convert.sources.hub_files import fetch_to_cache, fetch_to_folder, sha256_of
-from belle_edge.convert.sources.hub_listing import RemoteFile, check_names, read_listing
-from belle_edge.convert.sources.key_file import KeyFile
+from .hub_errors import HubError, HubUnreachableError, explained
+from .listing import RemoteFile, check_names, read_listing
+from .local_cache import checked, earlier_commit, expected_sha256, remember, remove_cached, storage_of
+from .published_names import is_encrypted, plain_name
+from .transfer import fetch_to_cache, fetch_to_folder, sha256_of
 
 _METADATA_PATTERNS = ("*.json", "tokenizer.model", "*.jinja", "README.md", "LICENSE*")
 _WEIGHTS = re.compile(
@@ -145,27 +137,6 @@ def download(
         return to
     remember(storage, revision or "main", repository.commit)
     return snapshot
-
-
-def download_checkpoint(repo_id: str, revision: str | None = None, key: KeyFile | None = None) -> Path:
-    """The folder of a repository's checkpoint. HubError as for `look_up` and `download`.
-
-    Of an encrypted one the small files come first: with a wrong key, or none, the weights are not downloaded.
-    """
-    repository = look_up(repo_id, revision)
-    if repository.gguf_names and not repository.has_checkpoint:
-        raise HubError(
-            f"[{repo_id}] holds GGUF files, which need no conversion: belle-edge pull {repo_id} --type q4_0"
-        )
-    if repository.folder is not None and not repository.has_checkpoint:
-        raise HubUnreachableError(
-            f"[{repo_id}] the earlier download has no weights, and the hub cannot be reached"
-        )
-    if repository.is_encrypted:
-        if key is None:
-            raise missing_key(repo_id)
-        files_in(download(repository, repository.metadata_files(), revision=revision), key)
-    return download(repository, repository.checkpoint_files(), revision=revision)
 
 
 def _matching(files: Iterable[RemoteFile], patterns: Sequence[str]) -> list[RemoteFile]:

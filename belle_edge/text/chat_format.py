@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .errors import ModelFormatError, excerpt
+from ..errors import ModelFormatError, excerpt
+from ..sampling import SamplingParams
 from .prompts import FAMILIES, Message, render
-from .sampling import SamplingParams
 from .tokenizer import Tokenizer
 from .vocabulary import Metadata
 

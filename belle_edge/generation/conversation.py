@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..backends.base import Backend
+from ..process_lock import ProcessLock
+from ..sampling import SamplingParams, SamplingSettings
+from ..text.chat_format import ChatFormat, encode_continuation
+from ..text.tokenizer import Tokenizer
 from . import conversation_file
 from .answer import Answer, Overflow, Window, limit_of
-from .backends.base import Backend
-from .chat_format import ChatFormat, encode_continuation
 from .conversation_file import Turn
-from .generation import Generation, Stream
 from .history import History, kept_beginning
-from .process_lock import ProcessLock
-from .sampling import SamplingParams, SamplingSettings
-from .tokenizer import Tokenizer
+from .streams import Generation, Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Literal, get_args
 
+from ..backends.base import Backend, SequenceState
+from ..errors import excerpt
+from ..settings import integer
 from .answer import Answer, advance
-from .backends.base import Backend, SequenceState
-from .errors import excerpt
-from .generation import Generation, result_of
-from .settings import integer
+from .streams import Generation, result_of
 
 Errors = Literal["raise", "return"]
 Progress = Callable[[int, int], None]  # (answers finished, answers in all)

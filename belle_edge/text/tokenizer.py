@@ -16,10 +16,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from ..errors import excerpt
+from ..settings import token_ids
 from .encoders import bpe_encoder, byte_level_bytes, sentencepiece_bytes, sentencepiece_encoder
-from .errors import excerpt
 from .long_text import LongText
-from .settings import token_ids
 from .vocabulary import Metadata, TokenType, Vocabulary
 
 _REPLACEMENT = "\ufffd"

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from .backends.base import Backend, SamplerState, ScoredToken, SequenceState
-from .errors import excerpt
-from .sampling import SamplingParams
-from .settings import integer
-from .text_assembly import TextAssembler
-from .tokenizer import StreamDecoder, Tokenizer
+from ..backends.base import Backend, SamplerState, ScoredToken, SequenceState
+from ..errors import excerpt
+from ..sampling import SamplingParams
+from ..settings import integer
+from ..text.assembly import TextAssembler
+from ..text.tokenizer import StreamDecoder, Tokenizer
 
 FinishReason = Literal["stop", "length", "stop_string"]
 Overflow = Literal["error", "slide"]
