@@ -13,7 +13,7 @@ from .backends import open_backend
 from .errors import ModelFormatError
 from .folders import user_path
 from .generation.answer import check_length
-from .memory import check_memory
+from .memory import check_memory, open_file
 from .regular_files import irregular
 from .settings import EngineSettings, token_ids
 from .text.chat_format import ChatFormat
@@ -100,10 +100,11 @@ class Belle(Writer):
             raise FileNotFoundError(f"[model] no such file: {path}")
         if (kind := irregular(path)) is not None:
             raise ValueError(f"[model] {path}: expected a GGUF file, found {kind}")
+        file = open_file(path)
         if memory_check:
-            check_memory(path, context=settings.context, kv=kv)
+            check_memory(file, context=settings.context, kv=kv)
         engine = open_backend(
-            backend, path, threads=settings.threads, kv=kv, isa=isa, context=settings.context
+            backend, file, threads=settings.threads, kv=kv, isa=isa, context=settings.context
         )
         try:
             chat_format = ChatFormat.of_file(engine.metadata, family=family, chat_template=chat_template)
