@@ -1,17 +1,14 @@
 #include "model/config_keys.h"
 
 #include "core/error.h"
+#include "model/config.h"
 
 namespace belle {
-namespace {
-
-constexpr uint64_t kMaxSize = uint64_t{1} << 24;  // far above any real model
-
-}  // namespace
 
 float ConfigKeys::norm_eps(const std::string& key) const {
   const double eps = number(key);
-  if (!(eps > 1e-30 && eps < 1.0)) fail(key, "is " + std::to_string(eps) + ", expected between 0 and 1");
+  if (!(eps > kNormEpsAbove && eps < kNormEpsBelow))
+    fail(key, "is " + std::to_string(eps) + ", expected between 0 and 1");
   return static_cast<float>(eps);
 }
 
@@ -25,7 +22,9 @@ void ConfigKeys::unsupported(const std::string& key, const std::string& what) co
 }
 
 size_t ConfigKeys::checked(const std::string& key, uint64_t value) const {
-  if (value == 0 || value > kMaxSize) fail(key, "is " + std::to_string(value) + ", expected 1 to 16777216");
+  if (value == 0 || value > kMaxSize) {
+    fail(key, "is " + std::to_string(value) + ", expected 1 to " + std::to_string(kMaxSize));
+  }
   return static_cast<size_t>(value);
 }
 
