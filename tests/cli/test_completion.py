@@ -148,3 +148,16 @@ def test_zsh_when_tab_is_pressed(scripts: dict[str, Path], folder: Path, typed: 
         terminal.wait_for(shown)
     finally:
         terminal.close()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_for_a_first_look(scripts: dict[str, Path], folder: Path, shell: str) -> None:
+    """As docs/cli/completion.md shows it: eval in the running shell."""
+    registered = {
+        "bash": "eval \"$(cat '{}')\"; complete -p belle-edge",
+        "zsh": "autoload -U compinit && compinit -u -D; eval \"$(cat '{}')\"; print $_comps[belle-edge]",
+    }
+    options = {"bash": "--norc", "zsh": "-f"}
+    found = run(shell, options[shell], "-c", registered[shell].format(scripts[shell]), folder=folder)
+    assert found[-1].split()[-1] == {"bash": "belle-edge", "zsh": "_shtab_belle_edge"}[shell]
+    assert len(found) == 1
