@@ -9,7 +9,6 @@ from typing import Any
 from ..backends.base import Backend
 from ..process_lock import ProcessLock
 from .answer import Answer, FinishReason, TokenLogprob, advance
-from .answer import check_length as check_length
 
 
 @dataclass(frozen=True)

@@ -83,13 +83,6 @@ double GgufFile::get_float(const std::string& key, double fallback) const {
   return find(key) == nullptr ? fallback : get_float(key);
 }
 
-bool GgufFile::get_bool(const std::string& key, bool fallback) const {
-  const MetadataValue* value = find(key);
-  if (value == nullptr) return fallback;
-  if (value->is_array || value->type != MetadataType::kBool) fail("metadata '" + key + "' is not a boolean");
-  return *value->payload != 0;
-}
-
 std::string GgufFile::get_string(const std::string& key) const {
   const MetadataValue& value = require(key);
   if (value.is_array || value.type != MetadataType::kString) fail("metadata '" + key + "' is not a string");
