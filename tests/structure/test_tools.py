@@ -90,6 +90,7 @@ def test_clang_format() -> None:
     run(tool("clang-format"), "--dry-run", "-Werror", *CPP_FILES)
 
 
+@pytest.mark.slow
 def test_clang_tidy() -> None:
     """Outside kernels/, whose sources need their tier's flags, and the bindings, whose headers take long."""
     program = tool("clang-tidy")
@@ -106,6 +107,7 @@ def test_clang_tidy() -> None:
     assert problems == ""
 
 
+@pytest.mark.slow
 def test_stubs_are_the_module() -> None:
     """belle_edge/_core.pyi against the extension as it was built."""
     pytest.importorskip("mypy")
