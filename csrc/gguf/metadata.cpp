@@ -9,6 +9,7 @@ namespace {
 bool load_integer(const MetadataValue& value, int64_t& result) noexcept {
   switch (value.type) {
     case MetadataType::kUint8: result = load<uint8_t>(value.payload); return true;
+    // NOLINTNEXTLINE(bugprone-signed-char-misuse): a number, not a character
     case MetadataType::kInt8: result = load<int8_t>(value.payload); return true;
     case MetadataType::kUint16: result = load<uint16_t>(value.payload); return true;
     case MetadataType::kInt16: result = load<int16_t>(value.payload); return true;
