@@ -49,7 +49,9 @@ def prose_lines(text: str) -> list[Line]:
             fence = "" if fence and mark[1].startswith(fence) else (fence or mark[1])
         elif comment or line.lstrip().startswith("<!--"):
             comment = "-->" not in line
-        elif not fence and not line.startswith(("    ", "|")) and not _CODE_HEADING.match(line):
+        elif not (
+            fence or line.startswith("    ") or line.lstrip().startswith("|") or _CODE_HEADING.match(line)
+        ):
             found.append(Line(number, line))
     return found
 
