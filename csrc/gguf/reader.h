@@ -108,7 +108,6 @@ class GgufFile {
   uint64_t get_uint(const std::string& key, uint64_t fallback) const;
   double get_float(const std::string& key) const;
   double get_float(const std::string& key, double fallback) const;
-  bool get_bool(const std::string& key, bool fallback) const;
   std::string get_string(const std::string& key) const;
   std::string get_string(const std::string& key, const std::string& fallback) const;
 
