@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/generic/lanes.h"
+
 namespace belle {
 namespace {
 
@@ -15,11 +17,6 @@ using Vector = __m256;
 constexpr size_t kLanes = 8;
 // Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
 constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
-
-struct AllLanes {};
-struct FirstLanes {
-  size_t count;  // 1 .. kLanes - 1
-};
 
 inline __m256i lane_mask(FirstLanes lanes) noexcept {
   const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/generic/lanes.h"
+
 namespace belle {
 namespace {
 
@@ -21,11 +23,6 @@ using Vector = __m512;
 constexpr size_t kLanes = 16;
 // Attention's tiles: 8 queries x 2 vectors of scores, 4 queries x 4 vectors of the output.
 constexpr size_t kScoreQueries = 8, kValueQueries = 4, kValueVectors = 4;
-
-struct AllLanes {};
-struct FirstLanes {
-  size_t count;  // 1 .. kLanes - 1
-};
 
 inline __mmask16 lane_mask(FirstLanes lanes) noexcept { return static_cast<__mmask16>((1u << lanes.count) - 1u); }
 

@@ -1,0 +1,16 @@
+// The AVX2 tier: what its vectors can do, and the sizes of its tiles.
+#pragma once
+
+#include "kernels/avx2/products.h"
+#include "kernels/avx2/vector.h"
+
+namespace belle {
+namespace {
+
+struct Avx2 : Avx2Vector, Avx2Products {
+  // Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
+  static constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
+};
+
+}  // namespace
+}  // namespace belle
