@@ -40,6 +40,11 @@ struct Avx2Vector {
     return load(halves, AllLanes{});
   }
 
+  static Vector load_bf16(const uint16_t* from) noexcept {
+    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  }
+
   static void store(float* to, Vector v, AllLanes) noexcept { _mm256_storeu_ps(to, v); }
   static void store(float* to, Vector v, FirstLanes lanes) noexcept { _mm256_maskstore_ps(to, lane_mask(lanes), v); }
   static void store_half(uint16_t* to, Vector v, AllLanes) noexcept {

@@ -41,6 +41,11 @@ struct Avx512Vector {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lane_mask(lanes), from));
   }
 
+  static Vector load_bf16(const uint16_t* from) noexcept {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  }
+
   static void store(float* to, Vector v, AllLanes) noexcept { _mm512_storeu_ps(to, v); }
   static void store(float* to, Vector v, FirstLanes lanes) noexcept { _mm512_mask_storeu_ps(to, lane_mask(lanes), v); }
   static void store_half(uint16_t* to, Vector v, AllLanes) noexcept {

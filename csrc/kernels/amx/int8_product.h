@@ -6,9 +6,24 @@
 // tiles at a time, so that its float sums stay in the first level. The integer sums of 2 x 2 tiles leave the registers
 // during the first products of the next ones and are scaled between the others: tiles and vectors are different units
 // of a processor.
-//
-// Include after amx_few.h; everything stays inside the including file's anonymous namespace.
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/amx/few_tokens.h"
+#include "kernels/amx/packed_activations.h"
+#include "kernels/amx/tiles.h"
+#include "kernels/compiler.h"
+#include "kernels/formats/formats.h"
+#include "kernels/generic/lanes.h"
+#include "kernels/generic/outliers.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/requantize.h"
+#include "kernels/generic/rows.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/generic/wide_matmul.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -43,25 +58,30 @@ struct TileScales {
 };
 
 // Scales a quarter of 2 x 2 tiles, so that it can be spread over the steps of the next ones.
-template <size_t quarter>
+template <class Tier, size_t quarter>
 inline void scale_quarter(const TileScales& to, const int32_t (*spilled)[kTileRows * kTileRows]) noexcept {
   constexpr size_t kTokens = kPairTokens / 4, kTile = quarter / 2, kFirst = quarter % 2 * kTokens;
-  const Vector row_scales[2] = {_mm512_loadu_ps(to.rows), _mm512_loadu_ps(to.rows + kPanelRows)};
+  using Vector = typename Tier::Vector;
+  const Vector row_scales[2] = {Tier::load(to.rows, AllLanes{}), Tier::load(to.rows + kPanelRows, AllLanes{})};
   BELLE_UNROLL
   for (size_t i = 0; i < kTokens; ++i) {
-    const Vector token_scale = broadcast(to.tokens[kTile][kFirst + i]);
+    const Vector token_scale = Tier::broadcast(to.tokens[kTile][kFirst + i]);
     BELLE_UNROLL
     for (size_t r = 0; r < 2; ++r) {
       float* sum = to.sums + ((kTile * kTileRows + kFirst + i) * 2 + r) * kPanelRows;
-      const Vector dots = _mm512_cvtepi32_ps(_mm512_loadu_si512(spilled[2 * kTile + r] + (kFirst + i) * kTileRows));
-      _mm512_storeu_ps(sum, multiply_add(dots, multiply(token_scale, row_scales[r]), _mm512_loadu_ps(sum)));
+      const Vector dots = Tier::to_floats(Tier::load_sums(spilled[2 * kTile + r] + (kFirst + i) * kTileRows));
+      Tier::store(sum,
+                  Tier::multiply_add(dots, Tier::multiply(token_scale, row_scales[r]), Tier::load(sum, AllLanes{})),
+                  AllLanes{});
     }
   }
 }
 
 /// The products of one call.
-template <class Format>
+template <class Tier, class Format>
 class SlabProduct {
+  using Vector = typename Tier::Vector;
+
  public:
   explicit SlabProduct(const WideMatmul& args) noexcept
       : args_(args),
@@ -97,8 +117,8 @@ class SlabProduct {
     const size_t n_tokens = smaller(piece_.n_tiles * kTileRows, args_.n_tokens - first_token);
     for (size_t block = 0; block < piece_.blocks(); ++block) {
       const uint8_t* panels = args_.panels + (piece_.first_panel + block * kBlockPanels) * panel_bytes();
-      sum_outliers<Format>(args_.outliers, first_token, n_tokens, panels, piece_.panels_of(block), panel_bytes(),
-                           scratch_.sums[block]);
+      sum_outliers<Tier, Format>(args_.outliers, first_token, n_tokens, panels, piece_.panels_of(block), panel_bytes(),
+                                 scratch_.sums[block]);
     }
   }
 
@@ -111,10 +131,10 @@ class SlabProduct {
       for (size_t slab = 0; slab < piece_.n_slabs; ++slab) {
         const size_t n_units = smaller(kSlabUnits, args_.k / kBlockSize - first_unit - slab * kSlabUnits);
         const Vector inverse =
-            slab_scales<Format>(unit, n_units, 0, scratch_.weight_scales[block][slab] + panel * kPanelRows);
+            slab_scales<Tier, Format>(unit, n_units, 0, scratch_.weight_scales[block][slab] + panel * kPanelRows);
         uint8_t* tiles = scratch_.weights[block][slab][panel];
         for (size_t u = 0; u < n_units; ++u, unit += Format::kUnitBytes) {
-          expand_unit<Format>(unit, inverse, tiles + u * kUnitWeights);
+          expand_unit<Tier, Format>(unit, inverse, tiles + u * kUnitWeights);
         }
       }
     }
@@ -164,15 +184,15 @@ class SlabProduct {
         const uint8_t* weights = scratch_.weights[block_][slab][panel];
         const auto multiply_next = [&](size_t step) noexcept {
           if (step >= n_steps) return;
-          multiply_step<Int8Dot, token_tiles, 2>(activations + step * kTileBytes, tile_stride_,
-                                                 weights + step * kTileBytes, kPanelSlabBytes);
+          multiply_step<Int8Dot<Tier>, token_tiles, 2>(activations + step * kTileBytes, tile_stride_,
+                                                       weights + step * kTileBytes, kPanelSlabBytes);
         };
         if (slab == 0 && panel == 0) {
-          zero_sums<token_tiles, 2>();
+          zero_sums<Tier, token_tiles, 2>();
           for (size_t step = 0; step < n_steps; ++step) multiply_next(step);
         } else {
-          multiply_first_step<Int8Dot, token_tiles, 2>(activations, tile_stride_, weights, kPanelSlabBytes,
-                                                       scratch_.spilled);
+          multiply_first_step<Int8Dot<Tier>, token_tiles, 2>(activations, tile_stride_, weights, kPanelSlabBytes,
+                                                             scratch_.spilled);
           scale<token_tiles, 0>(held);
           multiply_next(1);
           scale<token_tiles, 1>(held);
@@ -187,8 +207,8 @@ class SlabProduct {
         held.sums = scratch_.pair_sums[panel / 2][0];
       }
     }
-    store_sums<token_tiles, 2>(reinterpret_cast<uint8_t*>(scratch_.spilled),
-                               {2 * kTileBytes, kTileBytes, kTileRowBytes});
+    store_sums<Tier, token_tiles, 2>(reinterpret_cast<uint8_t*>(scratch_.spilled),
+                                     {2 * kTileBytes, kTileBytes, kTileRowBytes});
     scale<token_tiles, 0>(held);
     scale<token_tiles, 1>(held);
     scale<token_tiles, 2>(held);
@@ -198,7 +218,7 @@ class SlabProduct {
 
   template <int token_tiles, size_t quarter>
   void scale(const TileScales& to) noexcept {
-    if constexpr (quarter / 2 < token_tiles) scale_quarter<quarter>(to, scratch_.spilled);
+    if constexpr (quarter / 2 < token_tiles) scale_quarter<Tier, quarter>(to, scratch_.spilled);
     prefetch_->advance();
   }
 
@@ -209,7 +229,7 @@ class SlabProduct {
     for (size_t token = 0; token < kPairTokens; ++token, sums += kBlockRows) {
       for (size_t row = 0; row < kBlockRows; row += kPanelRows) {
         float* to = scratch_.pair_sums[row / (2 * kPanelRows)][token] + row % (2 * kPanelRows);
-        _mm512_storeu_ps(to, none ? zeros() : _mm512_loadu_ps(sums + row));
+        Tier::store(to, none ? Tier::zeros() : Tier::load(sums + row, AllLanes{}), AllLanes{});
       }
     }
   }
@@ -223,9 +243,9 @@ class SlabProduct {
     const size_t n_tokens = last ? smaller(kPairTokens, args_.n_tokens - tile * kTileRows) : kPairTokens;
     const size_t n_rows = last ? smaller(kBlockRows, args_.n_rows - row) : kBlockRows;
     for (size_t token = 0; token < n_tokens; ++token, to += stride) {
-      for_each_vector(n_rows, [&](size_t i, auto lanes) noexcept {
+      for_each_vector<Tier>(n_rows, [&](size_t i, auto lanes) noexcept {
         const float* sums = scratch_.pair_sums[i / (2 * kPanelRows)][token] + i % (2 * kPanelRows);
-        store(to + i, _mm512_loadu_ps(sums), lanes);
+        Tier::store(to + i, Tier::load(sums, AllLanes{}), lanes);
       });
     }
   }
@@ -239,21 +259,31 @@ class SlabProduct {
   size_t tile_ = 0, block_ = 0;  // of the piece
 };
 
-template <class Format>
+template <class Tier, class Format>
 void multiply_slabs(const WideMatmul& args) noexcept {
-  const TileSession session;
-  if (args.n_tokens <= kFewTokens) FewSlabs<Format>(args).run();
-  else SlabProduct<Format>(args).run();
+  const TileSession<Tier> session;
+  if (args.n_tokens <= kFewTokens) FewSlabs<Tier, Format>(args).run();
+  else SlabProduct<Tier, Format>(args).run();
 }
 
 static_assert(sizeof(FewScratch) <= sizeof(SlabScratch), "one scratch for both");
 
-constexpr WideKernels kSlab256Kernels = {
-    kTileRows,
-    int8_packed_bytes,
-    pack_int8,
-    {nullptr, nullptr, nullptr, multiply_slabs<WideQ4_0>, multiply_slabs<WideQ4_1>, multiply_slabs<WideQ8_0>},
-    sizeof(SlabScratch)};
+template <class Tier>
+constexpr WideKernels slab256_kernels() noexcept {
+  WideKernels kernels = {};
+  kernels.tile_tokens = kTileRows;
+  kernels.packed_bytes = int8_packed_bytes;
+  kernels.pack = pack_int8<Tier>;
+  kernels.scratch_bytes = sizeof(SlabScratch);
+  for_each_format(QuantizedFormats{}, [&](auto format) {
+    using Format = decltype(format);
+    kernels.matmul[kIndexOf<Format>] = multiply_slabs<Tier, Format>;
+  });
+  return kernels;
+}
+
+template <class Tier>
+constexpr WideKernels kSlab256Kernels = slab256_kernels<Tier>();
 
 }  // namespace
 }  // namespace belle

@@ -4,12 +4,20 @@
 //   kSlab256   int8  [token tile][step of 64 columns][16 tokens][64], then float scales [token tile][slab][16]
 //   kBf16      bf16  [slab][token tile][step of 32 columns][16 tokens][32]
 //
-// The last slab may have fewer steps; columns past k and tokens past the last one are zero. Include after
-// slab_expand.h; everything stays inside the including file's anonymous namespace.
+// The last slab may have fewer steps; columns past k and tokens past the last one are zero.
 #pragma once
 
-#include "kernels/amx_tiles.h"
-#include "kernels/outliers.h"
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/amx/tiles.h"
+#include "kernels/generic/lanes.h"
+#include "kernels/generic/outliers.h"
+#include "kernels/generic/quantize_activations.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -46,7 +54,7 @@ struct Bf16Tiles : PackedTiles<32> {
 
 // ---- int8, one scale per token and slab
 
-size_t int8_packed_bytes(size_t n_tokens, size_t k) noexcept {
+inline size_t int8_packed_bytes(size_t n_tokens, size_t k) noexcept {
   const Int8Tiles tiles(n_tokens, k);
   return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * kTileRows * sizeof(float);
 }
@@ -56,6 +64,7 @@ inline const float* int8_scales(const uint8_t* packed, const Int8Tiles& tiles, s
   return reinterpret_cast<const float*>(packed + tiles.bytes()) + (token_tile * tiles.n_slabs() + slab) * kTileRows;
 }
 
+template <class Tier>
 void pack_int8(const WidePack& args) noexcept {
   const Int8Tiles tiles(args.n_tokens, args.k);
   for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
@@ -71,7 +80,8 @@ void pack_int8(const WidePack& args) noexcept {
         scales[row] = 0.0f;
         if (token < args.n_tokens) {
           float room[kSlabColumns];
-          scales[row] = quantize_slab(without_outliers(args.outliers, args.x + first, slab, n, room), n, values);
+          const float* x = without_outliers(args.outliers, args.x + first, slab, n, room);
+          scales[row] = quantize_slab<Tier>(x, n, values);
         }
         for (size_t step = 0; step < tiles.steps_of(slab); ++step) {
           memcpy(to + step * kTileBytes, values + step * kTileRowBytes, kTileRowBytes);
@@ -83,16 +93,9 @@ void pack_int8(const WidePack& args) noexcept {
 
 // ---- bfloat16, rounded to nearest even
 
-// [32 bf16]: low, then high
-inline __m512i to_bf16(Vector low, Vector high) noexcept {
-  const __m512bh rounded = _mm512_cvtne2ps_pbh(high, low);
-  __m512i bits;
-  memcpy(&bits, &rounded, sizeof bits);
-  return bits;
-}
+inline size_t bf16_packed_bytes(size_t n_tokens, size_t k) noexcept { return Bf16Tiles(n_tokens, k).bytes(); }
 
-size_t bf16_packed_bytes(size_t n_tokens, size_t k) noexcept { return Bf16Tiles(n_tokens, k).bytes(); }
-
+template <class Tier>
 void pack_bf16(const WidePack& args) noexcept {
   const Bf16Tiles tiles(args.n_tokens, args.k);
   for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
@@ -104,7 +107,7 @@ void pack_bf16(const WidePack& args) noexcept {
           __m512i values = _mm512_setzero_si512();
           if (token < args.n_tokens) {
             const float* x = args.x + token * args.k + slab * kSlabColumns + step * kBlockSize;
-            values = to_bf16(_mm512_loadu_ps(x), _mm512_loadu_ps(x + kLanes));
+            values = Tier::to_bf16(Tier::load(x, AllLanes{}), Tier::load(x + Tier::kLanes, AllLanes{}));
           }
           _mm512_storeu_si512(out + step * kTileBytes + row * kTileRowBytes, values);
         }

@@ -3,11 +3,22 @@
 // tiles of a few tokens each, and the sums of the block wait in scratch until the last chunk. An output's sum has one
 // order, whatever the tokens, the rows and the threads: outliers first, then the other columns, each ascending.
 //
-// A Chunk (amx_chunks.h, vnni_slab.h, byte_blocks.h) expands and multiplies. Everything stays inside the including
-// file's anonymous namespace.
+// A Chunk (int8_slabs.h, avx2/wide_products.h, amx/bf16_product.h) expands and multiplies: a class template on Tier and
+// Format.
 #pragma once
 
-#include "kernels/outliers.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/formats/formats.h"
+#include "kernels/generic/lanes.h"
+#include "kernels/generic/outliers.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/prefetch.h"
+#include "kernels/generic/rows.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -43,25 +54,25 @@ struct Block {
 class Prefetch {
  public:
   Prefetch(const uint8_t* first, size_t panel_stride, size_t n_panels, size_t bytes, size_t n_calls) noexcept
-      : line_(first),
+      : line_(reinterpret_cast<uintptr_t>(first)),
         panel_stride_(panel_stride),
-        lines_per_panel_(quotient_up(bytes, 64)),
+        lines_per_panel_(quotient_up(bytes, kLineBytes)),
         lines_left_(first == nullptr ? 0 : n_panels * lines_per_panel_),
         lines_per_call_(quotient_up(lines_left_, n_calls)),
         panel_left_(lines_per_panel_) {}
 
   void advance() noexcept {
     for (size_t i = 0; i < lines_per_call_ && lines_left_ > 0; ++i, --lines_left_) {
-      _mm_prefetch(reinterpret_cast<const char*>(line_), _MM_HINT_T1);
-      line_ += 64;
+      prefetch_line_l2(line_);
+      line_ += kLineBytes;
       if (--panel_left_ > 0) continue;
       panel_left_ = lines_per_panel_;
-      line_ += panel_stride_ - lines_per_panel_ * 64;
+      line_ += panel_stride_ - lines_per_panel_ * kLineBytes;
     }
   }
 
  private:
-  const uint8_t* line_;
+  uintptr_t line_;
   size_t panel_stride_, lines_per_panel_, lines_left_, lines_per_call_, panel_left_;
 };
 
@@ -82,24 +93,23 @@ struct SlabUnits {
 
 // The block's sums of its tokens from `first` on, to y. Tokens lie a row of y apart, each on a page of its own: asked
 // for in time.
+template <class Tier>
 inline void write_tokens(const Block& block, size_t first) noexcept {
   constexpr size_t kAhead = 16;
   const WideMatmul& args = *block.args;
   for (size_t t = first; t < block.n_tokens; ++t) {
     float* y = args.y + (block.first_token + t) * args.y_stride + block.first_row;
     const float* later = y + (t + kAhead < block.n_tokens ? kAhead * args.y_stride : 0);
-    for (size_t i = 0; i < block.n_rows; i += kLanes) {
-      _mm_prefetch(reinterpret_cast<const char*>(later + i), _MM_HINT_T0);
-    }
-    for_each_vector(block.n_rows, [&](size_t i, auto lanes) noexcept {
-      store(y + i, load(block.scratch->sums[t] + i, lanes), lanes);
+    for (size_t i = 0; i < block.n_rows; i += Tier::kLanes) prefetch_line(reinterpret_cast<uintptr_t>(later + i));
+    for_each_vector<Tier>(block.n_rows, [&](size_t i, auto lanes) noexcept {
+      Tier::store(y + i, Tier::load(block.scratch->sums[t] + i, lanes), lanes);
     });
   }
 }
 
 // Where the sums of tiles of a few tokens go that registers hold: behind the last chunk straight to y, unless the tile
 // or the block is not whole, else to scratch.
-template <size_t tile_tokens>
+template <class Tier, size_t tile_tokens>
 struct TileSums {
   float* rows;    // [tile_tokens][rows of the block]
   size_t stride;  // from token to token
@@ -116,19 +126,19 @@ struct TileSums {
   }
 
   /// Writes what the tiles have left in scratch.
-  static void finish(const Block& block) noexcept { write_tokens(block, whole_tiles(block) * tile_tokens); }
+  static void finish(const Block& block) noexcept { write_tokens<Tier>(block, whole_tiles(block) * tile_tokens); }
 };
 
 constexpr float kNothing[kBlockRows] = {};  // the sums before the first chunk
 
 // The sums that the first chunk's are added to, where there are outliers.
-template <class Format>
+template <class Tier, class Format>
 inline void start_sums(const Block& block, size_t tile_tokens) noexcept {
   const Outliers& outliers = block.args->outliers;
   if (outliers.n == 0) return;
-  float (*sums)[kBlockRows] = block.scratch->sums;
-  sum_outliers<Format>(outliers, block.first_token, block.n_tokens, block.panels, block.n_panels, block.panel_bytes,
-                       sums);
+  float(*sums)[kBlockRows] = block.scratch->sums;
+  sum_outliers<Tier, Format>(outliers, block.first_token, block.n_tokens, block.panels, block.n_panels,
+                             block.panel_bytes, sums);
   const size_t n_missing = block.n_token_tiles * tile_tokens - block.n_tokens;  // of the last tile
   memset(sums + block.n_tokens, 0, n_missing * sizeof *sums);
 }
@@ -150,11 +160,11 @@ inline void run_chunks(const Block& block) noexcept {
   }
 }
 
-template <template <class> class Chunk, class Format>
+template <class Tier, class Format, class Chunk>
 void wide_matmul(const WideMatmul& args) noexcept {
-  constexpr size_t kTileTokens = Chunk<Format>::kTileTokens, kGroupTiles = kGroupTokens / kTileTokens;
+  constexpr size_t kTileTokens = Chunk::kTileTokens, kGroupTiles = kGroupTokens / kTileTokens;
   static_assert(kGroupTokens % kTileTokens == 0, "groups are whole tiles");
-  [[maybe_unused]] const typename Chunk<Format>::Session session;
+  [[maybe_unused]] const typename Chunk::Session session;
   const size_t n_panels = quotient_up(args.n_rows, kPanelRows);
   const size_t n_token_tiles = quotient_up(args.n_tokens, kTileTokens);
   const size_t group_tiles =
@@ -175,22 +185,29 @@ void wide_matmul(const WideMatmul& args) noexcept {
       block.n_panels = smaller(kBlockPanels, n_panels - panel);
       block.panel_bytes = panel_bytes;
       block.next_panels = panel + kBlockPanels < n_panels ? block.panels + kBlockPanels * panel_bytes : nullptr;
-      start_sums<Format>(block, kTileTokens);
-      Chunk<Format>::run(block);
-      Chunk<Format>::finish(block);
+      start_sums<Tier, Format>(block, kTileTokens);
+      run_chunks<Chunk, Format>(block);
+      Chunk::finish(block);
     }
   }
 }
 
-// Of the formats of q4_0, q4_1 and q8_0, or of the first of these.
-template <template <class> class Chunk, class Q4_0, class... Others>
+/// The kernels of a form whose chunks are Chunk<Tier, Format>, for the formats that they take.
+template <template <class, class> class Chunk, class Tier>
 constexpr WideKernels wide_kernels(size_t (*packed_bytes)(size_t, size_t) noexcept,
                                    void (*pack)(const WidePack&) noexcept) noexcept {
-  return {Chunk<Q4_0>::kTileTokens,
-          packed_bytes,
-          pack,
-          {nullptr, nullptr, nullptr, wide_matmul<Chunk, Q4_0>, wide_matmul<Chunk, Others>...},
-          sizeof(Scratch)};
+  WideKernels kernels = {};
+  kernels.packed_bytes = packed_bytes;
+  kernels.pack = pack;
+  kernels.scratch_bytes = sizeof(Scratch);
+  for_each_format(QuantizedFormats{}, [&](auto format) {
+    using Format = decltype(format);
+    if constexpr (Chunk<Tier, Format>::kTakes) {
+      kernels.tile_tokens = Chunk<Tier, Format>::kTileTokens;
+      kernels.matmul[kIndexOf<Format>] = wide_matmul<Tier, Format, Chunk<Tier, Format>>;
+    }
+  });
+  return kernels;
 }
 
 }  // namespace

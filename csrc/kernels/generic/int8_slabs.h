@@ -1,11 +1,23 @@
-// Int8 slabs with the VNNI instructions: weights with one scale per row and slab need no scaling between their blocks
-// of 32, so nearly all of the work is vpdpbusd. It wants one side unsigned: the activations are packed plus 128, and
-// what that adds is taken out where the sums start.
+// Int8 slabs on tiers whose instruction sums the products of four unsigned and four signed bytes into 32 bits: weights
+// with one scale per row and slab need no scaling between their blocks of 32, so nearly all of the work is that
+// instruction. Activations are the unsigned side, packed plus 128; what that adds is taken out where the sums start.
 //
-// The including file says how wide it is (Bytes, Sums32 and add_products among others), how many tokens, kSlabTokens,
-// and vectors of rows, kTileVectors, a tile has, and how a tile's tokens are packed (pack_groups). Include after
-// wide_matmul.h; everything stays inside the including file's anonymous namespace.
+// The tier says how many tokens, kSlabTokens, and vectors of rows, kSlabVectors, a tile has, and how a tile's tokens
+// are packed (pack_groups).
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/compiler.h"
+#include "kernels/generic/outliers.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/quantize_activations.h"
+#include "kernels/generic/requantize.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/generic/wide_matmul.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -13,7 +25,9 @@ namespace {
 // ---- activations, plus 128: [slab][token tile][group of 4 columns][kSlabTokens][4], then float scales
 // [slab][kSlabTokens * token tiles]
 
+template <class Tier>
 struct SlabTiles {
+  static constexpr size_t kSlabTokens = Tier::kSlabTokens;
   size_t n_token_tiles, k;
 
   SlabTiles(size_t n_tokens, size_t columns) noexcept : n_token_tiles(quotient_up(n_tokens, kSlabTokens)), k(columns) {}
@@ -30,13 +44,16 @@ struct SlabTiles {
   }
 };
 
+template <class Tier>
 size_t slab_packed_bytes(size_t n_tokens, size_t k) noexcept {
-  const SlabTiles tiles(n_tokens, k);
-  return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * kSlabTokens * sizeof(float);
+  const SlabTiles<Tier> tiles(n_tokens, k);
+  return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * Tier::kSlabTokens * sizeof(float);
 }
 
+template <class Tier>
 void pack_slabs(const WidePack& args) noexcept {
-  const SlabTiles tiles(args.n_tokens, args.k);
+  constexpr size_t kSlabTokens = Tier::kSlabTokens;
+  const SlabTiles<Tier> tiles(args.n_tokens, args.k);
   for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
     for (size_t slab = 0; slab < tiles.n_slabs(); ++slab) {
       uint8_t* out = args.packed + tiles.offset_of(slab, tile);
@@ -49,30 +66,36 @@ void pack_slabs(const WidePack& args) noexcept {
         scales[i] = 0.0f;
         if (token < args.n_tokens) {
           float room[kSlabColumns];
-          scales[i] = quantize_slab(without_outliers(args.outliers, args.x + first, slab, n, room), n, values[i]);
+          const float* x = without_outliers(args.outliers, args.x + first, slab, n, room);
+          scales[i] = quantize_slab<Tier>(x, n, values[i]);
         } else {
           memset(values[i], 0, n);
         }
       }
-      pack_groups(values, n, out);
+      Tier::pack_groups(values, n, out);
     }
   }
 }
 
 // ---- products
 
-template <class Format>
+template <class Tier, class Format>
 class SlabChunk {
+  using Vector = typename Tier::Vector;
+  using Bytes = typename Tier::Bytes;
+  using Sums32 = typename Tier::Sums32;
+  static constexpr size_t kLanes = Tier::kLanes, kParts = kPanelVectors<Tier>;
+  static constexpr size_t kSlabTokens = Tier::kSlabTokens, kSlabVectors = Tier::kSlabVectors;
+
  public:
   struct Session {};
+  static constexpr bool kTakes = true;
   static constexpr size_t kTileTokens = kSlabTokens, kColumns = kSlabColumns;
 
   SlabChunk(const Block& block, size_t slab, Prefetch& prefetch) noexcept
       : block_(block), slab_(slab), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
 
-  static void run(const Block& block) noexcept { run_chunks<SlabChunk, Format>(block); }
-
-  static void finish(const Block& block) noexcept { TileSums<kSlabTokens>::finish(block); }
+  static void finish(const Block& block) noexcept { TileSums<Tier, kSlabTokens>::finish(block); }
 
   /// Calls of prefetch_.advance() per chunk.
   static size_t steps_of(const Block& block) noexcept { return block.n_token_tiles; }
@@ -80,46 +103,46 @@ class SlabChunk {
   void expand() noexcept {
     const SlabUnits<Format> units(block_, slab_);
     for (size_t p = 0; p < block_.n_panels; ++p) {
-      expand_int8<Format>(units.of(p), units.n, block_.scratch->weights + p * kPanelSlabBytes,
-                          block_.scratch->weight_scales + p * kPanelRows);
+      expand_int8<Tier, Format>(units.of(p), units.n, block_.scratch->weights + p * kPanelSlabBytes,
+                                block_.scratch->weight_scales + p * kPanelRows);
     }
-    for (size_t first = 0; first < kBlockVectors; first += kTileVectors) {
-      Sums32 excess[kTileVectors];  // [rows] of 128 * weight
+    for (size_t first = 0; first < kBlockVectors; first += kSlabVectors) {
+      Sums32 excess[kSlabVectors];  // [rows] of 128 * weight
       BELLE_UNROLL
-      for (size_t v = 0; v < kTileVectors; ++v) excess[v] = Sums32{};
-      const Bytes one = words(static_cast<int16_t>(0x8080));
+      for (size_t v = 0; v < kSlabVectors; ++v) excess[v] = Sums32{};
+      const Bytes added = Tier::flip_sign_bits(Bytes{});  // 128 in each byte
       for (size_t group = 0; group < tiles_.groups_of(slab_); ++group) {
         BELLE_UNROLL
-        for (size_t v = 0; v < kTileVectors; ++v) {  // of panels that the block lacks as well: nobody reads them
+        for (size_t v = 0; v < kSlabVectors; ++v) {  // of panels that the block lacks as well: nobody reads them
           const uint8_t* weights = block_.scratch->weights + offset_of(first + v) + group * kGroupCodes;
-          excess[v] = add_products(excess[v], one, load_bytes(weights));
+          excess[v] = Tier::add_products(excess[v], added, Tier::load_bytes(weights));
         }
       }
       BELLE_UNROLL
-      for (size_t v = 0; v < kTileVectors; ++v) {
-        store_sums(block_.scratch->starts + (first + v) * kLanes, negative(excess[v]));
+      for (size_t v = 0; v < kSlabVectors; ++v) {
+        Tier::store_sums(block_.scratch->starts + (first + v) * kLanes, Tier::negative(excess[v]));
       }
     }
   }
 
   void multiply_block() noexcept {
-    const size_t n_vectors = block_.n_panels * kPanelVectors;
+    const size_t n_vectors = block_.n_panels * kParts;
     for (size_t tile = 0; tile < block_.n_token_tiles; ++tile) {
       size_t first = 0;
-      for (; first + kTileVectors <= n_vectors; first += kTileVectors) multiply_tile<kTileVectors>(tile, first);
-      if constexpr (kTileVectors > kPanelVectors) {
-        for (; first < n_vectors; first += kPanelVectors) multiply_tile<kPanelVectors>(tile, first);
+      for (; first + kSlabVectors <= n_vectors; first += kSlabVectors) multiply_tile<kSlabVectors>(tile, first);
+      if constexpr (kSlabVectors > kParts) {
+        for (; first < n_vectors; first += kParts) multiply_tile<kParts>(tile, first);
       }
       prefetch_.advance();
     }
   }
 
  private:
-  static constexpr size_t kBlockVectors = kBlockPanels * kPanelVectors;
+  static constexpr size_t kBlockVectors = kBlockPanels * kParts;
 
   // Where a vector of the block's rows has its weights.
   static constexpr size_t offset_of(size_t vector) noexcept {
-    return vector / kPanelVectors * kPanelSlabBytes + vector % kPanelVectors * sizeof(Bytes);
+    return vector / kParts * kPanelSlabBytes + vector % kParts * sizeof(Bytes);
   }
 
   // A tile of tokens against some vectors of the block's rows. The loops over both must be unrolled: what they index
@@ -135,19 +158,19 @@ class SlabChunk {
     BELLE_UNROLL
     for (size_t i = 0; i < kSlabTokens; ++i) {
       BELLE_UNROLL
-      for (size_t v = 0; v < vectors; ++v) dots[i][v] = load_sums(scratch.starts + first_row + v * kLanes);
+      for (size_t v = 0; v < vectors; ++v) dots[i][v] = Tier::load_sums(scratch.starts + first_row + v * kLanes);
     }
     for (size_t group = 0; group < n_groups; group += 2) {  // a slab is whole blocks of 8 groups
       BELLE_UNROLL
       for (size_t half = 0; half < 2; ++half) {
         Bytes rows[vectors];
         BELLE_UNROLL
-        for (size_t v = 0; v < vectors; ++v) rows[v] = load_bytes(weights + offset_of(v));
+        for (size_t v = 0; v < vectors; ++v) rows[v] = Tier::load_bytes(weights + offset_of(v));
         BELLE_UNROLL
         for (size_t i = 0; i < kSlabTokens; ++i) {
-          const Bytes columns = broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kGroupColumns));
+          const Bytes columns = Tier::broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kGroupColumns));
           BELLE_UNROLL
-          for (size_t v = 0; v < vectors; ++v) dots[i][v] = add_products(dots[i][v], columns, rows[v]);
+          for (size_t v = 0; v < vectors; ++v) dots[i][v] = Tier::add_products(dots[i][v], columns, rows[v]);
         }
         weights += kGroupCodes;
         activations += kGroupColumns * kSlabTokens;
@@ -158,16 +181,16 @@ class SlabChunk {
     const bool first = block_.starts_with(slab_);
     const float* before = (first ? kNothing : scratch.sums[tile * kSlabTokens]) + first_row;
     const size_t stride = first ? 0 : kBlockRows;
-    const auto out = TileSums<kSlabTokens>::of(block_, tile, slab_ + 1 == tiles_.n_slabs());
+    const auto out = TileSums<Tier, kSlabTokens>::of(block_, tile, slab_ + 1 == tiles_.n_slabs());
     BELLE_UNROLL
     for (size_t i = 0; i < kSlabTokens; ++i) {
-      const Vector token_scale = broadcast(token_scales[i]);
+      const Vector token_scale = Tier::broadcast(token_scales[i]);
       float* rows = out.rows + i * out.stride + first_row;
       BELLE_UNROLL
       for (size_t v = 0; v < vectors; ++v) {
-        const Vector scale = multiply(token_scale, load(weight_scales + v * kLanes, AllLanes{}));
-        const Vector sum = load(before + i * stride + v * kLanes, AllLanes{});
-        store(rows + v * kLanes, multiply_add(to_floats(dots[i][v]), scale, sum), AllLanes{});
+        const Vector scale = Tier::multiply(token_scale, Tier::load(weight_scales + v * kLanes, AllLanes{}));
+        const Vector sum = Tier::load(before + i * stride + v * kLanes, AllLanes{});
+        Tier::store(rows + v * kLanes, Tier::multiply_add(Tier::to_floats(dots[i][v]), scale, sum), AllLanes{});
       }
     }
   }
@@ -175,11 +198,11 @@ class SlabChunk {
   const Block& block_;
   const size_t slab_;
   Prefetch& prefetch_;
-  const SlabTiles tiles_;
+  const SlabTiles<Tier> tiles_;
 };
 
-constexpr WideKernels kSlab256Kernels =
-    wide_kernels<SlabChunk, WideQ4_0, WideQ4_1, WideQ8_0>(slab_packed_bytes, pack_slabs);
+template <class Tier>
+constexpr WideKernels kInt8Slabs = wide_kernels<SlabChunk, Tier>(slab_packed_bytes<Tier>, pack_slabs<Tier>);
 
 }  // namespace
 }  // namespace belle

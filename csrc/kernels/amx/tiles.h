@@ -1,18 +1,13 @@
 // The AMX tile registers as the wide kernels use them: four tiles of sums, two of activations, two of weights, each 16
-// rows of 64 bytes. In attention queries and probabilities are the activations, keys and values the weights. A file
-// that defines BELLE_EMULATED_TILES gets software in place of the instructions.
+// rows of 64 bytes. In attention queries and probabilities are the activations, keys and values the weights.
 //
-// Everything stays inside the including file's anonymous namespace.
+// A tier has the operations of native_tiles.h, or of emulated_tiles.h.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(BELLE_EMULATED_TILES)
-#include "kernels/amx_emulated_tiles.h"
-#else
-#include "kernels/amx_native_tiles.h"
-#endif
+#include "kernels/amx/tile_numbers.h"
 
 namespace belle {
 namespace {
@@ -36,6 +31,7 @@ struct TileConfig {
 static_assert(sizeof(TileConfig) == 64, "ldtilecfg reads 64 bytes");
 
 /// This thread's tiles, configured while the object lives; a released state costs nothing at a context switch.
+template <class Tier>
 class TileSession {
  public:
   TileSession() noexcept {
@@ -45,37 +41,43 @@ class TileSession {
       config.row_bytes[tile] = kTileRowBytes;
       config.rows[tile] = kTileRows;
     }
-    tile_configure(&config);
+    Tier::configure_tiles(&config);
   }
-  ~TileSession() { tile_release(); }
+  ~TileSession() { Tier::release_tiles(); }
   TileSession(const TileSession&) = delete;
   TileSession& operator=(const TileSession&) = delete;
 };
 
 /// sums[i][j] += dot of 64 int8: activations [16 tokens][64], weights [16 groups of 4 columns][16 rows][4]
+template <class OfTier>
 struct Int8Dot {
+  using Tier = OfTier;
+
   /// Weights that lie in the second-level cache, where the next tokens find them again.
   template <int tile>
   static void load_weights(const uint8_t* from) noexcept {
-    tile_load_once<tile>(from, kTileRowBytes);
+    Tier::load_tile_once(Tile<tile>{}, from, kTileRowBytes);
   }
 
   template <int t, int r>
   static void run() noexcept {
-    tile_dot_int8<2 * t + r, kActivationTile + t, kWeightTile + r>();
+    Tier::add_int8_products(Tile<2 * t + r>{}, Tile<kActivationTile + t>{}, Tile<kWeightTile + r>{});
   }
 };
 
 /// sums[i][j] += dot of 32 bfloat16: activations [16 tokens][32], weights [16 pairs of columns][16 rows][2]
+template <class OfTier>
 struct Bf16Dot {
+  using Tier = OfTier;
+
   template <int tile>
   static void load_weights(const uint8_t* from) noexcept {
-    tile_load<tile>(from, kTileRowBytes);
+    Tier::load_tile(Tile<tile>{}, from, kTileRowBytes);
   }
 
   template <int t, int r>
   static void run() noexcept {
-    tile_dot_bf16<2 * t + r, kActivationTile + t, kWeightTile + r>();
+    Tier::add_bf16_products(Tile<2 * t + r>{}, Tile<kActivationTile + t>{}, Tile<kWeightTile + r>{});
   }
 };
 
@@ -85,35 +87,38 @@ struct SumLayout {
   size_t token;                 // from one row of a tile to the next
 };
 
-template <int token_tiles, int row_tiles>
+template <class Tier, int token_tiles, int row_tiles>
 inline void zero_sums() noexcept {
-  tile_zero<0>();
-  if constexpr (row_tiles == 2) tile_zero<1>();
-  if constexpr (token_tiles == 2) tile_zero<2>();
-  if constexpr (token_tiles == 2 && row_tiles == 2) tile_zero<3>();
+  Tier::zero_tile(Tile<0>{});
+  if constexpr (row_tiles == 2) Tier::zero_tile(Tile<1>{});
+  if constexpr (token_tiles == 2) Tier::zero_tile(Tile<2>{});
+  if constexpr (token_tiles == 2 && row_tiles == 2) Tier::zero_tile(Tile<3>{});
 }
 
-template <int token_tiles, int row_tiles>
+template <class Tier, int token_tiles, int row_tiles>
 inline void load_sums(const uint8_t* from, SumLayout at) noexcept {
-  tile_load<0>(from, at.token);
-  if constexpr (row_tiles == 2) tile_load<1>(from + at.row_tile, at.token);
-  if constexpr (token_tiles == 2) tile_load<2>(from + at.token_tile, at.token);
-  if constexpr (token_tiles == 2 && row_tiles == 2) tile_load<3>(from + at.token_tile + at.row_tile, at.token);
+  Tier::load_tile(Tile<0>{}, from, at.token);
+  if constexpr (row_tiles == 2) Tier::load_tile(Tile<1>{}, from + at.row_tile, at.token);
+  if constexpr (token_tiles == 2) Tier::load_tile(Tile<2>{}, from + at.token_tile, at.token);
+  if constexpr (token_tiles == 2 && row_tiles == 2)
+    Tier::load_tile(Tile<3>{}, from + at.token_tile + at.row_tile, at.token);
 }
 
-template <int token_tiles, int row_tiles>
+template <class Tier, int token_tiles, int row_tiles>
 inline void store_sums(uint8_t* to, SumLayout at) noexcept {
-  tile_store<0>(to, at.token);
-  if constexpr (row_tiles == 2) tile_store<1>(to + at.row_tile, at.token);
-  if constexpr (token_tiles == 2) tile_store<2>(to + at.token_tile, at.token);
-  if constexpr (token_tiles == 2 && row_tiles == 2) tile_store<3>(to + at.token_tile + at.row_tile, at.token);
+  Tier::store_tile(Tile<0>{}, to, at.token);
+  if constexpr (row_tiles == 2) Tier::store_tile(Tile<1>{}, to + at.row_tile, at.token);
+  if constexpr (token_tiles == 2) Tier::store_tile(Tile<2>{}, to + at.token_tile, at.token);
+  if constexpr (token_tiles == 2 && row_tiles == 2)
+    Tier::store_tile(Tile<3>{}, to + at.token_tile + at.row_tile, at.token);
 }
 
 /// Adds one step of 64 bytes along the columns. The second tile of activations or weights lies `stride` bytes on.
 template <class Dot, int token_tiles, int row_tiles>
 inline void multiply_step(const uint8_t* activations, size_t activation_stride, const uint8_t* weights,
                           size_t weight_stride) noexcept {
-  tile_load<kActivationTile>(activations, kTileRowBytes);
+  using Tier = typename Dot::Tier;
+  Tier::load_tile(Tile<kActivationTile>{}, activations, kTileRowBytes);
   Dot::template load_weights<kWeightTile>(weights);
   Dot::template run<0, 0>();
   if constexpr (row_tiles == 2) {
@@ -121,7 +126,7 @@ inline void multiply_step(const uint8_t* activations, size_t activation_stride, 
     Dot::template run<0, 1>();
   }
   if constexpr (token_tiles == 2) {
-    tile_load<kActivationTile + 1>(activations + activation_stride, kTileRowBytes);
+    Tier::load_tile(Tile<kActivationTile + 1>{}, activations + activation_stride, kTileRowBytes);
     Dot::template run<1, 0>();
     if constexpr (row_tiles == 2) Dot::template run<1, 1>();
   }
@@ -131,36 +136,37 @@ inline void multiply_step(const uint8_t* activations, size_t activation_stride, 
 template <class Dot, int token_tiles, int row_tiles>
 inline void multiply_first_step(const uint8_t* activations, size_t activation_stride, const uint8_t* weights,
                                 size_t weight_stride, void* held_sums) noexcept {
+  using Tier = typename Dot::Tier;
   uint8_t* held = static_cast<uint8_t*>(held_sums);
-  tile_load<kActivationTile>(activations, kTileRowBytes);
+  Tier::load_tile(Tile<kActivationTile>{}, activations, kTileRowBytes);
   Dot::template load_weights<kWeightTile>(weights);
-  tile_store<0>(held, kTileRowBytes);
-  tile_zero<0>();
+  Tier::store_tile(Tile<0>{}, held, kTileRowBytes);
+  Tier::zero_tile(Tile<0>{});
   Dot::template run<0, 0>();
   if constexpr (row_tiles == 2) {
     Dot::template load_weights<kWeightTile + 1>(weights + weight_stride);
-    tile_store<1>(held + kTileBytes, kTileRowBytes);
-    tile_zero<1>();
+    Tier::store_tile(Tile<1>{}, held + kTileBytes, kTileRowBytes);
+    Tier::zero_tile(Tile<1>{});
     Dot::template run<0, 1>();
   }
   if constexpr (token_tiles == 2) {
-    tile_load<kActivationTile + 1>(activations + activation_stride, kTileRowBytes);
-    tile_store<2>(held + 2 * kTileBytes, kTileRowBytes);
-    tile_zero<2>();
+    Tier::load_tile(Tile<kActivationTile + 1>{}, activations + activation_stride, kTileRowBytes);
+    Tier::store_tile(Tile<2>{}, held + 2 * kTileBytes, kTileRowBytes);
+    Tier::zero_tile(Tile<2>{});
     Dot::template run<1, 0>();
     if constexpr (row_tiles == 2) {
-      tile_store<3>(held + 3 * kTileBytes, kTileRowBytes);
-      tile_zero<3>();
+      Tier::store_tile(Tile<3>{}, held + 3 * kTileBytes, kTileRowBytes);
+      Tier::zero_tile(Tile<3>{});
       Dot::template run<1, 1>();
     }
   }
 }
 
 /// One tile, or two that lie `stride` bytes apart, into the registers from `first` on.
-template <int first, int tiles>
+template <class Tier, int first, int tiles>
 inline void load_tiles(const uint8_t* from, size_t stride) noexcept {
-  tile_load<first>(from, kTileRowBytes);
-  if constexpr (tiles == 2) tile_load<first + 1>(from + stride, kTileRowBytes);
+  Tier::load_tile(Tile<first>{}, from, kTileRowBytes);
+  if constexpr (tiles == 2) Tier::load_tile(Tile<first + 1>{}, from + stride, kTileRowBytes);
 }
 
 /// Adds the products of the tiles that are loaded.

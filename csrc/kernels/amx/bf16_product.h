@@ -1,6 +1,19 @@
-// The wide product of bfloat16 on tile registers, 2 x 2 tiles of sums. Include after amx_few.h;
-// everything stays inside the including file's anonymous namespace.
+// The wide product of bfloat16 on tile registers, 2 x 2 tiles of sums. The block's sums are loaded into the tiles,
+// added to, and stored.
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/amx/bf16_weights.h"
+#include "kernels/amx/few_tokens.h"
+#include "kernels/amx/packed_activations.h"
+#include "kernels/amx/tiles.h"
+#include "kernels/formats/formats.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/generic/wide_matmul.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -20,19 +33,16 @@ inline void for_each_tile_block(const Block& block, Body& body) noexcept {
   }
 }
 
-// ---- bfloat16: the block's sums are loaded into the tiles, added to, and stored
-
-template <class Format>
+template <class Tier, class Format>
 class Bf16Chunk {
  public:
-  using Session = TileSession;
+  using Session = TileSession<Tier>;
   static constexpr size_t kColumns = kSlabColumns, kTileTokens = kTileRows;
 
   Bf16Chunk(const Block& block, size_t chunk, Prefetch& prefetch) noexcept
       : block_(block), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k), slab_(chunk) {}
 
-  static void run(const Block& block) noexcept { run_chunks<Bf16Chunk, Format>(block); }
-  static void finish(const Block& block) noexcept { write_tokens(block, 0); }
+  static void finish(const Block& block) noexcept { write_tokens<Tier>(block, 0); }
 
   static size_t steps_of(const Block& block) noexcept {
     return Bf16Tiles::kSlabSteps * quotient_up(block.n_token_tiles, 2) * quotient_up(block.n_panels, 2);
@@ -42,7 +52,7 @@ class Bf16Chunk {
     const size_t first_unit = slab_ * kSlabColumns / kBlockSize;
     for (size_t p = 0; p < block_.n_panels; ++p) {
       const uint8_t* units = block_.panels + p * block_.panel_bytes + first_unit * Format::kUnitBytes;
-      expand_bf16<Format>(units, tiles_.steps_of(slab_), block_.scratch->weights + p * kPanelTileBytes);
+      expand_bf16<Tier, Format>(units, tiles_.steps_of(slab_), block_.scratch->weights + p * kPanelTileBytes);
     }
   }
 
@@ -54,14 +64,14 @@ class Bf16Chunk {
     const uint8_t* activations = block_.args->packed + tiles_.offset_of(slab_, block_.first_token_tile + t);
     const uint8_t* weights = block_.scratch->weights + r * kPanelTileBytes;
     uint8_t* sums = reinterpret_cast<uint8_t*>(block_.scratch->sums[t * kTileRows] + r * kTileRows);
-    if (slab_ == 0) zero_sums<token_tiles, row_tiles>();
-    else load_sums<token_tiles, row_tiles>(sums, kLayout);
+    if (slab_ == 0) zero_sums<Tier, token_tiles, row_tiles>();
+    else load_sums<Tier, token_tiles, row_tiles>(sums, kLayout);
     for (size_t step = 0; step < n_steps; ++step) {
-      multiply_step<Bf16Dot, token_tiles, row_tiles>(activations + step * kTileBytes, n_steps * kTileBytes,
-                                                     weights + step * kTileBytes, kPanelTileBytes);
+      multiply_step<Bf16Dot<Tier>, token_tiles, row_tiles>(activations + step * kTileBytes, n_steps * kTileBytes,
+                                                           weights + step * kTileBytes, kPanelTileBytes);
       prefetch_.advance();
     }
-    store_sums<token_tiles, row_tiles>(sums, kLayout);
+    store_sums<Tier, token_tiles, row_tiles>(sums, kLayout);
   }
 
   void multiply_block() noexcept { for_each_tile_block(block_, *this); }
@@ -75,21 +85,31 @@ class Bf16Chunk {
   const size_t slab_;
 };
 
-template <class Format>
+template <class Tier, class Format>
 void multiply_bf16(const WideMatmul& args) noexcept {
-  if (args.n_tokens > kFewTokens) return wide_matmul<Bf16Chunk, Format>(args);
-  const TileSession session;
-  multiply_few_bf16<Format>(args);
+  if (args.n_tokens > kFewTokens) return wide_matmul<Tier, Format, Bf16Chunk<Tier, Format>>(args);
+  const TileSession<Tier> session;
+  multiply_few_bf16<Tier, Format>(args);
 }
 
 static_assert(sizeof(FewScratch) <= sizeof(Scratch), "one scratch for both");
 
-constexpr WideKernels kBf16Kernels = {
-    kTileRows,
-    bf16_packed_bytes,
-    pack_bf16,
-    {nullptr, nullptr, nullptr, multiply_bf16<WideQ4_0>, multiply_bf16<WideQ4_1>, multiply_bf16<WideQ8_0>},
-    sizeof(Scratch)};
+template <class Tier>
+constexpr WideKernels bf16_kernels() noexcept {
+  WideKernels kernels = {};
+  kernels.tile_tokens = kTileRows;
+  kernels.packed_bytes = bf16_packed_bytes;
+  kernels.pack = pack_bf16<Tier>;
+  kernels.scratch_bytes = sizeof(Scratch);
+  for_each_format(QuantizedFormats{}, [&](auto format) {
+    using Format = decltype(format);
+    kernels.matmul[kIndexOf<Format>] = multiply_bf16<Tier, Format>;
+  });
+  return kernels;
+}
+
+template <class Tier>
+constexpr WideKernels kBf16Kernels = bf16_kernels<Tier>();
 
 }  // namespace
 }  // namespace belle

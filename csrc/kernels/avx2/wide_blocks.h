@@ -2,16 +2,28 @@
 // 16 rows, both laid out in the order of the products.
 //
 // vpmaddubsw wants one side unsigned. Here it is the activations, plus 128: what that adds depends on the weights
-// alone, so it is where a row's sums start, made once for all tokens. Include after avx256.h; everything stays inside
-// the including file's anonymous namespace.
+// alone, so it is where a row's sums start, made once for all tokens.
 #pragma once
 
-#include "kernels/outliers.h"
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/avx2/tier.h"
+#include "kernels/compiler.h"
+#include "kernels/generic/outliers.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/quantize_activations.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/generic/unit.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
 
 constexpr size_t kTileTokens = 3;  // by 2 vectors of rows: 6 sums of a block and 6 of all blocks in 16 registers
+constexpr size_t kParts = kPanelVectors<Avx2>;
 constexpr size_t kSlabBlocks = kSlabColumns / kBlockSize;
 
 // ---- activations: [slab][token tile][block of the slab], so that what one slab's products need lies together
@@ -36,7 +48,7 @@ struct TokenBlocks {
   }
 };
 
-size_t token_block_bytes(size_t n_tokens, size_t k) noexcept {
+inline size_t token_block_bytes(size_t n_tokens, size_t k) noexcept {
   const TokenBlocks blocks(n_tokens, k);
   return blocks.n_token_tiles * blocks.k_blocks * sizeof(TokenBlock);
 }
@@ -55,17 +67,17 @@ inline void pack_block(const int8_t* values, int32_t sum, float scale, size_t pl
 // One token's blocks of a slab, with a scale each.
 struct ScalePerBlock {
   static void quantize(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
-    quantize_activations(x, n_blocks, blocks, 1);
+    quantize_activations<Avx2>(x, n_blocks, blocks, 1);
   }
 };
 
 // The same with one scale for all of them.
 struct ScalePerSlab {
   static void quantize(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
-    const Quantizer quantizer(x, n_blocks * kBlockSize);
+    const Quantizer<Avx2> quantizer(x, n_blocks * kBlockSize);
     for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize) {
       blocks[b].scale = quantizer.scale;
-      blocks[b].sum = quantize_block(x, broadcast(quantizer.inverse), quantizer.usable, blocks[b].values);
+      blocks[b].sum = Avx2::quantize_block(x, quantizer.inverse, quantizer.usable, blocks[b].values);
     }
   }
 };
@@ -96,19 +108,19 @@ void pack_token_blocks(const WidePack& args) noexcept {
 
 // ---- weights: [panel][block of the slab]
 
-/// One block of a panel; the last index is the half of the rows.
+/// One block of a panel; the last index is the part of the rows.
 struct RowBlock {
-  __m256i codes[kGroups][kHalves];  // signed
-  __m256i starts[kHalves];          // [8 rows][2]: -128 * the sum of the codes that meet in this lane
+  __m256i codes[kGroups][kParts];  // signed
+  __m256i starts[kParts];          // [8 rows][2]: -128 * the sum of the codes that meet in this lane
   union {
-    Vector d[kHalves];
-    __m256i factors[kHalves];  // [8 rows][2]: d in steps of the slab's scale; after set_factors()
+    __m256 d[kParts];
+    __m256i factors[kParts];  // [8 rows][2]: d in steps of the slab's scale; after set_factors()
   };
 };
 
 /// The minima of a block's rows.
 struct RowMinima {
-  Vector m[kHalves];
+  __m256 m[kParts];
 };
 
 /// One slab of some panels. Small, for it shares the first-level cache with the tokens.
@@ -117,52 +129,44 @@ struct RowSlab {
   RowMinima minima[kBlockPanels][kSlabBlocks];  // formats with a minimum only
 };
 
-// minus: by how much a stored code is larger than the signed one.
-template <int minus, bool has_minimum>
-struct Nibbles {
-  static constexpr size_t kUnitBytes = has_minimum ? 320 : 288;
-  static constexpr bool kHasMinimum = has_minimum;
-  static constexpr WeightType kType = has_minimum ? WeightType::kQ4_1 : WeightType::kQ4_0;
-  /// Of a RowBlock: 8 blocks * 32 columns * 127 * the largest code * this stays below 2^31.
-  static constexpr int kLargestFactor = has_minimum ? 4095 : 8191;
+/// Of a RowBlock: the largest 2^n - 1 with which a slab's sums stay below 2^31.
+template <class Format>
+constexpr int largest_factor() noexcept {
+  int factor = 1;
+  while (int64_t{kSlabColumns} * 127 * kLargestStep<Format> * (2 * factor + 1) <= INT32_MAX) factor = 2 * factor + 1;
+  return factor;
+}
 
-  static void expand(const uint8_t* unit, RowBlock& block, RowMinima& minima) noexcept {
-    const uint16_t* scales = reinterpret_cast<const uint16_t*>(unit + kGroups / 2 * kGroupCodes);  // d, then m
-    const __m256i low_nibbles = _mm256_set1_epi8(0x0f), zero_code = _mm256_set1_epi8(minus);
-    for (size_t half = 0; half < kHalves; ++half) {
-      __m256i sums = _mm256_setzero_si256();
-      BELLE_UNROLL for (size_t j = 0; j < kGroups / 2; ++j) {
-        const __m256i bytes = load_bytes(unit + j * kGroupCodes + half * kHalfBytes);
-        const __m256i low = _mm256_sub_epi8(_mm256_and_si256(bytes, low_nibbles), zero_code);
-        const __m256i high = _mm256_sub_epi8(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), low_nibbles), zero_code);
-        block.codes[j][half] = low;
-        block.codes[j + kGroups / 2][half] = high;
-        sums = _mm256_add_epi8(sums, _mm256_add_epi8(low, high));  // of 8 codes: -64 .. 120
-      }
-      const __m256i excess = _mm256_maddubs_epi16(_mm256_set1_epi8(static_cast<char>(0x80)), sums);
-      block.starts[half] = _mm256_sub_epi16(_mm256_setzero_si256(), excess);
-      block.d[half] = load(scales + half * kLanes, AllLanes{});
-      if constexpr (has_minimum) minima.m[half] = load(scales + kPanelRows + half * kLanes, AllLanes{});
+/// A unit's codes minus the code of zero, which a signed byte must hold, as must the sum of a row's 8 codes in a lane.
+template <class Format>
+inline void expand_rows(const uint8_t* unit, RowBlock& block, RowMinima& minima) noexcept {
+  static_assert(kGroups * kLargestStep<Format> <= INT8_MAX, "sums of 8 codes");
+  const __m256i zero_code = _mm256_set1_epi8(Format::kZeroCode);
+  BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
+    __m256i sums = _mm256_setzero_si256();
+    BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {
+      const __m256i codes = _mm256_sub_epi8(Format::template codes<Avx2>(unit, g, part), zero_code);
+      block.codes[g][part] = codes;
+      sums = _mm256_add_epi8(sums, codes);
     }
+    const __m256i excess = _mm256_maddubs_epi16(_mm256_set1_epi8(static_cast<char>(0x80)), sums);
+    block.starts[part] = _mm256_sub_epi16(_mm256_setzero_si256(), excess);
+    block.d[part] = scales_of<Avx2, Format>(unit, part);
+    if constexpr (Format::kHasMinimum) minima.m[part] = minima_of<Avx2, Format>(unit, part);
   }
-};
-
-inline Vector magnitude(Vector v) noexcept { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
+}
 
 /// The factors of a panel's blocks, and in slab_scales, [16 rows], what one step of them is worth: the largest |d| of
 /// the slab over `largest`. A row of zeros gets zeros.
 inline void set_factors(RowBlock* blocks, size_t n_blocks, int largest, float* slab_scales) noexcept {
-  for (size_t half = 0; half < kHalves; ++half) {
-    Vector bound = zeros();
-    for (size_t b = 0; b < n_blocks; ++b) bound = larger(magnitude(blocks[b].d[half]), bound);
-    const Vector steps = broadcast(static_cast<float>(largest));
-    store(slab_scales + half * kLanes, divide(bound, steps), AllLanes{});
-    const Vector any = _mm256_cmp_ps(bound, zeros(), _CMP_GT_OQ);
-    const Vector inverse = _mm256_and_ps(divide(steps, bound), any);
+  for (size_t part = 0; part < kParts; ++part) {
+    __m256 bound = Avx2::zeros();
+    for (size_t b = 0; b < n_blocks; ++b) bound = Avx2::larger(Avx2::magnitude(blocks[b].d[part]), bound);
+    const __m256 steps = Avx2::broadcast(static_cast<float>(largest));
+    Avx2::store(slab_scales + part * Avx2::kLanes, Avx2::divide(bound, steps), AllLanes{});
+    const __m256 inverse = Avx2::quotient_or_zero(steps, bound);
     for (size_t b = 0; b < n_blocks; ++b) {
-      const __m256i rounded = _mm256_cvtps_epi32(multiply(blocks[b].d[half], inverse));
-      const __m256i low = _mm256_and_si256(rounded, _mm256_set1_epi32(0xffff));
-      blocks[b].factors[half] = _mm256_or_si256(low, _mm256_slli_epi32(low, 16));
+      blocks[b].factors[part] = Avx2::in_both_halves(Avx2::multiply(blocks[b].d[part], inverse));
     }
   }
 }

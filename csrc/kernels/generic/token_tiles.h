@@ -1,11 +1,16 @@
 // Walks a matrix product in tiles of several tokens, so that one expansion of the weights serves all of a tile.
-// Shared by the x86 files; everything stays inside the including file's anonymous namespace.
+//
+// Everything stays inside the including file's anonymous namespace.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/compiler.h"
+#include "kernels/generic/lanes.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/prefetch.h"
+#include "kernels/generic/sizes.h"
 #include "kernels/table.h"
 
 namespace belle {
@@ -17,11 +22,10 @@ constexpr size_t kCachedTokenBytes = 256 * 1024;  // activations that stay in L2
 // the second one alone: units start at multiples of 32 bytes.
 template <size_t bytes>
 inline void prefetch_unit(const uint8_t* unit, size_t read_ahead) noexcept {
-  constexpr size_t kLineBytes = 64, kWholeLines = bytes / kLineBytes * kLineBytes;
+  constexpr size_t kWholeLines = bytes / kLineBytes * kLineBytes;
   const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + read_ahead;  // no pointer: may pass the buffer's end
-  const auto ask = [ahead](size_t at) { _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T0); };
-  for (size_t at = 0; at < kWholeLines; at += kLineBytes) ask(at);
-  if (kWholeLines < bytes && ahead % kLineBytes != 0) ask(kWholeLines);
+  for (size_t at = 0; at < kWholeLines; at += kLineBytes) prefetch_line(ahead + at);
+  if (kWholeLines < bytes && ahead % kLineBytes != 0) prefetch_line(ahead + kWholeLines);
 }
 
 /// One panel against tokens [first_token, first_token + tokens).
@@ -32,6 +36,25 @@ struct TileArgs {
   size_t first_row;
   size_t n_rows;  // 1 .. 16
 };
+
+// sums: [parts of the panel's rows]
+template <class Tier>
+inline void store_rows(float* y, size_t n_rows, const typename Tier::Vector* sums) noexcept {
+  BELLE_UNROLL for (size_t part = 0; part < kPanelVectors<Tier>; ++part) {
+    const size_t row = part * Tier::kLanes;
+    if (n_rows >= row + Tier::kLanes) Tier::store(y + row, sums[part], AllLanes{});
+    else if (n_rows > row) Tier::store(y + row, sums[part], FirstLanes{n_rows - row});
+  }
+}
+
+// sums: [tokens][parts]
+template <class Tier, size_t tokens>
+inline void store_tile(const TileArgs& args, const typename Tier::Vector (*sums)[kPanelVectors<Tier>]) noexcept {
+  float* y = args.matmul->y + args.first_token * args.matmul->y_stride + args.first_row;
+  BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
+    store_rows<Tier>(y + t * args.matmul->y_stride, args.n_rows, sums[t]);
+  }
+}
 
 // Above eight tokens only every fourth size of tile is compiled: the others would be most of a tier's code.
 constexpr bool is_tile_size(size_t tokens) noexcept { return tokens <= 8 || tokens % 4 == 0; }
@@ -63,11 +86,10 @@ inline void run_matmul(const PanelMatmul& matmul, size_t panel_stride_bytes, siz
   const size_t tiles_per_group = kCachedTokenBytes / (token_bytes * max_tokens + 1) + 1;
   const size_t group = tiles_per_group * max_tokens;
   for (size_t token = 0; token < matmul.n_tokens; token += group) {
-    const size_t end = matmul.n_tokens - token < group ? matmul.n_tokens : token + group;
+    const size_t end = token + smaller(group, matmul.n_tokens - token);
     for (size_t row = 0; row < matmul.n_rows; row += kPanelRows) {
-      const size_t rows_left = matmul.n_rows - row;
       const TileArgs args{matmul.panels + row / kPanelRows * panel_stride_bytes, &matmul, token, row,
-                          rows_left < kPanelRows ? rows_left : kPanelRows};
+                          smaller(kPanelRows, matmul.n_rows - row)};
       run_tokens<Tile, max_tokens>(args, end);
     }
   }
