@@ -22,11 +22,11 @@ AVX512VNNI_FLAGS = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mav
 AVXVNNI_FLAGS = [*AVX2_FLAGS, "-mavxvnni"]
 AVX512BF16_FLAGS = [*AVX512VNNI_FLAGS, "-mavx512bf16"]
 X86_FILES = {
-    "kernels/avx2.cpp": AVX2_FLAGS,
-    "kernels/avxvnni.cpp": AVXVNNI_FLAGS,
-    "kernels/avx512vnni.cpp": AVX512VNNI_FLAGS,
-    "kernels/amx.cpp": [*AVX512BF16_FLAGS, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
-    "kernels/amx_emulated.cpp": AVX512BF16_FLAGS,  # the same kernels on software tiles, for CPUs without AMX
+    "kernels/avx2/avx2.cpp": AVX2_FLAGS,
+    "kernels/avxvnni/avxvnni.cpp": AVXVNNI_FLAGS,
+    "kernels/avx512vnni/avx512vnni.cpp": AVX512VNNI_FLAGS,
+    "kernels/amx/amx.cpp": [*AVX512BF16_FLAGS, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
+    "kernels/amx/amx_emulated.cpp": AVX512BF16_FLAGS,  # the same kernels on software tiles, for CPUs without AMX
 }
 
 
@@ -37,20 +37,20 @@ def tier_of(file_name: str) -> str:
 X86_TIERS = [tier_of(name) for name in X86_FILES]
 NATIVE_FILES = X86_FILES if X86 else {}
 X86_DEFINITIONS = {  # for the registry
-    "kernels/amx.cpp": "-DBELLE_HAS_AMX",
-    "kernels/amx_emulated.cpp": "-DBELLE_EMULATE_AMX",
+    "kernels/amx/amx.cpp": "-DBELLE_HAS_AMX",
+    "kernels/amx/amx_emulated.cpp": "-DBELLE_EMULATE_AMX",
 }
 # What the CPU lacks beyond AVX2, by SIMDe (software/immintrin.h); its 512-bit types are not those of the ABI.
 SOFTWARE_FLAGS = [*AVX2_FLAGS, f"-I{TESTS / 'software'}", "-Wno-psabi", "-Wno-ignored-attributes"]
 SOFTWARE_FILES = {
-    name: AVX2_FLAGS if name == "kernels/avx2.cpp" else SOFTWARE_FLAGS
+    name: AVX2_FLAGS if name == "kernels/avx2/avx2.cpp" else SOFTWARE_FLAGS
     for name in X86_FILES
-    if name != "kernels/amx.cpp"
+    if name != "kernels/amx/amx.cpp"
 }
 PORTABLE_FILES = [
     "cpu/features.cpp",
     "kernels/registry.cpp",
-    "kernels/scalar.cpp",
+    "kernels/scalar/scalar.cpp",
     "quant/panels.cpp",
     "quant/quantize.cpp",
     "quant/types.cpp",
@@ -181,7 +181,7 @@ def test_every_tier_in_software(program: Path, tmp_path: Path) -> None:
     supported = [name for name in SOFTWARE_FILES if f"tier {tier_of(name)}: supported" in listing]
     if len(supported) == len(SOFTWARE_FILES):
         pytest.skip("the CPU runs all of these tiers itself")
-    if "kernels/avx2.cpp" not in supported:
+    if "kernels/avx2/avx2.cpp" not in supported:
         pytest.skip("the CPU has no AVX2")
     if not knows(compiler, [], b"#include <simde/x86/avx512.h>\n"):
         pytest.skip("needs the headers of SIMDe (libsimde-dev)")

@@ -2,12 +2,13 @@
 #pragma once
 
 #include "kernels/avx2/products.h"
+#include "kernels/avx2/quantizing.h"
 #include "kernels/avx2/vector.h"
 
 namespace belle {
 namespace {
 
-struct Avx2 : Avx2Vector, Avx2Products {
+struct Avx2 : Avx2Vector, Avx2Products, Avx2Quantizing {
   // Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
   static constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
   // Tokens of a tile: of the quantized types straight from the panels, of the float types (two parts, even and odd

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/quantizing.h"
 #include "kernels/avx2/vector.h"
 #include "kernels/avxvnni/products.h"
 #include "kernels/generic/panel_shape.h"
@@ -15,7 +16,7 @@
 namespace belle {
 namespace {
 
-struct AvxVnni : Avx2Vector, AvxVnniProducts {
+struct AvxVnni : Avx2Vector, AvxVnniProducts, Avx2Quantizing {
   // Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
   static constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
   // Those of attention in 16-bit integers: 12 sums, 2 vectors of keys or values.

@@ -11,6 +11,7 @@
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/sizes.h"
 #include "kernels/generic/unit.h"
+#include "kernels/scalar/numbers.h"
 #include "kernels/scalar/tier.h"
 #include "kernels/table.h"
 
@@ -22,7 +23,7 @@ void float_panel_row(const uint8_t* panel, const float* x, size_t k, float* acc)
   for (size_t col = 0; col < k; ++col) {
     const uint8_t* column = panel + col * kPanelRows * Element::kBytes;
     for (size_t r = 0; r < kPanelRows; ++r) {
-      acc[r] = Scalar::multiply_add(x[col], Element::template rows<Scalar>(column + r * Element::kBytes), acc[r]);
+      acc[r] = multiply_add(x[col], Element::template rows<Scalar>(column + r * Element::kBytes), acc[r]);
     }
   }
 }
@@ -68,10 +69,10 @@ void add_block(const uint8_t* unit, const ActivationBlock& activations, float* a
   for (size_t r = 0; r < kPanelRows; ++r) dots[r] = start;
   integer_dots<Format>(unit, activations.values, dots);
   for (size_t r = 0; r < kPanelRows; ++r) {
-    acc[r] = Scalar::multiply_add(static_cast<float>(dots[r]), scales_of<Scalar, Format>(unit, r) * scale, acc[r]);
+    acc[r] = multiply_add(static_cast<float>(dots[r]), scales_of<Scalar, Format>(unit, r) * scale, acc[r]);
     if constexpr (Format::kHasMinimum) {
       const float weighted = scale * static_cast<float>(activations.sum);
-      acc[r] = Scalar::multiply_add(minima_of<Scalar, Format>(unit, r), weighted, acc[r]);
+      acc[r] = multiply_add(minima_of<Scalar, Format>(unit, r), weighted, acc[r]);
     }
   }
 }
