@@ -1,106 +1,75 @@
-// Products of whole numbers in 256-bit vectors, as far as AVX2 and AVX-VNNI have them in common.
+// Products of whole numbers with AVX2: pairs of bytes are multiplied (maddubs) and summed in 16 bits.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
-#include "kernels/avx2/vector.h"
+#include "kernels/avx2/integers.h"
+#include "kernels/avx2/intrinsics.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/unit.h"
 
 namespace belle {
 namespace {
 
-struct Avx2Products {
-  using Bytes = __m256i;
+struct Avx2Products : Avx2Integers {
+  /// A block's products of codes of up to 4 bits: each of 8 rows in two lanes of 16 bits, which hold a whole block.
+  template <class Format>
+  struct SmallDots {
+    using Register = __m256i;
+    static_assert(kGroups * 2 * Format::kLargestCode * 127 <= INT16_MAX, "two columns of each group in a lane");
 
-  // Integer sums of 8 rows, in lanes of 32 bits or of 16. For GCC types of their own: as __m256i, four lanes of 64 bits
-  // to it, the sums of a loop would be copied from register to register and to memory with every product.
-#if defined(__GNUC__)
-  typedef int32_t Sums32 __attribute__((vector_size(32)));
-  typedef int16_t Sums16 __attribute__((vector_size(32)));
-#else
-  using Sums32 = __m256i;
-  using Sums16 = __m256i;
-#endif
+    static Bytes operand(Bytes codes) noexcept { return codes; }
+    // What the code of zero adds goes out in the first lane for both. Sums that wrap on the way do no harm.
+    static Register start(int32_t value_sum) noexcept {
+      static_assert(Format::kZeroCode * 32 * 127 <= INT16_MAX, "the sum of a block's activations in one lane");
+      if constexpr (Format::kZeroCode == 0) return _mm256_setzero_si256();
+      else return _mm256_set1_epi32((-Format::kZeroCode * value_sum) & 0xffff);
+    }
+    static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
+      return _mm256_add_epi16(dots, _mm256_maddubs_epi16(codes, columns));
+    }
+    static Register join(Register even, Register odd) noexcept { return _mm256_add_epi16(even, odd); }
+    static __m256 floats(Register dots) noexcept {
+      return _mm256_cvtepi32_ps(_mm256_madd_epi16(dots, _mm256_set1_epi16(1)));
+    }
+  };
 
-  static Bytes load_bytes(const uint8_t* from) noexcept {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  }
-  static void store_bytes(uint8_t* to, Bytes bytes) noexcept {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bytes);
-  }
+  /// Of signed bytes: each row in a lane of 32 bits.
+  template <class Format>
+  struct ByteDots {
+    using Register = __m256i;
+    static_assert(Format::kZeroCode == 0, "nothing is taken out");
 
-  /// Four bytes in each lane of 32 bits.
-  static Bytes broadcast_group(const int8_t* values) noexcept {
-    int32_t four_values;
-    memcpy(&four_values, values, sizeof four_values);
-    return _mm256_set1_epi32(four_values);
-  }
+    static Bytes operand(Bytes codes) noexcept { return codes; }
+    static Register start(int32_t) noexcept { return _mm256_setzero_si256(); }
+    // |code| is unsigned and its sign goes to the activation (never -128), so 2 * 128 * 127 = 32512 is the most.
+    static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
+      const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(columns, codes));
+      return _mm256_add_epi32(dots, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    static Register join(Register even, Register odd) noexcept { return _mm256_add_epi32(even, odd); }
+    static __m256 floats(Register dots) noexcept { return _mm256_cvtepi32_ps(dots); }
+  };
 
-  static Sums32 load_sums(const int32_t* from) noexcept {
-    return (Sums32)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  }
-  static void store_sums(int32_t* to, Sums32 sums) noexcept {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)sums);
-  }
-  static Sums32 negative(Sums32 sums) noexcept {
-    return (Sums32)_mm256_sub_epi32(_mm256_setzero_si256(), (__m256i)sums);
-  }
-  static __m256 to_floats(Sums32 sums) noexcept { return _mm256_cvtepi32_ps((__m256i)sums); }
+  /// For the peak: a product of bytes as the 4-bit formats use it, with its addition in 16 bits.
+  struct PeakMultiply : PeakRegister<Sums16> {
+    static constexpr size_t kProducts = 32;
+    static Sums16 step(Sums16 sum, Sums16 other) noexcept {
+      return (Sums16)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16((__m256i)sum, (__m256i)other));
+    }
+  };
 
-  /// In each lane of 32 bits the bits of `mask` from `first_bit` on, as an unsigned number.
-  static __m256 bits_as_floats(Bytes lanes, size_t first_bit, int32_t mask) noexcept {
-    const __m256i shifted = _mm256_srl_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(first_bit)));
-    return _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(mask)));
-  }
-  /// In each lane of 32 bits one byte, as a signed number.
-  static __m256 byte_as_floats(Bytes lanes, size_t byte) noexcept {
-    const __m256i highest = _mm256_sll_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(24 - 8 * byte)));
-    return _mm256_cvtepi32_ps(_mm256_srai_epi32(highest, 24));
-  }
-
-  // ---- Lanes of 16 bits
-
-  static Bytes int16s(int16_t value) noexcept { return _mm256_set1_epi16(value); }
-  static Bytes both(Bytes a, Bytes b) noexcept { return _mm256_and_si256(a, b); }
-  static Bytes add_int16(Bytes a, Bytes b) noexcept { return _mm256_add_epi16(a, b); }
-  static Bytes subtract_int16(Bytes a, Bytes b) noexcept { return _mm256_sub_epi16(a, b); }
-  /// round(a * b / 2^15)
-  static Bytes multiply_round(Bytes a, Bytes b) noexcept { return _mm256_mulhrs_epi16(a, b); }
-  template <unsigned bits>
-  static Bytes shift_left(Bytes a) noexcept {
-    return _mm256_slli_epi16(a, bits);
-  }
-  template <unsigned bits>
-  static Bytes shift_right(Bytes a) noexcept {
-    return _mm256_srli_epi16(a, bits);
-  }
-  template <unsigned bits>
-  static Bytes shift_right_signed(Bytes a) noexcept {
-    return _mm256_srai_epi16(a, bits);
-  }
-
-  /// The low bytes of `even`'s lanes at the even places, those of `odd` at the odd ones.
-  static Bytes join_bytes(Bytes even, Bytes odd) noexcept {
-    return _mm256_or_si256(_mm256_and_si256(even, _mm256_set1_epi16(0x00ff)), _mm256_slli_epi16(odd, 8));
-  }
-  /// A factor per row, rounded, in both 16-bit halves of its lane of 32 bits.
-  static Bytes in_both_halves(__m256 factors) noexcept {
-    const __m256i low = _mm256_and_si256(_mm256_cvtps_epi32(factors), _mm256_set1_epi32(0xffff));
-    return _mm256_or_si256(low, _mm256_slli_epi32(low, 16));
-  }
-  /// In each lane of 32 bits `first`, rounded, in the low half, and `second` in the high one.
-  static Bytes int16_pairs(__m256 first, __m256 second) noexcept {
-    const __m256i high = _mm256_slli_epi32(_mm256_cvtps_epi32(second), 16);
-    return _mm256_blend_epi16(_mm256_cvtps_epi32(first), high, 0xaa);
-  }
-  /// As many 16-bit numbers as a vector has floats, rounded.
-  static void store_int16s(uint8_t* to, __m256 v) noexcept {
-    const __m256i numbers = _mm256_cvtps_epi32(v);
-    const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256(numbers, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), halves);
-  }
+  template <class Format, bool is_signed>
+  struct DotsOf {
+    using Type = SmallDots<Format>;
+  };
+  template <class Format>
+  struct DotsOf<Format, true> {
+    using Type = ByteDots<Format>;
+  };
+  template <class Format>
+  using Dots = typename DotsOf<Format, kSignedCodes<Format>>::Type;
 };
 
 }  // namespace

@@ -4,11 +4,11 @@
 #pragma once
 
 #include <float.h>
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/generic/lanes.h"
 
 namespace belle {
@@ -38,6 +38,11 @@ struct Avx2Vector {
     uint16_t halves[kLanes] = {};
     memcpy(halves, from, lanes.count * sizeof(uint16_t));
     return load(halves, AllLanes{});
+  }
+
+  static Vector load_bf16(const uint16_t* from) noexcept {
+    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
   }
 
   static void store(float* to, Vector v, AllLanes) noexcept { _mm256_storeu_ps(to, v); }

@@ -2,11 +2,11 @@
 // instruction.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx512vnni/vector.h"
 
 namespace belle {
@@ -38,17 +38,25 @@ struct Avx512VnniProducts {
   static Sums32 negative(Sums32 sums) noexcept {
     return (Sums32)_mm512_sub_epi32(_mm512_setzero_si512(), (__m512i)sums);
   }
+  static Sums32 fill_sums(int32_t value) noexcept { return (Sums32)_mm512_set1_epi32(value); }
+  static Sums32 add_sums(Sums32 a, Sums32 b) noexcept { return (Sums32)_mm512_add_epi32((__m512i)a, (__m512i)b); }
   static __m512 to_floats(Sums32 sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
 
-  /// In each lane of 32 bits the bits of `mask` from `first_bit` on, as an unsigned number.
-  static __m512 bits_as_floats(Bytes lanes, size_t first_bit, int32_t mask) noexcept {
-    const __m512i shifted = _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(first_bit)));
-    return _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(mask)));
+  /// In each lane of 32 bits one byte: 0 .. 3, from the lowest on.
+  static __m512 unsigned_byte_as_floats(Bytes lanes, size_t byte) noexcept {
+    const __m512i lowest = _mm512_srli_epi32(lanes, static_cast<unsigned>(8 * byte));
+    return _mm512_cvtepi32_ps(byte == 3 ? lowest : _mm512_and_si512(lowest, _mm512_set1_epi32(0xff)));
   }
-  /// In each lane of 32 bits one byte, as a signed number.
-  static __m512 byte_as_floats(Bytes lanes, size_t byte) noexcept {
-    const __m512i highest = _mm512_sll_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(24 - 8 * byte)));
+  static __m512 signed_byte_as_floats(Bytes lanes, size_t byte) noexcept {
+    const __m512i highest = _mm512_slli_epi32(lanes, static_cast<unsigned>(24 - 8 * byte));
     return _mm512_cvtepi32_ps(_mm512_srai_epi32(highest, 24));
+  }
+
+  static Bytes low_nibbles(Bytes bytes) noexcept { return _mm512_and_si512(bytes, _mm512_set1_epi8(0x0f)); }
+  static Bytes high_nibbles(Bytes bytes) noexcept { return low_nibbles(_mm512_srli_epi16(bytes, 4)); }
+  /// Signed bytes plus 128, as unsigned ones, or back.
+  static Bytes flip_sign_bits(Bytes bytes) noexcept {
+    return _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(0x80)));
   }
 
   /// sums + the products of four unsigned and four signed bytes in each lane
@@ -59,6 +67,17 @@ struct Avx512VnniProducts {
   static Sums32 add_int16_products(Sums32 sums, Bytes a, Bytes b) noexcept {
     return (Sums32)_mm512_dpwssd_epi32((__m512i)sums, a, b);
   }
+
+  /// For integer_peak.h.
+  struct PeakMultiply {
+    using Register = Sums32;
+    static constexpr size_t kProducts = 64;
+    static Register fill(int32_t value) noexcept { return fill_sums(value); }
+    static int32_t first(Register v) noexcept { return _mm_cvtsi128_si32(_mm512_castsi512_si128((__m512i)v)); }
+    static Register step(Register sum, Register other) noexcept {
+      return add_products(sum, (__m512i)other, (__m512i)other);
+    }
+  };
 
   // ---- Lanes of 16 bits
 

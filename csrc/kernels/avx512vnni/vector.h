@@ -3,18 +3,12 @@
 // Everything is in the file's anonymous namespace: no symbol compiled with AVX flags may leave its object file.
 #pragma once
 
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC's own intrinsics read their "undefined" vectors; the warning names its header, not this code.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
 #include <float.h>
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/generic/lanes.h"
 
 namespace belle {
@@ -39,6 +33,11 @@ struct Avx512Vector {
   }
   static Vector load(const uint16_t* from, FirstLanes lanes) noexcept {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lane_mask(lanes), from));
+  }
+
+  static Vector load_bf16(const uint16_t* from) noexcept {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
   }
 
   static void store(float* to, Vector v, AllLanes) noexcept { _mm512_storeu_ps(to, v); }
