@@ -2,10 +2,10 @@
 // each is spelled out.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 
 #include "kernels/amx/tile_numbers.h"
+#include "kernels/avx2/intrinsics.h"
 
 namespace belle {
 namespace {

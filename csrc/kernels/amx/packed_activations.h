@@ -7,12 +7,12 @@
 // The last slab may have fewer steps; columns past k and tokens past the last one are zero.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "kernels/amx/tiles.h"
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/generic/lanes.h"
 #include "kernels/generic/outliers.h"
 #include "kernels/generic/quantize_activations.h"

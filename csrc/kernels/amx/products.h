@@ -1,10 +1,10 @@
 // Numbers of 16 bits for the products on tiles: bfloat16, rounded to nearest even.
 #pragma once
 
-#include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx512vnni/vector.h"
 
 namespace belle {

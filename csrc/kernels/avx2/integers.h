@@ -1,11 +1,11 @@
 // Whole numbers in 256-bit vectors, for the tiers of AVX2 and AVX-VNNI.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx2/vector.h"
 
 namespace belle {

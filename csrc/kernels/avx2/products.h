@@ -1,11 +1,11 @@
 // Products of whole numbers with AVX2: pairs of bytes are multiplied (maddubs) and summed in 16 bits.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/avx2/integers.h"
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unit.h"
 

@@ -1,11 +1,11 @@
 // What quantizes weights and activations, 8 values at a time; that of weights serves every x86 tier.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "quant/types.h"
 
 namespace belle {

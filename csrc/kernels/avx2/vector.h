@@ -4,11 +4,11 @@
 #pragma once
 
 #include <float.h>
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/generic/lanes.h"
 
 namespace belle {

@@ -5,11 +5,11 @@
 // alone, so it is where a row's sums start, made once for all tokens.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx2/tier.h"
 #include "kernels/compiler.h"
 #include "kernels/generic/outliers.h"

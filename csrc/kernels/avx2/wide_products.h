@@ -8,10 +8,10 @@
 // For formats with codes of up to 4 bits.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx2/tier.h"
 #include "kernels/avx2/wide_blocks.h"
 #include "kernels/compiler.h"

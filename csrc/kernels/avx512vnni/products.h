@@ -2,11 +2,11 @@
 // instruction.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx512vnni/vector.h"
 
 namespace belle {

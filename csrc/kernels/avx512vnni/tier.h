@@ -1,10 +1,10 @@
 // The AVX-512 VNNI tier: what its vectors can do, and the sizes of its tiles.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx512vnni/products.h"
 #include "kernels/avx512vnni/quantizing.h"
 #include "kernels/avx512vnni/vector.h"

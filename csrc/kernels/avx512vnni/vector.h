@@ -3,18 +3,12 @@
 // Everything is in the file's anonymous namespace: no symbol compiled with AVX flags may leave its object file.
 #pragma once
 
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC's own intrinsics read their "undefined" vectors; the warning names its header, not this code.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
 #include <float.h>
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/generic/lanes.h"
 
 namespace belle {

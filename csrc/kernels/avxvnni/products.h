@@ -1,9 +1,8 @@
 // Products of whole numbers with AVX-VNNI: four of bytes, or two of 16 bits, summed into 32 bits by one instruction.
 #pragma once
 
-#include <immintrin.h>
-
 #include "kernels/avx2/integers.h"
+#include "kernels/avx2/intrinsics.h"
 
 namespace belle {
 namespace {

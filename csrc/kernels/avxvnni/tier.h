@@ -1,11 +1,11 @@
 // The AVX-VNNI tier: what its vectors can do, and the sizes of its tiles.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx2/quantizing.h"
 #include "kernels/avx2/vector.h"
 #include "kernels/avxvnni/products.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/formats/nibbles.h"
+#include "kernels/generic/quantize_blocks.h"
 #include "kernels/generic/unit.h"
 
 namespace belle {
@@ -31,6 +32,17 @@ struct Q4_0 : Nibbles {
       Tier::store_bytes(groups + (j + kByteGroups) * kGroupCodes,
                         Tier::join_bytes(weights(codes), weights(Tier::template shift_right<8>(codes))));
     }
+  }
+
+  /// 32 weights to a block of a GGUF file; the one of the largest magnitude gets the code 0.
+  template <class Tier>
+  static BlockQ4_0 quantize(const float* x) noexcept {
+    const typename Tier::BlockValues values(x);
+    const float d = values.of_largest_magnitude() / -8.0f;
+    BlockQ4_0 block;
+    block.d = Tier::half_bits(d);
+    values.store_nibbles(0.0f, inverse_of(d), 8.5f, block.qs);
+    return block;
   }
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/formats/nibbles.h"
+#include "kernels/generic/quantize_blocks.h"
 #include "kernels/generic/unit.h"
 
 namespace belle {
@@ -34,6 +35,18 @@ struct Q4_1 : Nibbles {
                         Tier::join_bytes(weights(Tier::template shift_left<7>(codes)),
                                          weights(Tier::template shift_right<1>(codes))));
     }
+  }
+
+  /// 32 weights to a block of a GGUF file.
+  template <class Tier>
+  static BlockQ4_1 quantize(const float* x) noexcept {
+    const typename Tier::BlockValues values(x);
+    const float lowest = values.smallest(), d = (values.largest() - lowest) / 15.0f;
+    BlockQ4_1 block;
+    block.d = Tier::half_bits(d);
+    block.m = Tier::half_bits(lowest);
+    values.store_nibbles(lowest, inverse_of(d), 0.5f, block.qs);
+    return block;
   }
 };
 

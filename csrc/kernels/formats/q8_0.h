@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/generic/panel_shape.h"
+#include "kernels/generic/quantize_blocks.h"
 #include "kernels/generic/unit.h"
 
 namespace belle {
@@ -33,6 +34,17 @@ struct Q8_0 {
       Tier::store_bytes(groups + g * kGroupCodes,
                         Tier::join_bytes(Tier::multiply_round(even, factor), Tier::multiply_round(odd, factor)));
     }
+  }
+
+  /// 32 weights to a block of a GGUF file.
+  template <class Tier>
+  static BlockQ8_0 quantize(const float* x) noexcept {
+    const typename Tier::BlockValues values(x);
+    const float d = values.largest_magnitude() / 127.0f;
+    BlockQ8_0 block;
+    block.d = Tier::half_bits(d);
+    values.store_bytes(inverse_of(d), block.qs);
+    return block;
   }
 };
 

@@ -1,4 +1,4 @@
-// What a vector tier's table has besides its products.
+// What a vector tier's table has besides matrix products: rows, attention over single pages, quantizing.
 #pragma once
 
 #include <stdint.h>
@@ -15,6 +15,10 @@ namespace {
 
 template <class Tier>
 constexpr void set_rows(KernelTable& table) noexcept {
+  table.quantize_activations = quantize_activations<Tier>;
+  table.attend_page_f32 = attend_page<Tier, float>;
+  table.attend_page_f16 = attend_page<Tier, uint16_t>;
+  table.exp_and_sum = exp_and_sum<Tier>;
   table.layer_norm = layer_norm<Tier>;
   table.rms_norm = rms_norm<Tier>;
   table.gelu = gelu<Tier>;
@@ -22,18 +26,6 @@ constexpr void set_rows(KernelTable& table) noexcept {
   table.add = add_rows<Tier>;
   table.rotate_pairs = rotate_pairs<Tier>;
   table.to_half = to_half<Tier>;
-}
-
-template <class Tier>
-constexpr void set_attention(KernelTable& table) noexcept {
-  table.attend_page_f32 = attend_page<Tier, float>;
-  table.attend_page_f16 = attend_page<Tier, uint16_t>;
-  table.exp_and_sum = exp_and_sum<Tier>;
-}
-
-template <class Tier>
-constexpr void set_quantizing(KernelTable& table) noexcept {
-  table.quantize_activations = quantize_activations<Tier>;
   table.widen = Tier::widen;
   for_each_format(QuantizedFormats{}, [&](auto format) noexcept {
     using Format = decltype(format);

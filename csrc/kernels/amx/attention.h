@@ -1,13 +1,21 @@
 // Attention of prompts on tile registers, over a cache of float16, with both products in bfloat16. The online softmax
-// is that of wide_attention.h.
+// is that of generic/wide_attention.h.
 //
 // A bfloat16 has 8 bits. So each operand is split in two, x = high + low with high = bf16(x) and low = bf16(x - high),
 // and three products are summed: high * low + high * high + low * high. Keys and values have 11 bits and are split
 // exactly, queries and probabilities to 2^-17. In a tile of 32 columns the columns j and j + 16 stand side by side, in
 // both operands.
-//
-// Include after amx_expand.h and wide_attention.h; everything stays inside the including file's anonymous namespace.
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/amx/tiles.h"
+#include "kernels/avx2/intrinsics.h"
+#include "kernels/generic/lanes.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/generic/wide_attention.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -17,42 +25,45 @@ constexpr size_t kSplitBytes = 2 * kTileBytes;  // a tile of high parts and one 
 constexpr size_t kBlockTiles = 2;
 constexpr size_t kWideQueryTiles = kMaxWideQueries / kTileRows;
 constexpr size_t kMaxWideHeadDim = 256;
-static_assert(kPageTokens == kStepColumns && kPageTokens == 2 * kLanes, "a page is one step of the values' product");
+static_assert(kPageTokens == kStepColumns && kPageTokens == 2 * kTileRows, "a page is one step of the values' product");
 
 // ---- operands
 
 // One row of a split tile: 16 pairs.
-inline void store_split(uint8_t* row, Vector first, Vector second) noexcept {
-  const __m512i high = column_pair(first, second);
-  const Vector first_high = _mm512_castsi512_ps(_mm512_slli_epi32(high, 16));
-  const Vector second_high = _mm512_castsi512_ps(_mm512_and_si512(high, _mm512_set1_epi32(-0x10000)));
-  store_bytes(row, high);
-  store_bytes(row + kTileBytes, column_pair(subtract(first, first_high), subtract(second, second_high)));
+template <class Tier>
+inline void store_split(uint8_t* row, VectorOf<Tier> first, VectorOf<Tier> second) noexcept {
+  const __m512i high = Tier::column_pair(first, second);
+  const auto first_high = _mm512_castsi512_ps(_mm512_slli_epi32(high, 16));
+  const auto second_high = _mm512_castsi512_ps(_mm512_and_si512(high, _mm512_set1_epi32(-0x10000)));
+  Tier::store_bytes(row, high);
+  Tier::store_bytes(row + kTileBytes,
+                    Tier::column_pair(Tier::subtract(first, first_high), Tier::subtract(second, second_high)));
 }
 
 // A split tile of keys or values: row(i) gives 16 columns of row i of 32.
-template <class Row>
+template <class Tier, class Row>
 inline void pack_pairs(uint8_t* tile, Row row) noexcept {
-  for (size_t j = 0; j < kTileRows; ++j) store_split(tile + j * kTileRowBytes, row(j), row(j + kTileRows));
+  for (size_t j = 0; j < kTileRows; ++j) store_split<Tier>(tile + j * kTileRowBytes, row(j), row(j + kTileRows));
 }
 
-inline __mmask16 not_finite(Vector v) noexcept {
+inline __mmask16 not_finite(__m512 v) noexcept {
   return _mm512_fpclass_ps_mask(v, 0x01 | 0x08 | 0x10 | 0x80);  // NaN and infinities
 }
 
 // Adds one step of 32 columns: the three products, with 8 loads for 12 products of tiles.
-template <int query_tiles>
+template <class Tier, int query_tiles>
 inline void multiply_split(const uint8_t* left, size_t left_stride, const uint8_t* right,
                            size_t right_stride) noexcept {
-  load_tiles<kActivationTile, query_tiles>(left, left_stride);
-  load_tiles<kWeightTile, 2>(right + kTileBytes, right_stride);
-  multiply_loaded<Bf16Dot, query_tiles, 2>();  // high * low
-  load_tiles<kWeightTile, 2>(right, right_stride);
-  multiply_loaded<Bf16Dot, query_tiles, 2>();  // high * high
-  load_tiles<kActivationTile, query_tiles>(left + kTileBytes, left_stride);
-  multiply_loaded<Bf16Dot, query_tiles, 2>();  // low * high
+  load_tiles<Tier, kActivationTile, query_tiles>(left, left_stride);
+  load_tiles<Tier, kWeightTile, 2>(right + kTileBytes, right_stride);
+  multiply_loaded<Bf16Dot<Tier>, query_tiles, 2>();  // high * low
+  load_tiles<Tier, kWeightTile, 2>(right, right_stride);
+  multiply_loaded<Bf16Dot<Tier>, query_tiles, 2>();  // high * high
+  load_tiles<Tier, kActivationTile, query_tiles>(left + kTileBytes, left_stride);
+  multiply_loaded<Bf16Dot<Tier>, query_tiles, 2>();  // low * high
 }
 
+template <class Tier>
 class TileAttention {
  public:
   static constexpr size_t kBlockQueries = kBlockTiles * kTileRows;
@@ -73,10 +84,10 @@ class TileAttention {
 
   static void attend(const WideAttention& args) noexcept {
     const TileAttention kernel(args);
-    const TileSession session;
+    const TileSession<Tier> session;
     kernel.pack_queries();
     kernel.sums_.start(quotient_up(args.n_queries, kTileRows) * kTileRows);
-    attend_pages(args, kernel, kernel.sums_);
+    attend_pages<Tier>(args, kernel, kernel.sums_);
   }
 
   // For attend_pages().
@@ -91,14 +102,16 @@ class TileAttention {
   }
 
  private:
+  static constexpr size_t kPageVectors = belle::kPageVectors<Tier>;
+
   struct alignas(64) Fixed {
     float scores[kBlockQueries][kPageTokens];
     uint8_t probabilities[kBlockTiles][kSplitBytes];  // [query tile] of a block
-    float denominators[kMaxWideQueries][kLanes];
+    float denominators[kMaxWideQueries][Tier::kLanes];
     float running_max[kMaxWideQueries];
   };
 
-  // Bytes per step of 32 columns.
+  // typename Tier::Bytes per step of 32 columns.
   static constexpr size_t kSumBytes = kMaxWideQueries * kStepColumns * sizeof(float);
   static constexpr size_t kQueryBytes = kWideQueryTiles * kSplitBytes;
   static constexpr size_t kPageBytes = 2 * kSplitBytes;  // two tiles of positions, or of the values' columns
@@ -112,7 +125,8 @@ class TileAttention {
       row += query % kTileRows * kTileRowBytes;
       for (size_t step = 0; step < n_steps_; ++step) {
         const size_t column = step * kStepColumns;
-        store_split(row + step * kSplitBytes, load_columns(q, column, n), load_columns(q, column + kLanes, n));
+        store_split<Tier>(row + step * kSplitBytes, load_columns<Tier>(q, column, n),
+                          load_columns<Tier>(q, column + Tier::kLanes, n));
       }
     }
   }
@@ -121,9 +135,10 @@ class TileAttention {
   void pack_keys(const WidePage& page) const noexcept {
     for (size_t step = 0; step < n_steps_; ++step) {
       for (size_t tile = 0; tile < 2; ++tile) {
-        pack_pairs(keys_ + (tile * n_steps_ + step) * kSplitBytes, [&](size_t i) noexcept {
+        pack_pairs<Tier>(keys_ + (tile * n_steps_ + step) * kSplitBytes, [&](size_t i) noexcept {
           const size_t d = step * kStepColumns + i;
-          return d < args_.head_dim ? load(page.keys + d * kPageTokens + tile * kLanes, AllLanes{}) : zeros();
+          return d < args_.head_dim ? Tier::load(page.keys + d * kPageTokens + tile * Tier::kLanes, AllLanes{})
+                                    : Tier::zeros();
         });
       }
     }
@@ -134,12 +149,12 @@ class TileAttention {
   bool pack_values(const WidePage& page) const noexcept {
     __mmask16 bad = 0;
     for (size_t tile = 0; tile < 2 * n_steps_; ++tile) {
-      pack_pairs(values_ + tile * kSplitBytes, [&](size_t i) noexcept {
-        if (i >= page.n_seen) return zeros();
-        const Vector value = load_columns(page.values + i * args_.head_dim, tile * kLanes, args_.head_dim);
+      pack_pairs<Tier>(values_ + tile * kSplitBytes, [&](size_t i) noexcept {
+        if (i >= page.n_seen) return Tier::zeros();
+        const auto value = load_columns<Tier>(page.values + i * args_.head_dim, tile * Tier::kLanes, args_.head_dim);
         const __mmask16 here = not_finite(value);
         bad = static_cast<__mmask16>(bad | here);
-        return _mm512_mask_mov_ps(value, here, zeros());
+        return _mm512_mask_mov_ps(value, here, Tier::zeros());
       });
     }
     return bad == 0;
@@ -152,15 +167,15 @@ class TileAttention {
       const size_t query = first_query + i;
       const size_t n_seen = query < args_.n_queries ? positions_seen(args_, query, page.first) : 0;
       uint8_t* row = fixed_->probabilities[i / kTileRows] + i % kTileRows * kTileRowBytes;
-      Vector probs[kPageVectors] = {zeros(), zeros()};
+      VectorOf<Tier> probs[kPageVectors] = {Tier::zeros(), Tier::zeros()};
       if (n_seen > 0) {
-        const Vector scale = broadcast(args_.scale);
+        const auto scale = Tier::broadcast(args_.scale);
         for (size_t v = 0; v < kPageVectors; ++v) {
-          probs[v] = multiply(load(fixed_->scores[i] + v * kLanes, AllLanes{}), scale);
+          probs[v] = Tier::multiply(Tier::load(fixed_->scores[i] + v * Tier::kLanes, AllLanes{}), scale);
         }
         sums_.softmax_step(args_, page, query, n_seen, probs);
       }
-      store_split(row, probs[0], probs[1]);
+      store_split<Tier>(row, probs[0], probs[1]);
     }
     add_values<query_tiles>(first_query);
   }
@@ -169,11 +184,11 @@ class TileAttention {
   void score_block(size_t first_query) const noexcept {
     const size_t stride = n_steps_ * kSplitBytes;
     const uint8_t* queries = queries_ + first_query / kTileRows * stride;
-    zero_sums<query_tiles, 2>();
+    zero_sums<Tier, query_tiles, 2>();
     for (size_t step = 0; step < n_steps_; ++step) {
-      multiply_split<query_tiles>(queries + step * kSplitBytes, stride, keys_ + step * kSplitBytes, stride);
+      multiply_split<Tier, query_tiles>(queries + step * kSplitBytes, stride, keys_ + step * kSplitBytes, stride);
     }
-    store_sums<query_tiles, 2>(
+    store_sums<Tier, query_tiles, 2>(
         reinterpret_cast<uint8_t*>(fixed_->scores),
         {kTileRows * kPageTokens * sizeof(float), kTileRows * sizeof(float), kPageTokens * sizeof(float)});
   }
@@ -185,23 +200,25 @@ class TileAttention {
     const SumLayout layout = {kTileRows * row_bytes, kTileRows * sizeof(float), row_bytes};
     for (size_t step = 0; step < n_steps_; ++step) {
       uint8_t* sums = reinterpret_cast<uint8_t*>(sums_.sums + first_query * sums_.n_columns + step * kStepColumns);
-      load_sums<query_tiles, 2>(sums, layout);
-      multiply_split<query_tiles>(fixed_->probabilities[0], kSplitBytes, values_ + 2 * step * kSplitBytes, kSplitBytes);
-      store_sums<query_tiles, 2>(sums, layout);
+      load_sums<Tier, query_tiles, 2>(sums, layout);
+      multiply_split<Tier, query_tiles>(fixed_->probabilities[0], kSplitBytes, values_ + 2 * step * kSplitBytes,
+                                        kSplitBytes);
+      store_sums<Tier, query_tiles, 2>(sums, layout);
     }
   }
 
   const WideAttention& args_;
   const size_t n_steps_;
   Fixed* const fixed_;
-  const WideSums sums_;
+  const WideSums<Tier> sums_;
   uint8_t* const queries_;  // [query tile][step]
   uint8_t* const keys_;     // [tile of 16 positions][step], of one page
   uint8_t* const values_;   // [tile of 16 columns], of one page
 };
 
-constexpr WideAttentionKernel kWideAttention = {"bf16", kMaxWideHeadDim, TileAttention::scratch_bytes,
-                                                TileAttention::attend};
+template <class Tier>
+constexpr WideAttentionKernel kTileAttention = {"bf16", kMaxWideHeadDim, TileAttention<Tier>::scratch_bytes,
+                                                TileAttention<Tier>::attend};
 
 }  // namespace
 }  // namespace belle
