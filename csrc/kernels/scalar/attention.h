@@ -17,7 +17,7 @@ inline float to_float(uint16_t half) noexcept { return half_value(half); }
 
 constexpr float kSmallestExponent = -87.0f;  // e^-87 is near the smallest normal float; below, all tiers give 0
 
-float exp_and_sum(float* x, size_t n, float shift) noexcept {
+inline float exp_and_sum(float* x, size_t n, float shift) noexcept {
   double sum = 0.0;
   for (size_t i = 0; i < n; ++i) {
     const float exponent = x[i] - shift;

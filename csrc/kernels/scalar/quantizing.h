@@ -22,7 +22,7 @@ inline int32_t round_to_even(float x) noexcept {
 }
 
 // A block with a value that is not finite gets the scale NaN, so that it shows in every product.
-void quantize_block(const float* x, ActivationBlock& block) noexcept {
+inline void quantize_block(const float* x, ActivationBlock& block) noexcept {
   uint32_t largest = 0;  // bits of non-negative floats order like the floats, NaN last
   for (size_t i = 0; i < kBlockSize; ++i) {
     const uint32_t magnitude = float_to_bits(x[i]) & 0x7fffffffu;
@@ -44,11 +44,11 @@ void quantize_block(const float* x, ActivationBlock& block) noexcept {
   }
 }
 
-void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks, size_t stride) noexcept {
+inline void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks, size_t stride) noexcept {
   for (size_t b = 0; b < n_blocks; ++b) quantize_block(x + b * kBlockSize, blocks[b * stride]);
 }
 
-bool widen(WeightType type, const uint8_t* data, size_t n, float* out) noexcept {
+inline bool widen(WeightType type, const uint8_t* data, size_t n, float* out) noexcept {
   dequantize_row(type, data, n, out);
   uint32_t special = 0;  // no early exit, so that the compiler can use vectors
   for (size_t i = 0; i < n; ++i) special |= static_cast<uint32_t>((float_to_bits(out[i]) & 0x7f800000u) == 0x7f800000u);
