@@ -1,4 +1,4 @@
-"""How the tests compile C++ of this project: the compiler, and the flags of each instruction set as in CMakeLists.txt."""
+"""How the tests compile C++: the compiler, and the flags of each instruction set as CMakeLists.txt has them."""
 
 from __future__ import annotations
 
