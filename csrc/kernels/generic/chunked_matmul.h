@@ -96,7 +96,7 @@ class ChunkedMatmul {
     BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
       BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) dots[t][part] = Dots::start(activations[t].sum);
     }
-    BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {
+    for (size_t g = 0; g < kGroups; ++g) {
       Bytes codes[kParts];
       BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
         codes[part] = chunk.codes[b][g][part];

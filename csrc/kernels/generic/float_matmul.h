@@ -20,17 +20,37 @@ struct Float {
 
   template <size_t tokens>
   struct Tile {
-    // sums[t] += x[t * k] * (16 rows of one column)
-    static inline void add_column(const uint8_t* column, const float* x, size_t k, Vector (*sums)[kParts]) noexcept {
-      Vector weights[kParts];
+    // The 16 rows of one column.
+    static inline void load_column(const uint8_t* column, Vector (&weights)[kParts]) noexcept {
       BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
         weights[part] = Element::template rows<Tier>(column + part * Tier::kLanes * Element::kBytes);
       }
-      BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
-        const Vector activation = Tier::broadcast(x[t * k]);
-        BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
-          sums[t][part] = Tier::multiply_add(weights[part], activation, sums[t][part]);
+    }
+
+    // sums += x * (a column)
+    static inline void add_column(const Vector (&weights)[kParts], float x, Vector (&sums)[kParts]) noexcept {
+      const Vector activation = Tier::broadcast(x);
+      BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
+        sums[part] = Tier::multiply_add(weights[part], activation, sums[part]);
+      }
+    }
+
+    // Side by side where the registers suffice for both: that needs fewer addresses of activations.
+    static inline void add_two_columns(const uint8_t* column, const float* x, size_t k, size_t col,
+                                       Vector (*even)[kParts], Vector (*odd)[kParts]) noexcept {
+      const uint8_t* next_column = column + kPanelRows * Element::kBytes;
+      Vector weights[kParts], next_weights[kParts];
+      load_column(column, weights);
+      if constexpr (kParts == 1) {
+        load_column(next_column, next_weights);
+        BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
+          add_column(weights, x[t * k + col], even[t]);
+          add_column(next_weights, x[t * k + col + 1], odd[t]);
         }
+      } else {
+        BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) add_column(weights, x[t * k + col], even[t]);
+        load_column(next_column, next_weights);
+        BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) add_column(next_weights, x[t * k + col + 1], odd[t]);
       }
     }
 
@@ -46,10 +66,13 @@ struct Float {
       for (; col + 2 <= k; col += 2) {
         const uint8_t* column = args.panel + col * kColumnBytes;
         prefetch_unit<2 * kColumnBytes>(column, args.matmul->read_ahead);
-        add_column(column, x + col, k, even);
-        add_column(column + kColumnBytes, x + col + 1, k, odd);
+        add_two_columns(column, x, k, col, even, odd);
       }
-      if (col < k) add_column(args.panel + col * kColumnBytes, x + col, k, even);
+      if (col < k) {
+        Vector weights[kParts];
+        load_column(args.panel + col * kColumnBytes, weights);
+        BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) add_column(weights, x[t * k + col], even[t]);
+      }
       BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
         BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
           even[t][part] = Tier::add(even[t][part], odd[t][part]);

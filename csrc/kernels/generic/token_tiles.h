@@ -51,6 +51,12 @@ inline void store_rows(float* y, size_t n_rows, const typename Tier::Vector* sum
 template <class Tier, size_t tokens>
 inline void store_tile(const TileArgs& args, const typename Tier::Vector (*sums)[kPanelVectors<Tier>]) noexcept {
   float* y = args.matmul->y + args.first_token * args.matmul->y_stride + args.first_row;
+  if (args.n_rows == kPanelRows) {
+    BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
+      store_rows<Tier>(y + t * args.matmul->y_stride, kPanelRows, sums[t]);
+    }
+    return;
+  }
   BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
     store_rows<Tier>(y + t * args.matmul->y_stride, args.n_rows, sums[t]);
   }
