@@ -1,6 +1,4 @@
 // Walks a matrix product in tiles of several tokens, so that one expansion of the weights serves all of a tile.
-//
-// Everything stays inside the including file's anonymous namespace.
 #pragma once
 
 #include <stddef.h>
