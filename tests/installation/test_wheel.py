@@ -52,6 +52,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def own_settings() -> dict[str, str]:
+    """Without those that lead Python to the sources, where pip would find this package installed already."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BELLE_"))}
+
+
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel in it; what it depends on is taken from the environment of the tests."""
@@ -69,7 +74,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--no-deps",
         "--no-index",
     ]
-    done = subprocess.run([*install, str(wheel)], capture_output=True, text=True)
+    done = subprocess.run([*install, str(wheel)], capture_output=True, text=True, env=own_settings())
     assert done.returncode == 0, done.stderr[-3000:]
     ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = Path(subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
@@ -83,15 +88,12 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(environment: Path, program: str, *arguments: str, folder: Path) -> list[str]:
     """Lines that it prints, away from the sources and without settings of the caller's Python."""
     place = environment / ("Scripts" if os.name == "nt" else "bin")
-    settings = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BELLE_"))
-    }
     done = subprocess.run(
         [str(place / program), *arguments],
         capture_output=True,
         encoding="utf-8",
         cwd=folder,
-        env={**settings, "PYTHONUTF8": "1", "BELLE_CACHE": str(folder / "cache")},
+        env={**own_settings(), "PYTHONUTF8": "1", "BELLE_CACHE": str(folder / "cache")},
         timeout=120,
     )
     assert done.returncode == 0, done.stderr[-3000:]
