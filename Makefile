@@ -1,11 +1,15 @@
 # Thin aliases; each is a plain command that also works by itself.
-.PHONY: build test lint format bench asan
+.PHONY: build test quick lint format bench sanitize
 
 build:
 	python setup.py build_ext --inplace
 
 test:
 	pytest
+
+# Something of every part in about a minute: what CONTRIBUTING.md calls the fast subset.
+quick:
+	pytest -m "not slow"
 
 lint:
 	pre-commit run --all-files
@@ -19,5 +23,5 @@ bench:
 	python benchmarks/tokenizer_load.py
 	python benchmarks/convert_memory.py
 
-asan:
-	pytest -q tests/kernels -k sanitiz
+sanitize:
+	pytest -q -n 0 tests/sanitizers

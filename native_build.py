@@ -156,6 +156,7 @@ def configure_command(job: Build) -> list[str]:
         "BELLE_VERSION": job.version,
         # For development: the AMX kernels on machines without AMX (docs/ADDING_A_KERNEL.md).
         "BELLE_EMULATE_AMX": "ON" if os.environ.get("BELLE_EMULATE_AMX") == "1" else "OFF",
+        "BELLE_SANITIZE": os.environ.get("BELLE_SANITIZE", ""),  # address or thread: tests/sanitizers
     }
     if ninja := shutil.which("ninja"):
         settings["CMAKE_MAKE_PROGRAM"] = ninja

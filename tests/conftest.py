@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from belle_edge.demo import checkpoint_path
+
+from .quick_subset import WATCH, mark_by_fixtures
+from .story_model import LARGE, write_story_model
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker for each core: torch's threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_by_fixtures(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    WATCH.begin()  # what fixtures do counts too
+
+
+@pytest.fixture(autouse=True)
+def _stays_quick(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keeps the tests that are not marked slow fit for `make quick`."""
+    yield
+    objection = None if request.node.get_closest_marker("slow") else WATCH.objection()
+    if objection:
+        pytest.fail(f"not a quick test: {objection}. Mark it with pytest.mark.slow", pytrace=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,8 +56,37 @@ def test_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def converted(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """(checkpoint folder below models/, type) -> its GGUF file, converted when it is first asked for."""
+def checkpoint(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """name -> a checkpoint folder, not to be written to.
+
+    Everybody has "bloom", a copy of the bundled one, and "llama" and "large", random ones that are made here. Other
+    names are folders of the test data, below models/: a test that asks for one is skipped where there is none.
+    """
+    makers: dict[str, Callable[[Path], Path]] = {
+        "bloom": lambda folder: shutil.copytree(checkpoint_path(), folder / "belle-demo"),
+        "llama": lambda folder: write_story_model(folder / "stories"),
+        "large": lambda folder: write_story_model(folder / "stories", LARGE),
+    }
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in makers:
+            folder: Path = request.getfixturevalue("test_data") / "models" / name
+            return folder
+        if name not in made:
+            made[name] = makers[name](tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def converted(
+    checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], Path]:
+    """(name of a checkpoint, type) -> its GGUF file, converted when it is first asked for."""
     from belle_edge.convert import convert
 
     folder = tmp_path_factory.mktemp("converted")
@@ -41,11 +94,18 @@ def converted(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
     def get(name: str, kind: str) -> Path:
         path = folder / f"{name.replace('/', '-')}-{kind}.gguf"
         if not path.exists():
-            family = "belle" if name.startswith("belle") else None
-            convert(test_data / "models" / name, path, type=kind, family=family)
+            family = "belle" if name.startswith(("bloom", "large", "belle")) else None
+            convert(checkpoint(name), path, type=kind, family=family)
         return path
 
     return get
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    """PyTorch, imported when a test first asks for it; skips without it, and without transformers."""
+    pytest.importorskip("transformers")
+    return pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Models for the tests of the API: real small ones, and random tiny ones."""
+"""Models for the tests of the API: the bundled one, and random ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .tiny_models import write_tiny_model
 
 @pytest.fixture(scope="module")
 def tiny_zh(converted: Callable[[str, str], Path]) -> Iterator[Belle]:
-    """A BLOOM that answers in Chinese."""
-    with Belle.load(converted("belle-tiny-zh", "q4_0")) as model:
+    """The bundled BLOOM, which answers in Chinese; a context of 256."""
+    with Belle.load(converted("bloom", "q4_0")) as model:
         yield model
 
 
 @pytest.fixture(scope="module")
 def stories(converted: Callable[[str, str], Path]) -> Iterator[Belle]:
-    """A LLaMA that tells English stories; no chat template, a context of 512."""
-    with Belle.load(converted("stories260K/hf", "f32")) as model:
+    """A random LLaMA with a vocabulary of stories; no chat template, a context of 512."""
+    with Belle.load(converted("llama", "f32")) as model:
         yield model
 
 

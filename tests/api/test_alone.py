@@ -76,6 +76,7 @@ def alone(model: Belle) -> Callable[[list[int]], object]:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [0, 1, 15, 16, 17, 40], ids=lambda n: f"shared-{n}")
 def test_a_batch_answers_each_prompt_as_alone(
     model: Belle, alone: Callable[[list[int]], object], shared: int
@@ -86,6 +87,7 @@ def test_a_batch_answers_each_prompt_as_alone(
         assert bits(answer) == alone(prompt), f"{len(prompt)} tokens"
 
 
+@pytest.mark.slow
 def test_neighbours_change_nothing(model: Belle, alone: Callable[[list[int]], object]) -> None:
     for neighbour in prompts_of([1, 16, 17, 200], shared=0):
         for prompt in prompts_of([2, 16, 17, 33], shared=0):
@@ -93,6 +95,7 @@ def test_neighbours_change_nothing(model: Belle, alone: Callable[[list[int]], ob
             assert (bits(first), bits(second)) == (alone(prompt), alone(neighbour))
 
 
+@pytest.mark.slow
 def test_streams_and_async_streams_give_the_same(model: Belle, alone: Callable[[list[int]], object]) -> None:
     async def read(prompt: list[int]) -> Generation:
         stream = model.astream(prompt, **SETTINGS)
@@ -105,6 +108,7 @@ def test_streams_and_async_streams_give_the_same(model: Belle, alone: Callable[[
         assert bits(asyncio.run(read(prompt))) == alone(prompt)
 
 
+@pytest.mark.slow
 def test_a_prompt_in_pieces_gives_the_same(model: Belle, alone: Callable[[list[int]], object]) -> None:
     """Forks of a beginning, and states that were saved and restored."""
     for prompt in prompts_of([2, 16, 17, 18, 33, 64, 200], shared=0):
@@ -117,6 +121,7 @@ def test_a_prompt_in_pieces_gives_the_same(model: Belle, alone: Callable[[list[i
                 assert logits.tobytes() == expected.tobytes(), f"{len(prompt)} tokens cut at {cut}"
 
 
+@pytest.mark.slow
 def test_conversations_answer_like_a_single_prompt(model: Belle) -> None:
     settings = {**SETTINGS, "raw": False}
     for text in ("好", "你好", "用一句话介绍北京的春天和秋天。", "重复这句话：" + "春眠不觉晓，" * 12):
@@ -126,6 +131,7 @@ def test_conversations_answer_like_a_single_prompt(model: Belle) -> None:
         assert bits(together) == bits(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [True, False], ids=["cache", "no-cache"])
 def test_a_saved_conversation_goes_on_as_if_it_had_stayed(model: Belle, tmp_path: Path, cache: bool) -> None:
     """Without its cache too: prompts are computed as prompts, answers as they were written."""

@@ -140,6 +140,7 @@ def test_threads_chat_and_generate_at_once(tiny_zh: Belle) -> None:
     assert [together[index] for index in range(len(work))] == alone
 
 
+@pytest.mark.slow
 def test_closing_a_model_in_use_ends_its_streams_with_an_error(tmp_path: Path) -> None:
     model = Belle.load(write_tiny_model(tmp_path / "m.gguf", "bloom"))
     conversation = model.conversation(max_tokens=100, overflow="slide", banned=[2])

@@ -77,7 +77,7 @@ def test_in_one_layer_a_discard_equals_a_fresh_prefill(
     """Keys and values of the first layer depend on a token and its position alone."""
     ids = np.random.default_rng(5).integers(3, 300, size=90).tolist()
     path = write_tiny_model(tmp_path / "m.gguf", architecture, n_layers=1, context=256)
-    with Belle.load(path, threads=1) as model:
+    with Belle.load(path) as model:
         sequence = model.backend.new_sequence()
         model.backend.forward([(sequence, ids)], logits="none")
         sequence.discard(begin, end)
@@ -180,7 +180,7 @@ def test_a_full_conversation_says_what_to_do(tiny: Belle) -> None:
 
 
 def test_a_smaller_context_is_respected(converted: Callable[[str, str], Path]) -> None:
-    with Belle.load(converted("belle-tiny-zh", "q4_0"), context=96) as model:
+    with Belle.load(converted("bloom", "q4_0"), context=96) as model:
         conversation = model.conversation(overflow="slide", max_tokens=20, temperature=0)
         for _ in range(8):
             conversation.say("用一句话介绍北京。")
@@ -194,7 +194,7 @@ def test_a_smaller_context_is_respected(converted: Callable[[str, str], Path]) -
 def test_a_long_conversation_goes_on_in_a_smaller_context(
     converted: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
-    path = converted("belle-tiny-zh", "q4_0")
+    path = converted("bloom", "q4_0")
     with Belle.load(path) as model:
         conversation = model.conversation(temperature=0, max_tokens=12)
         for _ in range(8):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -118,15 +119,17 @@ def test_regenerate_undo_reset(tiny_zh: Belle) -> None:
 
 
 def test_seeds_count_the_answers(tiny_zh: Belle) -> None:
+    settings: dict[str, Any] = {"seed": 3, "temperature": 5.0, "top_k": 0, "top_p": 1.0, "max_tokens": 12}
+
     def answers() -> list[str]:
-        conversation = tiny_zh.conversation(seed=3, temperature=1.5, top_k=0, top_p=1.0, max_tokens=12)
+        conversation = tiny_zh.conversation(**settings)
         first = conversation.say("你好").text
         return [first, conversation.regenerate().finish().text, conversation.say("你好").text]
 
     assert answers() == answers()
     first, second, _ = answers()
     assert first != second
-    assert first == tiny_zh.generate("你好", seed=3, temperature=1.5, top_k=0, top_p=1.0, max_tokens=12).text
+    assert first == tiny_zh.generate("你好", **settings).text
 
 
 def test_a_chat_is_the_first_turn(tiny_zh: Belle) -> None:

@@ -38,7 +38,7 @@ def test_other_weights_compute_the_stored_ids(tiny_zh: Belle, converted, tmp_pat
     conversation.save(tmp_path / "a")
     conversation.save(tmp_path / "b", cache=False)
     assert (tmp_path / "a").stat().st_size > (tmp_path / "b").stat().st_size
-    with Belle.load(converted("belle-tiny-zh", "q8_0")) as other:
+    with Belle.load(converted("bloom", "q8_0")) as other:
         for name in "ab":
             loaded = other.load_conversation(tmp_path / name, temperature=0, max_tokens=10)
             assert cached_tokens(loaded) == 0
@@ -57,7 +57,9 @@ def first_format(path: Path) -> tuple[bytes, bytes, bytes]:
 
 def test_files_of_earlier_versions_go_on(tiny_zh: Belle, tmp_path: Path) -> None:
     """They say neither where decoding ended nor whether a template rewrote a turn."""
-    conversation = tiny_zh.conversation(temperature=0, max_tokens=8)
+    conversation = tiny_zh.conversation(
+        temperature=0, max_tokens=3
+    )  # cut, so that the last token is not in the cache
     for text in QUESTIONS[:2]:
         conversation.say(text)
     path = tmp_path / "chat"
@@ -67,7 +69,7 @@ def test_files_of_earlier_versions_go_on(tiny_zh: Belle, tmp_path: Path) -> None
     for turn in saved["turns"]:
         del turn["decoded_end"], turn["rewritten"]
     path.write_bytes(b"\n".join((magic, json.dumps(saved).encode(), state)))
-    loaded = tiny_zh.load_conversation(path, temperature=0, max_tokens=8)
+    loaded = tiny_zh.load_conversation(path, temperature=0, max_tokens=3)
     assert loaded._history.turns == conversation._history.turns
     assert loaded.say("继续").token_ids == conversation.say("继续").token_ids
 
@@ -119,6 +121,7 @@ def test_a_file_of_the_first_format(tiny_zh: Belle, tmp_path: Path) -> None:
     assert (tmp_path / "old").read_bytes() == (tmp_path / "new").read_bytes()
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_refused(tmp_path: Path) -> None:
     turn = Turn("你好", "您好！", 0, 2, 4, 3)
     tokens = ["a", "b", "c"]

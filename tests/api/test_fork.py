@@ -12,7 +12,7 @@ import pytest
 from .tiny_models import write_tiny_model
 
 PROGRAM = Path(__file__).with_name("fork_program.py")
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")]
 
 
 @pytest.mark.parametrize("backend", ["native", "llama.cpp"])

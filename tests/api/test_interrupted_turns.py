@@ -43,12 +43,13 @@ def test_ctrl_c_in_a_turn(tiny_zh: Belle, monkeypatch: pytest.MonkeyPatch) -> No
 
     interrupt_pass(1)  # in the prefill: the turn never happened
     assert (conversation.messages, conversation.token_ids) == before
-    interrupt_pass(4)
+    interrupt_pass(3)
     assert len(conversation.messages) == len(before[0]) + 2
     monkeypatch.undo()
     assert_turn_equals_its_parts(tiny_zh, conversation, "继续", 30)
 
 
+@pytest.mark.slow
 def test_a_real_ctrl_c(tiny: Belle) -> None:
     conversation = tiny.conversation(temperature=0, max_tokens=10**6, overflow="slide", n_keep=8, banned=[2])
     conversation.say("a", max_tokens=3)

@@ -237,6 +237,7 @@ def test_lists_of_prompts_and_messages(model: Belle, value: Any) -> None:
 NO_THREADS = [*SOME, 10**6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["native", "llama.cpp"])
 @pytest.mark.parametrize("name", ["threads", "context"])
 @pytest.mark.parametrize("value", [*NO_THREADS, 0], ids=names([*NO_THREADS, 0]))
@@ -274,7 +275,7 @@ def test_threads_of_the_extension(path: Path, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [-1, 2**70, 1.5, "2", None, 4])
 def test_positions_of_a_sequence(path: Path, value: Any) -> None:
-    engine = _core.Model(str(path), threads=1)
+    engine = _core.Model(str(path))
     sequence = engine.new_sequence()
     engine.forward([(sequence, IDS)])
     refused("length|truncate", lambda: sequence.truncate(value))
@@ -284,7 +285,7 @@ def test_positions_of_a_sequence(path: Path, value: Any) -> None:
 
 
 def test_none_in_a_batch_is_no_crash(path: Path) -> None:
-    engine = _core.Model(str(path), threads=1)
+    engine = _core.Model(str(path))
     refused("Sequence", lambda: engine.forward([(None, IDS)]))
     refused("Sampler", lambda: engine.forward_sample([(engine.new_sequence(), IDS, None)]))
     refused("top_logprobs", lambda: engine.forward_sample([], top_logprobs=2**31))

@@ -23,7 +23,7 @@ def answer(path: Path) -> str:
 def test_a_file_with_checksums(
     llama_cpp: Any, converted: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = converted("stories260K/hf", "f32")
+    source = converted("llama", "f32")
     answer(source)
     file = GgufFile(str(source))
     path = tmp_path / "damaged.gguf"

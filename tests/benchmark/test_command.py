@@ -16,6 +16,7 @@ import pytest
 
 from belle_edge.benchmark.plot import plot
 
+pytestmark = pytest.mark.slow
 Tiny = Callable[[str], Path]
 COMMAND = [sys.executable, "-m", "belle_edge.cli.main", "bench"]
 SMALL = ["--prompt", "8", "--generate", "2", "--batch", "2", "--repeat", "1", "--threads", "1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from belle_edge.convert import convert
 
 if TYPE_CHECKING:
     from .pseudo_terminal import Terminal
@@ -43,8 +46,17 @@ def belle() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def model(converted: Callable[[str, str], Path]) -> Path:
-    """belle-tiny-zh as q4_0."""
-    return converted("belle-tiny-zh", "q4_0")
+    """The bundled BLOOM as q4_0."""
+    return converted("bloom", "q4_0")
+
+
+@pytest.fixture(scope="session")
+def research_only(checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without the licence that its README states: that of the family counts."""
+    folder = tmp_path_factory.mktemp("research")
+    shutil.copytree(checkpoint("bloom"), folder / "source", ignore=shutil.ignore_patterns("README.md"))
+    convert(folder / "source", folder / "model.gguf", type="q4_0", family="belle")
+    return folder / "model.gguf"
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from belle_edge import Belle as Model
 
 from ..api.test_rendered_conversations import LLAMA_2, VICUNA
 
+pytestmark = pytest.mark.slow
 Belle = Callable[..., Any]
 OPTIONS = ("--quiet", "--temperature", "0", "--max-tokens", "6")
 UNLOADABLE = ("--isa", "none-such")  # what comes before this error comes before the loading
@@ -20,7 +21,7 @@ UNLOADABLE = ("--isa", "none-such")  # what comes before this error comes before
 @pytest.fixture
 def bare(converted: Callable[[str, str], Path]) -> Path:
     """A model without template and family."""
-    return converted("stories260K/hf", "f32")
+    return converted("llama", "f32")
 
 
 @pytest.mark.parametrize("command", ["chat", "generate"])

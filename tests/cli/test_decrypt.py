@@ -18,6 +18,7 @@ from belle_edge.errors import ConversionError
 
 from ..convert.encryption import encrypt_folder, encrypted, encrypted_name, published, random_bytes
 
+pytestmark = pytest.mark.slow
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 CONTENTS = {
     "config.json": b'{"model_type": "llama"}',

@@ -54,6 +54,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", CASES)
 def test_what_the_native_engine_lacks(belle: Belle, tmp_path: Path, make: Callable[[], GgufModel]) -> None:
     path = make().write(tmp_path / "other.gguf")
@@ -72,6 +73,7 @@ def test_what_the_native_engine_lacks(belle: Belle, tmp_path: Path, make: Callab
         assert native["reason"] in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_split_file(belle: Belle, model: Path, tmp_path: Path) -> None:
     first, *others = split(model, tmp_path)
     done = belle("info", first)

@@ -20,6 +20,7 @@ Converted = Callable[[str, str], Path]
 QUESTION = "用一句话介绍北京。"
 
 
+@pytest.mark.slow
 def test_argument_file_and_stdin(belle: Belle, model: Path, tmp_path: Path) -> None:
     options = ("--temperature", "0", "--max-tokens", "20")
     expected = belle("generate", model, QUESTION, *options)
@@ -34,6 +35,7 @@ def test_argument_file_and_stdin(belle: Belle, model: Path, tmp_path: Path) -> N
     assert belle("generate", model, QUESTION, "--no-stream", *options).stdout == expected.stdout
 
 
+@pytest.mark.slow
 def test_json(belle: Belle, model: Path) -> None:
     done = belle("generate", model, QUESTION, "--json", "--temperature", "0", "--max-tokens", "20")
     report = json.loads(done.stdout)
@@ -58,6 +60,7 @@ def test_logprobs(belle: Belle, model: Path) -> None:
     assert "--json" in belle("generate", model, QUESTION, "--logprobs", "3").stderr
 
 
+@pytest.mark.slow
 def test_many_prompts(belle: Belle, model: Path, tmp_path: Path) -> None:
     """--lines and --jsonl give what each prompt gives alone, in order, more of them than one batch takes."""
     prompts = [f"{number}加{number}等于多少？" for number in range(70)]
@@ -75,6 +78,7 @@ def test_many_prompts(belle: Belle, model: Path, tmp_path: Path) -> None:
     assert plain.stdout == "".join(f"{text}\n" for text in texts[:2])
 
 
+@pytest.mark.slow
 def test_many_prompts_and_a_seed(belle: Belle, model: Path) -> None:
     options = ("--json", "--max-tokens", "6", "--temperature", "2")
     done = belle("generate", model, "--lines", "--seed", "7", *options, text="\n".join([QUESTION] * 66))
@@ -85,6 +89,7 @@ def test_many_prompts_and_a_seed(belle: Belle, model: Path) -> None:
     assert json.loads(alone.stdout)["text"] == texts[65]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -102,6 +107,7 @@ def test_jsonl_that_is_wrong(belle: Belle, model: Path, line: str, message: str)
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_raw_stop_and_verbose(belle: Belle, model: Path) -> None:
     prompt = f"Human: {QUESTION}\n\nAssistant:"
     raw = belle("generate", model, prompt, "--raw", "--temperature", "0", "--verbose")
@@ -111,15 +117,17 @@ def test_raw_stop_and_verbose(belle: Belle, model: Path) -> None:
     assert stopped.stdout == raw.stdout[: raw.stdout.index(raw.stdout[2])] + "\n"
 
 
+@pytest.mark.slow
 def test_the_other_backend(belle: Belle, converted: Converted) -> None:
     pytest.importorskip("llama_cpp")
-    path = converted("belle-tiny-zh", "f32")
+    path = converted("bloom", "f32")
     options = (QUESTION, "--temperature", "0", "--max-tokens", "12", "--quiet")
     other = belle("generate", path, *options, "--backend", "llama.cpp")
     assert other.returncode == 0, other.stderr
     assert other.stdout == belle("generate", path, *options).stdout
 
 
+@pytest.mark.slow
 def test_pipes_are_utf8_whatever_the_locale(belle: Belle, model: Path) -> None:
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "latin-1"}
     done = belle("generate", model, "--temperature", "0", "--max-tokens", "8", text=QUESTION, **locale)
@@ -134,11 +142,12 @@ def test_input_that_is_not_utf8(belle: Belle, model: Path, tmp_path: Path) -> No
     assert "not UTF-8" in belle("generate", model, "--file", prompt).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently on Windows")
 def test_ctrl_c_stops_it(command: list[str], converted: Converted) -> None:
-    arguments = [str(converted("stories260K/hf", "f32")), "Once", "--raw", "--temperature", "0"]
+    arguments = [str(converted("large", "f32")), "Once", "--raw", "--temperature", "0"]
     process = subprocess.Popen(
-        [*command, "generate", *arguments, "--max-tokens", "500"],
+        [*command, "generate", *arguments, "--max-tokens", "1500"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -40,6 +40,7 @@ def test_for_people(belle: Belle, folder: Path) -> None:
     assert "--family NAME` overrides" in done.stdout
 
 
+@pytest.mark.slow
 def test_for_scripts(belle: Belle, folder: Path) -> None:
     report = json.loads(belle("identify", folder, "--json").stdout)
     assert (report["family"], report["confidence"]) == ("belle-ext", "certain")
@@ -61,15 +62,18 @@ def test_for_scripts(belle: Belle, folder: Path) -> None:
     assert given["prompt"] == "Human: {x} \n\nAssistant: "
 
 
-def test_an_unknown_model_is_an_answer(belle: Belle, test_data: Path) -> None:
-    done = belle("identify", test_data / "models" / "stories260K" / "hf")
+@pytest.mark.slow
+def test_an_unknown_model_is_an_answer(belle: Belle, checkpoint: Callable[[str], Path]) -> None:
+    source = checkpoint("llama")
+    done = belle("identify", source)
     assert (done.returncode, done.stderr) == (0, "")
     assert "family        none: not a known BELLE" in done.stdout
-    report = json.loads(belle("identify", test_data / "models" / "stories260K" / "hf", "--json").stdout)
+    report = json.loads(belle("identify", source, "--json").stdout)
     assert (report["family"], report["confidence"], report["prompt"]) == (None, "none", None)
     assert report["special_ids"] == {"bos": 1, "eos": 2, "unk": 0, "pad": None}
 
 
+@pytest.mark.slow
 def test_what_is_no_source(belle: Belle, model: Path, tmp_path: Path) -> None:
     for source, text in ((model, "belle-edge info"), (tmp_path / "nothing", "no such file or folder")):
         done = belle("identify", source)

@@ -31,6 +31,7 @@ def test_help_of_a_command(belle: Belle, name: str) -> None:
     assert "--verbose" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -50,7 +51,7 @@ def test_help_of_a_command(belle: Belle, name: str) -> None:
         (("verify", "none.gguf"), "no such file"),
         (("verify", "MODEL", "--threads", "0"), "--threads"),
         (("info", "MODEL", "--context", "0"), "--context"),
-        (("info", "MODEL", "--context", "5000"), "1 to 2048"),
+        (("info", "MODEL", "--context", "5000"), "1 to 256"),
     ],
 )
 def test_an_error_is_one_line_and_code_1(
@@ -62,6 +63,7 @@ def test_an_error_is_one_line_and_code_1(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_one_line(belle: Belle, tmp_path: Path, model: Path) -> None:
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(model.read_bytes()[:100_000])
@@ -72,6 +74,7 @@ def test_a_damaged_file_is_one_line(belle: Belle, tmp_path: Path, model: Path) -
         assert "damaged.gguf" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -90,21 +93,25 @@ def test_wrong_usage_is_code_2(belle: Belle, arguments: tuple[str, ...]) -> None
     assert belle(*arguments).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_traceback_only_on_request(belle: Belle) -> None:
     assert "Traceback" not in belle("generate", "none.gguf", "x").stderr
     assert "Traceback" in belle("generate", "none.gguf", "x", "--verbose").stderr
     assert "Traceback" in belle("generate", "none.gguf", "x", BELLE_DEBUG="1").stderr
 
 
+@pytest.mark.slow
 def test_without_arguments_the_help_is_shown(belle: Belle) -> None:
     assert belle().stdout == belle("--help").stdout
 
 
+@pytest.mark.slow
 def test_the_package_runs_as_a_module(belle: Belle) -> None:
     done = subprocess.run([sys.executable, "-m", "belle_edge", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, belle("--version").stdout)
 
 
+@pytest.mark.slow
 def test_the_demo_keeps_its_model_and_says_how_to_go_on(belle: Belle, tmp_path: Path) -> None:
     for _ in range(2):
         done = belle("demo", "--question", "你好", BELLE_CACHE=str(tmp_path / "my cache"))
@@ -120,6 +127,7 @@ def test_the_demo_keeps_its_model_and_says_how_to_go_on(belle: Belle, tmp_path: 
     assert "--keep DIR" in done.stdout
 
 
+@pytest.mark.slow
 def test_demo(belle: Belle, tmp_path: Path) -> None:
     done = belle("demo", "--keep", tmp_path, "--question", "你好", HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr

@@ -27,6 +27,7 @@ def lines(content: bytes, *, jsonl: bool = True, encoding: str | None = None) ->
     return list(prompt_lines(content, jsonl=jsonl, encoding=encoding, where="x"))
 
 
+@pytest.mark.slow
 def test_a_bad_line_is_a_record_and_the_others_are_answered(belle: Belle, model: Path) -> None:
     objects: list[Any] = [
         {"prompt": QUESTION, "id": "a", "max_tokens": 3},
@@ -155,6 +156,7 @@ def test_an_answer_is_written_before_the_last_one_is_begun(command: list[str], m
         process.stderr.close()  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_progress_on_a_terminal_only(command: list[str], belle: Belle, model: Path, tmp_path: Path) -> None:
     from .pseudo_terminal import Terminal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,12 @@ from ..model.gguf_models import random_llama
 Belle = Callable[..., Any]
 MIB = 1 << 20
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's proc and cgroup files")
+
+
+@pytest.fixture(scope="module")
+def large(converted: Callable[[str, str], Path]) -> Path:
+    """90.5 MiB of weights in f32, a cache of 32 MiB for 2048 tokens."""
+    return converted("large", "f32")
 
 
 def write(path: Path, text: str) -> None:
@@ -97,17 +104,18 @@ def test_unreadable_system_files_mean_unknown(tmp_path: Path) -> None:
 
 
 @linux_only
-def test_a_model_that_does_not_fit(tmp_path: Path, converted: Callable[[str, str], Path]) -> None:
-    path = converted("belle-tiny-zh", "f32")
-    needed = required_memory(_core.GgufFile(str(path)))
+def test_a_model_that_does_not_fit(tmp_path: Path, large: Path) -> None:
+    path, needed = large, required_memory(_core.GgufFile(str(large)))
     root = machine(tmp_path, free_mib=4000, cgroup="0::/\n")
     assert check_memory(path, root=root) == needed
     group_v2(root / "sys/fs/cgroup", str(needed.total - needed.kv // 2), 0)
     with pytest.raises(InsufficientMemoryError) as caught:
         check_memory(path, root=root)
     message = str(caught.value)
-    for part in ("88.2 MiB", "48.0 MiB", "2048 tokens", "cgroup limit", "f16", "q4_0 (12.4 MiB)"):
+    sizes = [f"{n_bytes / MIB:.1f} MiB" for n_bytes in (needed.weights, needed.kv)]
+    for part in (*sizes, "2048 tokens", "cgroup limit", "f16"):
         assert part in message
+    assert re.search(r"q4_0 \(1[12]\.\d MiB\)", message)
     # what the message proposes does fit
     context = int(message.split("a context of ")[1].split(" tokens")[0])
     assert 900 < context < 1100
@@ -118,11 +126,10 @@ def test_a_model_that_does_not_fit(tmp_path: Path, converted: Callable[[str, str
 
 
 @linux_only
-def test_only_what_would_fit_is_proposed(tmp_path: Path, converted: Callable[[str, str], Path]) -> None:
-    path = converted("belle-tiny-zh", "f32")
-    needed = required_memory(_core.GgufFile(str(path)))
+def test_only_what_would_fit_is_proposed(tmp_path: Path, large: Path) -> None:
+    path, needed = large, required_memory(_core.GgufFile(str(large)))
     root = machine(tmp_path, free_mib=4000, cgroup="0::/\n")
-    group_v2(root / "sys/fs/cgroup", str(needed.total - needed.weights // 2), 0)
+    group_v2(root / "sys/fs/cgroup", str(needed.total - needed.kv * 3 // 4), 0)
     with pytest.raises(
         InsufficientMemoryError, match=r"fit: a context of \d+ tokens, or weights of type q8_0"
     ):
@@ -161,13 +168,12 @@ def limited(n_mib: int, *arguments: str | Path) -> subprocess.CompletedProcess[s
 
 
 @linux_only
-def test_ulimit_is_respected_before_loading(converted: Callable[[str, str], Path]) -> None:
-    path = converted("belle-tiny-zh", "f32")
-    options = ("--temperature", "0", "--max-tokens", "3")
+def test_ulimit_is_respected_before_loading(large: Path) -> None:
+    path, options = large, ("--temperature", "0", "--max-tokens", "3")
     done = limited(200, "generate", path, "你好", *options)
     assert (done.returncode, done.stdout) == (1, "")
     assert "ulimit" in done.stderr
-    assert "weights 88.2 MiB" in done.stderr
+    assert "weights 90.5 MiB" in done.stderr
     assert "--no-memory-check" in done.stderr
     assert done.stderr.count("\n") == 1
     mapped = limited(50, "generate", path, "你好", *options)
@@ -177,10 +183,9 @@ def test_ulimit_is_respected_before_loading(converted: Callable[[str, str], Path
 
 
 @linux_only
-def test_the_check_can_be_overridden(converted: Callable[[str, str], Path]) -> None:
+def test_the_check_can_be_overridden(large: Path) -> None:
     """Loading then fails by itself, or goes well; either way without a traceback."""
-    path = converted("belle-tiny-zh", "f32")
-    done = limited(150, "generate", path, "你好", "--max-tokens", "3", "--no-memory-check")
+    done = limited(150, "generate", large, "你好", "--max-tokens", "3", "--no-memory-check")
     assert done.returncode == 1
     assert "cannot allocate" in done.stderr
     assert "Traceback" not in done.stderr

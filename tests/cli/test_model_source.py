@@ -17,6 +17,7 @@ Belle = Callable[..., Any]
 OPTIONS = ("--temperature", "0", "--max-tokens", "6")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_folder_is_converted_once(belle: Belle, tmp_path: Path) -> None:
     folder, cache = tmp_path / "belle-demo", {"BELLE_CACHE": str(tmp_path)}
     shutil.copytree(checkpoint_path(), folder)

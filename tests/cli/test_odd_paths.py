@@ -15,6 +15,7 @@ from belle_edge import Belle
 from belle_edge._core import GgufFile
 from belle_edge.verification import verify_contents, verify_file
 
+pytestmark = pytest.mark.slow
 DEMO = Path(belle_edge.__file__).parent / "demo" / "checkpoint"
 NAME = b"belle-mod\xe8le"
 

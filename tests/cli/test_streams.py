@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full and a POSIX shell")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full and a POSIX shell"),
+]
 CLOSED_INPUT = "belle-edge: error: standard input is closed"
 CLOSED_OUTPUT = "belle-edge: error: standard output is closed"
 FULL = "No space left on device"

@@ -200,20 +200,15 @@ def check_merged(tmp_path: Path) -> Callable[..., ConversionReport]:
 
 
 @pytest.fixture
-def untied_stories(test_data: Path, tmp_path: Path, edit_json: Callable[..., None]) -> Callable[..., Path]:
-    """untied_stories(head_factor=..., key=value, ...) -> the trained stories260K (grouped queries) whose head is a
-    tensor of its own, the embedding times the factor, and whose configuration has these keys."""
-    safetensors_torch = pytest.importorskip("safetensors.torch")
+def stories_copy(
+    checkpoint: Callable[[str], Path], tmp_path: Path, edit_json: Callable[..., None]
+) -> Callable[..., Path]:
+    """stories_copy(key=value, ...) -> a LLaMA with grouped queries and a head of its own; keys of its configuration."""
 
-    def make(*, head_factor: float = 1.0, **config: Any) -> Path:
+    def make(**config: Any) -> Path:
         folder = tmp_path / "stories"
-        source = test_data / "models" / "stories260K" / "hf"
-        shutil.copytree(source, folder, copy_function=shutil.copyfile)
-        folder.chmod(0o755)
-        state = safetensors_torch.load_file(folder / "model.safetensors")
-        state["lm_head.weight"] = state["model.embed_tokens.weight"] * head_factor
-        safetensors_torch.save_file(state, folder / "model.safetensors")
-        edit_json(folder / "config.json", tie_word_embeddings=False, **config)
+        shutil.copytree(checkpoint("llama"), folder)
+        edit_json(folder / "config.json", **config)
         return folder
 
     return make

@@ -19,10 +19,9 @@ def transformers_logits(folder: Path, ids: list[int]) -> NDArray[np.float32]:
 
 
 def native_logits(path: Path, ids: list[int]) -> NDArray[np.float32]:
-    """In block32, the yardstick: what is tested is the file, and each tier has coarser forms of its own for prompts."""
     from belle_edge import _core
 
-    model = _core.Model(str(path), activations="block32")
+    model = _core.Model(str(path))
     return np.array(model.forward([(model.new_sequence(), ids)], logits="all")[0])
 
 

@@ -15,6 +15,9 @@ from belle_edge.convert.checksum_entries import CHUNK_BYTES, ChunkHashes
 
 from ..gguf.checksummed import metadata_end
 
+pytestmark = pytest.mark.slow
+
+
 xxhash = pytest.importorskip("xxhash")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ def encrypt(folder: Path, key: Path) -> Path:
 
 
 @pytest.fixture
-def gptq_folder(test_data: Path, tmp_path: Path) -> Path:
-    """belle-tiny-zh as BELLE's GPTQ code writes it, with its tokenizer."""
-    source = test_data / "models" / "belle-tiny-zh"
+def gptq_folder(checkpoint: Callable[[str], Path], tmp_path: Path) -> Path:
+    """The bundled BLOOM as BELLE's GPTQ code writes it, with its tokenizer."""
+    source = checkpoint("bloom")
     folder = tmp_path / "belle-7b-2m-gptq"
     copy_metadata(source, folder)
     write_checkpoint(folder, pack_checkpoint(read_checkpoint(source), Recipe(group_size=128)).stored, NAME)

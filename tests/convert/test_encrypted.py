@@ -23,6 +23,7 @@ from belle_edge.convert.sources.encrypted import EncryptedBytes
 from belle_edge.convert.sources.key_file import KeyFile
 from belle_edge.errors import ConversionError
 
+from .conversion_memory import watched_conversion
 from .encryption import (
     SMALL_WINDOW,
     encrypt_folder,
@@ -32,10 +33,9 @@ from .encryption import (
     random_bytes,
 )
 from .test_memory import write_sparse_llama
-from .watched import watched_conversion
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the key has")
-MODELS = {"belle-tiny-zh": "belle-tiny-zh", "stories260K": "stories260K/hf"}
+MODELS = ("bloom", "llama")
 
 
 @pytest.fixture
@@ -52,12 +52,12 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def plain_model(test_data: Path, tmp_path: Path) -> Callable[..., Path]:
-    """plain_model("belle-tiny-zh", "fp16 shards") → a copy of a trained model with its weights in that form."""
+def plain_model(checkpoint: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path]:
+    """plain_model("bloom", "fp16 shards") → a copy of a checkpoint with its weights in that form."""
 
     def make(name: str, form: str = "safetensors") -> Path:
         folder = tmp_path / "plain" / name
-        shutil.copytree(test_data / "models" / MODELS[name], folder, copy_function=shutil.copyfile)
+        shutil.copytree(checkpoint(name), folder, copy_function=shutil.copyfile)
         for path in (folder, *folder.iterdir()):
             path.chmod(0o755)
         if form != "safetensors":
@@ -175,10 +175,10 @@ def test_same_logits_as_transformers(plain_model: Any, tmp_path: Path, key: Path
 @pytest.mark.usefixtures("small_windows")
 def test_plain_and_encrypted_files_live_together(plain_model: Any, tmp_path: Path, key: Path) -> None:
     """Weights encrypted, the rest not; and what a failed decryption left under the plain name does not count."""
-    plain = plain_model("stories260K")
+    plain = plain_model("llama")
     folder = encrypt_folder(
         plain,
-        tmp_path / "mixed" / "stories260K",
+        tmp_path / "mixed" / "llama",
         key.read_bytes(),
         window=SMALL_WINDOW,
         chosen=lambda name: name in ("model.safetensors", "tokenizer.model"),
@@ -192,7 +192,7 @@ def test_plain_and_encrypted_files_live_together(plain_model: Any, tmp_path: Pat
 
 def test_a_key_for_plain_files_is_a_note(plain_model: Any, tmp_path: Path, key: Path) -> None:
     with pytest.warns(UserWarning, match="no file in it is encrypted"):
-        convert(plain_model("stories260K"), tmp_path / "out.gguf", key=key)
+        convert(plain_model("llama"), tmp_path / "out.gguf", key=key)
 
 
 def test_the_right_size_of_key_is_no_warning(

@@ -32,9 +32,9 @@ LLAMA_1 = {"rms_norm_eps": 1e-6, "max_position_embeddings": 2048}  # what these 
 
 
 @pytest.fixture
-def stories(untied_stories: Callable[..., Path]) -> Path:
+def stories(stories_copy: Callable[..., Path]) -> Path:
     """An older LLaMA: a head of its own, LLaMA 1's epsilon and context."""
-    return untied_stories(**LLAMA_1)
+    return stories_copy(**LLAMA_1)
 
 
 @pytest.fixture
@@ -62,6 +62,7 @@ def tokenizer_of(path: Path) -> dict[str, Any]:
     return {name: value for name, value in metadata_of(path).items() if name.startswith("tokenizer.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", SCORED)
 def test_floats_and_metadata_are_the_plain_models(stories: Path, tmp_path: Path, version: str) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version=version)
@@ -78,6 +79,7 @@ def test_floats_and_metadata_are_the_plain_models(stories: Path, tmp_path: Path,
     assert not any("rounded to half" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("type", ["f16", "q4_0", "q4_1", "q8_0"])
 def test_stored_types_are_taken_over(llama: Path, tmp_path: Path, version: str, type: str) -> None:
@@ -92,6 +94,7 @@ def test_stored_types_are_taken_over(llama: Path, tmp_path: Path, version: str, 
     assert any("rounded to half precision" in warning for warning in report.warnings) == is_rounded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", SCORED)
 @pytest.mark.parametrize("type", ["q4_0", "q4_1", "q8_0"])
 def test_float_types_expand_the_stored_values(llama: Path, tmp_path: Path, version: str, type: str) -> None:
@@ -131,6 +134,7 @@ def test_scales_between_halves_are_rounded_or_kept(llama: Path, tmp_path: Path, 
     np.testing.assert_array_equal(floats[0, :32], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "type"), [("ggjt v1", "q4_0"), ("ggjt v3", "q8_0"), ("ggmf v1", "f32")])
 def test_greedy_text_is_the_plain_models(stories: Path, tmp_path: Path, version: str, type: str) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version=version, type=type)
@@ -145,6 +149,7 @@ def test_greedy_text_is_the_plain_models(stories: Path, tmp_path: Path, version:
     assert texts[1] == texts[0]
 
 
+@pytest.mark.slow
 def test_llama_cpp_reads_the_result(llama_cpp: Any, stories: Path, tmp_path: Path) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version="ggjt v2", type="q4_1")
     convert(old, tmp_path / "old.gguf")
@@ -166,6 +171,7 @@ def test_the_real_vocabulary(make_llama: Any, test_data: Path, tmp_path: Path) -
     assert tokenizer_of(tmp_path / "old.gguf") == tokenizer_of(tmp_path / "plain.gguf")
 
 
+@pytest.mark.slow
 def test_unversioned_files_need_a_tokenizer(stories: Path, tmp_path: Path) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version="ggml")
     shutil.copy(stories / "tokenizer.model", old.parent)  # a neighbour may be another model's
@@ -326,6 +332,7 @@ def test_cut_off_anywhere(llama: Path, tmp_path: Path, version: str) -> None:
             convert(path, tmp_path / "out.gguf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_random_damage(llama: Path, tmp_path: Path, version: str) -> None:
     """A clear error, or a complete file."""
@@ -347,6 +354,7 @@ def test_random_damage(llama: Path, tmp_path: Path, version: str) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_huge_numbers_cost_nothing(llama: Path, tmp_path: Path) -> None:
     """Every integer of the header and the first lengths, larger: refused without the memory for them."""
     path = write_ggml(llama, tmp_path / "model.bin", version="ggjt v3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ REPACKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["bloom", "llama"])
 @pytest.mark.parametrize(("recipe", "type"), REPACKED, ids=str)
 def test_repacked(
@@ -199,28 +201,30 @@ def test_biases(make_llama: Any, tmp_path: Path) -> None:
 # Running the result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "type"), [(Recipe(group_size=128), "q4_1"), (Recipe(symmetric=True), "q4_0")]
 )
-@pytest.mark.parametrize("model", ["belle-tiny-zh", "llama"])
+@pytest.mark.parametrize("model", ["bloom", "llama"])
 def test_logits(
-    test_data: Path, make_llama: Any, tmp_path: Path, model: str, recipe: Recipe, type: str
+    checkpoint: Callable[[str], Path], make_llama: Any, tmp_path: Path, model: str, recipe: Recipe, type: str
 ) -> None:
-    """In f32 as transformers computes; in blocks off by what rounding activations to int8 costs."""
+    """In f32 as transformers computes; in blocks off by what the coarsest form of the activations costs."""
     large = {"hidden_size": 256, "intermediate_size": 640, "vocab_size": 400}
-    source = make_llama("source", **large) if model == "llama" else test_data / "models" / model
+    source = make_llama("source", **large) if model == "llama" else checkpoint(model)
     packed = pack_checkpoint(read_checkpoint(source), recipe)
     copy_metadata(source, tmp_path / "packed")
     write_checkpoint(tmp_path / "packed", packed.stored)
     ids = np.random.default_rng(3).integers(4, 300, size=40).tolist()
     expected = transformers_logits(write_dequantized(source, tmp_path / "plain", packed.values), ids)
-    for kind, bound in ((None, 5e-2), ("f32", 1e-3)):
+    for kind, bound in ((None, 8e-2), ("f32", 1e-3)):
         convert(tmp_path / "packed", tmp_path / "out.gguf", type=kind, force=True)
         found = native_logits(tmp_path / "out.gguf", ids)
         error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
         assert error < bound, (kind, error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
     [
@@ -231,9 +235,9 @@ def test_logits(
     ids=str,
 )
 def test_llama_cpp_writes_the_same_text_but_for_close_calls(
-    llama_cpp: Any, test_data: Path, tmp_path: Path, recipe: Recipe
+    llama_cpp: Any, checkpoint: Callable[[str], Path], tmp_path: Path, recipe: Recipe
 ) -> None:
-    source = test_data / "models" / "belle-tiny-zh"
+    source = checkpoint("bloom")
     packed = pack_checkpoint(read_checkpoint(source), recipe)
     path = write_checkpoint(tmp_path / "BELLE-7B-gptq", packed.stored, "bloom7b-2m-4bit-128g.pt")
     convert(path, tmp_path / "out.gguf", tokenizer=source, family="belle")

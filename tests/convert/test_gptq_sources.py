@@ -17,8 +17,8 @@ from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.source_tensors import ArrayTensor
 from belle_edge.errors import ConversionError
 
+from .conversion_memory import watched_conversion
 from .gptq_files import Recipe, copy_metadata, pack_checkpoint, read_checkpoint, write_checkpoint
-from .watched import watched_conversion
 
 Arrays = dict[str, NDArray[Any]]
 NAME = "bloom7b-2m-4bit-128g.pt"

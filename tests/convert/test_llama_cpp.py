@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,11 @@ def test_stories_reproduce_their_golden_text(test_data: Path, tmp_path: Path) ->
     assert ids == golden[: len(ids)]
 
 
-@pytest.mark.parametrize("name", ["belle-tiny-zh", "belle-tiny-zh-outliers"])
-def test_belle_tiny_zh(test_data: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["bloom", "belle-tiny-zh", "belle-tiny-zh-outliers"])
+def test_trained_bloom(checkpoint: Callable[[str], Path], tmp_path: Path, name: str) -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    folder = test_data / "models" / name
-    report = convert(folder, tmp_path / "out.gguf", type="f32")
+    folder = checkpoint(name)
+    report = convert(folder, tmp_path / "out.gguf", type="f32", family="belle")
     assert report.family == "belle"
     text = "Human: 你好，请介绍一下北京。\n\nAssistant:"
     ids = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).ids
@@ -118,7 +119,7 @@ def test_real_llama_vocabulary(make_llama: Any, test_data: Path, tmp_path: Path,
 def test_every_type_opens_there_and_means_the_same(
     make_bloom: Any, make_llama: Any, tmp_path: Path, architecture: str, type: str
 ) -> None:
-    """The reference is our engine on the same file, in block32, as llama.cpp rounds activations; the rest is rounding.
+    """The reference is our engine on the same file; the rest is rounding.
 
     llama.cpp's cache is f16, and it rounds the activations that meet bf16 weights to bf16 (8 bits), where ours stay
     float32 (tests/model compares those with transformers).
@@ -130,7 +131,7 @@ def test_every_type_opens_there_and_means_the_same(
     assert type in types
     ids = list(range(4, 44))
     found = llama_cpp_logits(tmp_path / "out.gguf", ids)
-    model = _core.Model(str(tmp_path / "out.gguf"), activations="block32")
+    model = _core.Model(str(tmp_path / "out.gguf"))
     expected = model.forward([(model.new_sequence(), ids)], logits="all")[0]
     error = np.sqrt(((found - expected) ** 2).mean() / (expected**2).mean())
     bound = {"f32": 5e-3, "f16": 5e-3, "bf16": 2e-2}.get(type, 3e-2)

@@ -22,15 +22,15 @@ from .adapters import (
 )
 from .logits import native_logits, relative_error, transformers_logits
 
-pytest.importorskip("torch")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch")]
 IDS = list(range(5, 60))
 Q = "self_attn.q_proj"
 Check = Callable[..., ConversionReport]
 
 
-def test_llama(test_data: Path, tmp_path: Path, check_merged: Check) -> None:
-    """All seven projections of a trained model with grouped queries."""
-    base = test_data / "models" / "stories260K" / "hf"
+def test_llama(checkpoint: Callable[[str], Path], tmp_path: Path, check_merged: Check) -> None:
+    """All seven projections of a model with grouped queries."""
+    base = checkpoint("llama")
     pairs = random_factors(base, llama_modules(base))
     adapter = write_adapter(tmp_path / "lora", pairs)
     changes = with_deltas(base, pairs, 2.0)
@@ -41,10 +41,10 @@ def test_llama(test_data: Path, tmp_path: Path, check_merged: Check) -> None:
     assert relative_error(transformers_logits(base, IDS), expected) > 0.1
 
 
-def test_bloom(test_data: Path, tmp_path: Path, check_merged: Check) -> None:
+def test_bloom(checkpoint: Callable[[str], Path], tmp_path: Path, check_merged: Check) -> None:
     """The fused matrix, as BELLE's adapters for BLOOM have it, on weights in float16."""
-    base = test_data / "models" / "belle-tiny-zh"
-    modules = [f"transformer.h.{layer}.self_attention.query_key_value" for layer in range(6)]
+    base = checkpoint("bloom")
+    modules = [f"transformer.h.{layer}.self_attention.query_key_value" for layer in range(4)]
     pairs = random_factors(base, modules)
     adapter = write_adapter(tmp_path / "lora", pairs, file="adapter_model.bin")
     changes = with_deltas(base, pairs, 2.0)

@@ -30,7 +30,7 @@ from .adapters import (
 )
 from .test_meta import write_meta
 
-torch = pytest.importorskip("torch")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch")]
 
 
 @pytest.mark.parametrize("shards", [1, 2])
@@ -143,9 +143,11 @@ def test_product(rank: int) -> None:
     [{"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_CORETYPE": "Nehalem"}, {"OMP_NUM_THREADS": "2"}],
     ids=str,
 )
-def test_bytes_do_not_depend_on_the_blas(test_data: Path, tmp_path: Path, settings: dict[str, str]) -> None:
-    base = test_data / "models" / "belle-tiny-zh"
-    modules = [f"transformer.h.{layer}.self_attention.query_key_value" for layer in range(6)]
+def test_bytes_do_not_depend_on_the_blas(
+    checkpoint: Callable[[str], Path], tmp_path: Path, settings: dict[str, str]
+) -> None:
+    base = checkpoint("bloom")
+    modules = [f"transformer.h.{layer}.self_attention.query_key_value" for layer in range(4)]
     adapter = write_adapter(tmp_path / "lora", random_factors(base, modules, rank=13), r=13)
     convert(base, tmp_path / "here.gguf", type="f32", lora=adapter)
     code = (
@@ -176,6 +178,8 @@ def test_as_peft_merges(
     make_llama: Any, make_bloom: Any, tmp_path: Path, architecture: str, settings: dict[str, Any]
 ) -> None:
     """PEFT itself writes the adapter, and merges it into the model that it is compared with."""
+    import torch
+
     peft = pytest.importorskip("peft")
     transformers = pytest.importorskip("transformers")
     base = make_bloom() if architecture == "bloom" else make_llama(attention_bias="biases" in architecture)
@@ -205,6 +209,7 @@ def test_as_peft_merges(
 def trained_adapter(base: Path, folder: Path, text: str, answer: str) -> Path:
     """An adapter of BLOOM's fused matrices, trained until the model answers `text` with `answer`."""
     import tokenizers
+    import torch
     import transformers
 
     tokenizer = tokenizers.Tokenizer.from_file(str(base / "tokenizer.json"))
@@ -234,14 +239,17 @@ def trained_adapter(base: Path, folder: Path, text: str, answer: str) -> Path:
 
 
 def test_llama_cpp_writes_what_the_adapter_learnt(
-    test_data: Path, tmp_path: Path, llama_cpp: Any, converted: Callable[[str, str], Path]
+    checkpoint: Callable[[str], Path],
+    tmp_path: Path,
+    llama_cpp: Any,
+    converted: Callable[[str, str], Path],
 ) -> None:
-    base = test_data / "models" / "belle-tiny-zh"
+    base = checkpoint("bloom")
     prompt, answer = "Human: 你好，请介绍一下北京。\n\nAssistant:", "月亮上有一只会唱歌的小猫。"
     adapter = trained_adapter(base, tmp_path / "lora", prompt, answer)
     convert(base, tmp_path / "merged.gguf", type="q8_0", lora=[adapter])
     texts = []
-    for path in (tmp_path / "merged.gguf", converted("belle-tiny-zh", "q8_0")):
+    for path in (tmp_path / "merged.gguf", converted("bloom", "q8_0")):
         model = llama_cpp.Llama(str(path), n_ctx=256, n_threads=2, verbose=False)
         done = model.create_completion(prompt, max_tokens=40, temperature=0.0, repeat_penalty=1.0)
         texts.append(done["choices"][0]["text"])

@@ -23,7 +23,7 @@ from .adapters import (
     write_config,
 )
 
-pytest.importorskip("torch")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch")]
 Q = "self_attn.q_proj"
 Check = Callable[..., ConversionReport]
 

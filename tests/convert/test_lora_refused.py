@@ -13,7 +13,7 @@ from belle_edge.errors import ConversionError
 
 from .adapters import changed, llama_modules, load_state, random_factors, write_adapter, write_config
 
-torch = pytest.importorskip("torch")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch")]
 QUERY = "model.layers.0.self_attn.q_proj"
 PREFIX = f"base_model.model.{QUERY}"
 
@@ -84,12 +84,16 @@ def test_settings(base: Path, tmp_path: Path, config: Any, message: str) -> None
     ],
 )
 def test_tensors(base: Path, tmp_path: Path, name: str, shape: tuple[int, ...], message: str) -> None:
+    import torch
+
     pairs = random_factors(base, [QUERY])
     adapter = write_adapter(tmp_path / "lora", pairs, others={name: torch.zeros(shape)})
     refused(base, [adapter], rf"^\[lora/adapter_model\.safetensors\] .*{message}")
 
 
 def test_pairs_that_do_not_fit(base: Path, tmp_path: Path) -> None:
+    import torch
+
     factors = {
         "model.layers.9.self_attn.q_proj": (
             (4, 64),
@@ -125,6 +129,8 @@ def test_fan_in_fan_out_that_cannot_be_decided(base: Path, tmp_path: Path) -> No
 
 
 def test_values(base: Path, tmp_path: Path) -> None:
+    import torch
+
     a, b = random_factors(base, [QUERY])[QUERY]
     b[3, 1] = float("nan")
     adapter = write_adapter(tmp_path / "lora", {QUERY: (a, b)})
@@ -135,6 +141,8 @@ def test_values(base: Path, tmp_path: Path) -> None:
 
 
 def test_base_in_integers(base: Path, tmp_path: Path) -> None:
+    import torch
+
     weight = load_state(base)[f"{QUERY}.weight"]
     quantized = changed(base, tmp_path / "int8", {f"{QUERY}.weight": weight.to(torch.int8)})
     adapter = write_adapter(tmp_path / "lora", random_factors(base, [QUERY]))
@@ -142,6 +150,8 @@ def test_base_in_integers(base: Path, tmp_path: Path) -> None:
 
 
 def test_whole_tensors_of_several_adapters(base: Path, tmp_path: Path) -> None:
+    import torch
+
     pairs, others = random_factors(base, [QUERY]), {"base_model.model.lm_head.weight": torch.ones(400, 64)}
     one = write_adapter(tmp_path / "one", pairs, others=others)
     two = write_adapter(tmp_path / "two", pairs, others=others)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from .adapters import write_adapter
-from .watched import watched_conversion
+from .conversion_memory import watched_conversion
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")

@@ -94,9 +94,9 @@ def write_meta(folder: Path, target: Path, *, shards: int, **params: Any) -> Pat
 
 
 @pytest.fixture
-def stories(untied_stories: Callable[..., Path]) -> Path:
+def stories(stories_copy: Callable[..., Path]) -> Path:
     """Meta's files have a head of their own; this one differs from the embedding."""
-    return untied_stories(head_factor=1.5)
+    return stories_copy()
 
 
 def tensor_bytes(path: Path) -> dict[str, bytes]:
@@ -110,6 +110,7 @@ def logits(path: Path, ids: list[int]) -> Any:
     return np.array(model.forward([(model.new_sequence(), ids)], logits="all")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2, 4])
 def test_the_same_file_as_from_hugging_faces_layout(stories: Path, tmp_path: Path, shards: int) -> None:
     torch = pytest.importorskip("torch")
@@ -129,6 +130,7 @@ def test_the_same_file_as_from_hugging_faces_layout(stories: Path, tmp_path: Pat
     assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shards", "dtype"), [(2, "float16"), (2, "bfloat16"), (1, "float16")])
 def test_quantized(make_llama: Any, tmp_path: Path, shards: int, dtype: str) -> None:
     folder = make_llama(dtype=dtype)
@@ -138,6 +140,7 @@ def test_quantized(make_llama: Any, tmp_path: Path, shards: int, dtype: str) -> 
     assert tensor_bytes(tmp_path / "meta.gguf") == tensor_bytes(tmp_path / "plain.gguf")
 
 
+@pytest.mark.slow
 def test_vocabulary_split_by_rows(make_llama: Any, tmp_path: Path) -> None:
     import torch
 

@@ -25,6 +25,7 @@ from belle_edge.verification import verify_file
 from ..cli.conftest import run_belle
 from ..gguf.split import copy_field, finish
 
+pytestmark = pytest.mark.slow
 TOOLS = Path(sys.executable).parent
 
 

@@ -19,6 +19,7 @@ from belle_edge.text.tokenizer import Tokenizer
 
 from .random_tokenizers import RandomTokenizer
 
+pytestmark = pytest.mark.slow
 N_TOKENIZERS = int(os.environ.get("BELLE_TEST_TOKENIZERS", "25"))
 
 

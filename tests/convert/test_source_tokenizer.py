@@ -17,6 +17,7 @@ from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
 from belle_edge.text.tokenizer import Tokenizer
 from belle_edge.verification.contents import verify_contents
 
+pytestmark = pytest.mark.slow
 LLAMA = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 
 

@@ -25,6 +25,7 @@ from belle_edge.convert.trim.trimming import trimmed_tables
 from belle_edge.errors import ConversionError
 from belle_edge.text.tokenizer import Tokenizer
 
+pytestmark = pytest.mark.slow
 PROMPT = "Human: 用一句话介绍北京。\n\nAssistant:"
 Trimmed = Callable[..., tuple[Path, ConversionReport]]
 

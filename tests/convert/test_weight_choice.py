@@ -17,7 +17,7 @@ from belle_edge.errors import ConversionError
 from belle_edge.verification import verify_contents
 
 safetensors = pytest.importorskip("safetensors.numpy")
-torch = pytest.importorskip("torch")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch")]
 
 Arrays = dict[str, Any]
 IDS = [1, 10, 20, 300]
@@ -28,6 +28,8 @@ def tensors_of(folder: Path) -> Arrays:
 
 
 def save(tensors: Mapping[str, Any], path: Path) -> None:
+    import torch
+
     if path.suffix == ".bin":
         torch.save({name: torch.from_numpy(value) for name, value in tensors.items()}, path)
     else:
@@ -53,6 +55,8 @@ def halved(tensors: Arrays) -> Arrays:
 
 def expect_same_as_transformers(folder: Path, tmp_path: Path) -> list[str]:
     """Logits of the conversion; its warnings."""
+    import torch
+
     transformers = pytest.importorskip("transformers")
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     with torch.no_grad():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 POOLS_THAT_END = """
 #include <atomic>

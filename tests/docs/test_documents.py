@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,21 +50,15 @@ def python_blocks() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the documents speak of: a small model under their names."""
     from belle_edge.convert import convert
     from belle_edge.demo import checkpoint_path
 
     place = tmp_path_factory.mktemp("documents")
-    if (checkpoint_path() / "model.safetensors").exists():
-        shutil.copytree(checkpoint_path(), place / "belle-demo")
-        convert(place / "belle-demo", place / "belle-demo-q4_0.gguf", type="q4_0", family="belle")
-        shutil.copy(place / "belle-demo-q4_0.gguf", place / "belle-7b.gguf")
-    else:
-        converted: Callable[[str, str], Path] = request.getfixturevalue("converted")
-        data: Path = request.getfixturevalue("test_data")
-        shutil.copytree(data / "models" / "belle-tiny-zh", place / "belle-demo")
-        shutil.copy(converted("belle-tiny-zh", "q4_0"), place / "belle-7b.gguf")
+    shutil.copytree(checkpoint_path(), place / "belle-demo")
+    convert(place / "belle-demo", place / "belle-demo-q4_0.gguf", type="q4_0", family="belle")
+    shutil.copy(place / "belle-demo-q4_0.gguf", place / "belle-7b.gguf")
     (place / "questions.txt").write_text(f"{QUESTION}\n\n你好\n", encoding="utf-8")
     return place
 
@@ -83,6 +76,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "code"), python_blocks(), ids=lambda value: value if ".md:" in value else ""
 )
@@ -92,6 +86,7 @@ def test_python_in_documents_runs(folder: Path, name: str, code: str) -> None:
     assert done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_examples_run(folder: Path, name: str) -> None:
     done = run([sys.executable, str(ROOT / "examples" / name), "belle-7b.gguf", *EXAMPLES[name]], folder)
@@ -110,11 +105,10 @@ def transcripts() -> list[str]:
     return sorted(set(found))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the transcripts are of a POSIX shell")
 @pytest.mark.parametrize("line", transcripts())
 def test_transcripts_can_be_repeated(folder: Path, line: str) -> None:
-    if not (folder / "belle-demo-q4_0.gguf").exists():
-        pytest.skip("the bundled checkpoint has not been built")
     (folder / "belle-demo-q8_0.gguf").unlink(missing_ok=True)
     program = f'belle-edge() {{ {shlex.quote(sys.executable)} -m belle_edge.cli.main "$@"; }}; set -o pipefail; {line}'
     done = run(["bash", "-c", program], folder)

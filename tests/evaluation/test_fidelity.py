@@ -11,6 +11,7 @@ import pytest
 
 from belle_edge import _core
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 MAX_RATIO = 1.05  # of llama.cpp's mean KL
 N_ITEMS = 12
@@ -33,12 +34,16 @@ def test_divergence_is_no_worse_than_llama_cpp(
 ) -> None:
     pytest.importorskip("transformers")
     items = json.loads((test_data / "models" / "belle-tiny-zh" / "val.json").read_text("utf-8"))[:N_ITEMS]
-    isas = [tier["name"] for tier in _core.isa_tiers() if tier["supported"] and tier["name"] != "scalar"]
+    isas = [tier["name"] for tier in _core.isa_tiers() if tier["supported"]]
+    if name == "belle-tiny-zh":
+        isas.remove(
+            "scalar"
+        )  # which takes longest, and computes what block32 does elsewhere: one model shows it
     results = fidelity.measure(
         test_data / "models" / name,
         items,
         types=["f32", "q8_0", "q4_0"],
-        isas=[*isas, "scalar"],
+        isas=isas,
         max_tokens=96,
     )
     for (type_name, engine), result in results.items():

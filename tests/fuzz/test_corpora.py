@@ -33,7 +33,7 @@ for path in sys.argv[1:]:
         for tensor in file.tensors():
             tensor.name, tensor.type, tensor.shape, tensor.offset, tensor.n_bytes
         read += 1
-        model = _core.Model(path, threads=1)
+        model = _core.Model(path)
         model.forward([(model.new_sequence(), [0, 0, 0])])
         loaded += 1
     except (ValueError, OSError):

@@ -75,6 +75,7 @@ def test_data_that_ends_without_padding(tmp_path: Path) -> None:
     assert verify(write_file(tmp_path, {"a": 3}, data_bytes=12))
 
 
+@pytest.mark.slow
 def test_every_byte_matters(tmp_path: Path) -> None:
     """Header, tensor list, padding, data: one bit of any byte flipped, and a cut at any byte."""
     path = write_file(tmp_path, {"a": 3, "b": 40})
@@ -211,6 +212,7 @@ def test_counts_of_zero(tmp_path: Path) -> None:
     assert_refused(path, "lists no tensors", REMEDY)
 
 
+@pytest.mark.slow
 def test_progress(tmp_path: Path) -> None:
     path = write_file(tmp_path, {"a": 40 << 18})
     n_bytes = path.stat().st_size - GgufFile(str(path)).data_offset

@@ -111,6 +111,7 @@ def test_damaged_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
     assert SAYS.get(name, "") in str(caught.value)
 
 
+@pytest.mark.slow
 def test_truncated_at_every_byte(tmp_path: Path) -> None:
     """Only the whole file is accepted, whether the cut is in a count, a name, a value or the data."""
     entries = [

@@ -1,4 +1,4 @@
-"""The trained test models behind both interfaces: transformers' own, and belle_edge.hf's on an f32 file."""
+"""The models that everybody has, behind both interfaces: transformers' own, and belle_edge.hf's on an f32 file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-NAMES = {"bloom": "belle-tiny-zh", "llama": "stories260K/hf"}
+KINDS = ("bloom", "llama")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Pair:
 
 
 @pytest.fixture(scope="session")
-def pairs(test_data: Path, converted: Callable[[str, str], Path]) -> Callable[[str], Pair]:
+def pairs(checkpoint: Callable[[str], Path], converted: Callable[[str, str], Path]) -> Callable[[str], Pair]:
     """kind -> its Pair, loaded when it is first asked for."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)  # the models are tiny, and threads that wait for each other slow
@@ -37,22 +37,24 @@ def pairs(test_data: Path, converted: Callable[[str, str], Path]) -> Callable[[s
         if kind not in loaded:
             from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
 
-            folder, gguf = test_data / "models" / NAMES[kind], converted(NAMES[kind], "f32")
+            folder, gguf = checkpoint(kind), converted(kind, "f32")
+            hf_model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+            hf_model.generation_config.max_new_tokens = None  # of the folder; a GGUF does not carry it
             loaded[kind] = Pair(
                 kind=kind,
                 folder=folder,
                 gguf=gguf,
                 tokenizer=AutoTokenizer.from_pretrained(gguf),
-                model=AutoModelForCausalLM.from_pretrained(gguf, threads=1),
+                model=AutoModelForCausalLM.from_pretrained(gguf),
                 hf_tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
-                hf_model=transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval(),
+                hf_model=hf_model,
             )
         return loaded[kind]
 
     return get
 
 
-@pytest.fixture(params=sorted(NAMES))
+@pytest.fixture(params=KINDS)
 def pair(request: pytest.FixtureRequest, pairs: Callable[[str], Pair]) -> Pair:
     return pairs(request.param)
 

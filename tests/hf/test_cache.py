@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
 
 from ..hub.stand_in import serve
 
+pytestmark = pytest.mark.slow
 LOAD = """
 import sys
 from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
@@ -26,10 +28,10 @@ print(model.generate(**tokenizer("Once upon a time", return_tensors="np"), max_n
 
 
 @pytest.fixture
-def folder(test_data: Path, tmp_path: Path) -> Path:
+def folder(checkpoint: Callable[[str], Path], tmp_path: Path) -> Path:
     """A private copy of the small LLaMA checkpoint."""
     copy = tmp_path / "stories"
-    shutil.copytree(test_data / "models" / "stories260K" / "hf", copy)
+    shutil.copytree(checkpoint("llama"), copy)
     return copy
 
 
@@ -40,7 +42,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(name: Path, **options: Any) -> Any:
-    return AutoModelForCausalLM.from_pretrained(name, threads=1, **options)
+    return AutoModelForCausalLM.from_pretrained(name, **options)
 
 
 def entries(cache: Path) -> dict[Path, int]:

@@ -20,12 +20,13 @@ def prompt_of(pair: Pair) -> Any:
     return pair.hf_tokenizer(PROMPTS[pair.kind], return_tensors="pt")
 
 
-def answer_of(pair: Pair, n_tokens: int = 24) -> list[int]:
+def answer_of(pair: Pair, n_tokens: int = 24, **settings: Any) -> list[int]:
     inputs = prompt_of(pair)
-    row = pair.model.generate(**inputs, max_new_tokens=n_tokens)[0].tolist()
+    row = pair.model.generate(**inputs, max_new_tokens=n_tokens, **settings)[0].tolist()
     return row[inputs["input_ids"].shape[1] :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("do_sample", [False, True])
 @pytest.mark.parametrize(
     "name",
@@ -134,10 +135,11 @@ def test_rows_that_have_ended_have_zeros(bloom: Pair) -> None:
 
 def test_stop_strings_longer_than_any_window(pair: Pair) -> None:
     inputs = prompt_of(pair)
-    n_prompt, answer = inputs["input_ids"].shape[1], answer_of(pair, 90)
+    endless = {"max_new_tokens": 90, "suppress_tokens": [2]}
+    n_prompt, answer = inputs["input_ids"].shape[1], answer_of(pair, 90, suppress_tokens=[2])
     text = pair.tokenizer.decode(answer[2:70])
     assert len(pair.tokenizer(text, add_special_tokens=False)["input_ids"]) > 40
-    row = pair.model.generate(**inputs, max_new_tokens=90, stop_strings=[text, "never"])[0].tolist()
+    row = pair.model.generate(**inputs, **endless, stop_strings=[text, "never"])[0].tolist()
     assert row[n_prompt:] == answer[:70]
 
 

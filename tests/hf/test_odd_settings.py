@@ -36,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(path: Path) -> HfModel:
-    return AutoModelForCausalLM.from_pretrained(path, threads=1)
+    return AutoModelForCausalLM.from_pretrained(path)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,7 @@ def test_counts(model: HfModel, name: str) -> None:
             model.generate(IDS, **{"max_new_tokens": 2, "do_sample": True, name: value})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from belle_edge.demo import checkpoint_path
 from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from belle_edge.hf.causal_lm import HfModel
 from belle_edge.hf.loading_options import DTYPES
@@ -37,12 +38,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(path: Path) -> HfModel:
-    return AutoModelForCausalLM.from_pretrained(path, threads=1)
+    return AutoModelForCausalLM.from_pretrained(path)
 
 
 # ---- every name is in one class
 
 
+@pytest.mark.slow
 def test_every_field_of_the_installed_transformers_is_in_one_class() -> None:
     transformers = pytest.importorskip("transformers", minversion="5")
     names = {name for name in vars(transformers.GenerationConfig()) if name != "_original_object_hash"}
@@ -136,13 +138,11 @@ def test_numpy_numbers_and_arrays(model: HfModel) -> None:
             model.generate(IDS, num_beams=value)
 
 
-def test_the_example_of_the_page_runs(
-    test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     monkeypatch.setenv("BELLE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(test_data / "models" / "belle-tiny-zh", tmp_path / "belle-demo")
+    shutil.copytree(checkpoint_path(), tmp_path / "belle-demo")
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     exec(code, {})
 
@@ -160,7 +160,7 @@ def test_the_example_of_the_page_runs(
     ],
 )
 def test_a_file_that_asks_for_more_loads(path: Path, stated: dict[str, Any]) -> None:
-    model = HfModel(path, generation_config={**stated, "chat_format": "chatml"}, threads=1)
+    model = HfModel(path, generation_config={**stated, "chat_format": "chatml"})
     (name,) = stated
     assert getattr(model.generation_config, name) == stated[name]
     with pytest.raises(ValueError, match=f"{name}=.*{name}=None where"):
@@ -171,7 +171,7 @@ def test_a_file_that_asks_for_more_loads(path: Path, stated: dict[str, Any]) -> 
 
 
 def test_a_file_may_say_how_to_sample(path: Path) -> None:
-    model = HfModel(path, generation_config={"temperature": 0.6, "top_p": 0.9, "typical_p": 0.9}, threads=1)
+    model = HfModel(path, generation_config={"temperature": 0.6, "top_p": 0.9, "typical_p": 0.9})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.generate(IDS, max_new_tokens=2)

@@ -58,17 +58,18 @@ def run(name: Path, cache: Path, *, torch: bool, tmp_path: Path, checks: str = "
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_published_snippet(
-    test_data: Path, converted: Callable[[str, str], Path], tmp_path: Path
+    checkpoint: Callable[[str], Path], converted: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
-    folder, cache = test_data / "models" / "belle-tiny-zh", tmp_path / "cache"
+    folder, cache = checkpoint("bloom"), tmp_path / "cache"
     with_torch = run(folder, cache, torch=True, tmp_path=tmp_path)
     assert with_torch.startswith(TEXT)
     assert with_torch.endswith("</s>\n")
     without = run(folder, cache, torch=False, tmp_path=tmp_path, checks=CHECKS)
     assert without.startswith(with_torch)
     assert len(list(cache.rglob("*.gguf"))) == 1
-    file = converted("belle-tiny-zh", "q4_0")
+    file = converted("bloom", "q4_0")
     assert run(file, cache, torch=False, tmp_path=tmp_path) == with_torch
 
 

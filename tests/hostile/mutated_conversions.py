@@ -19,7 +19,7 @@ from belle_edge import _core
 from belle_edge.convert import convert
 from belle_edge.errors import BelleError, ConversionError
 from belle_edge.text.tokenizer import Tokenizer
-from tests.hostile.mutation import Files, mutated
+from tests.hostile.file_mutation import Files, mutated
 
 LIMIT_BYTES = 4 << 30  # of address space
 MAX_MESSAGE_CHARS = 2000

@@ -15,6 +15,7 @@ from ..model.gguf_models import GgufModel
 from .outcomes import outcomes_of_files
 from .small_models import complete_model
 
+pytestmark = pytest.mark.slow
 WRONG: dict[str, Any] = {
     "text": "text",
     "empty_text": "",
@@ -88,7 +89,7 @@ def test_absurd_numbers_are_named(tmp_path: Path, name: str) -> None:
     key, value = ABSURD[name]
     path = with_value("llama", key, value).write(tmp_path / "absurd.gguf")
     with pytest.raises(ModelFormatError) as caught:
-        Model(str(path), threads=1)
+        Model(str(path))
     message = str(caught.value)
     assert "absurd.gguf" in message
     assert key in message or "expected shape" in message  # a size that contradicts the tensors

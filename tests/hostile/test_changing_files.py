@@ -75,7 +75,7 @@ def test_an_open_file_that_changes(path: Path, change: str) -> None:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_loaded_model_does_not_need_its_file(path: Path, change: str) -> None:
-    with belle_edge.Belle.load(path, threads=1) as model:
+    with belle_edge.Belle.load(path) as model:
         before = model.generate("the dog", max_tokens=5, temperature=0)
         CHANGES[change](path)
         assert model.generate("the dog", max_tokens=5, temperature=0).text == before.text
@@ -86,7 +86,7 @@ def test_a_file_replaced_by_renaming(path: Path, small_model: SmallModel) -> Non
     """The mapping keeps the old file, so everything can still be read, also what was not touched before."""
     expected = path.read_bytes()
     file = GgufFile(str(path))
-    with belle_edge.Belle.load(path, threads=1) as model:
+    with belle_edge.Belle.load(path) as model:
         answer = model.generate("the dog", max_tokens=5, temperature=0).text
         newer = path.with_name("new.gguf")
         shutil.copyfile(small_model("bloom", "f32"), newer)
@@ -97,7 +97,7 @@ def test_a_file_replaced_by_renaming(path: Path, small_model: SmallModel) -> Non
         )
         assert file["general.architecture"] == "llama"
         assert model.generate("the dog", max_tokens=5, temperature=0).text == answer
-    with belle_edge.Belle.load(path, threads=1) as model:
+    with belle_edge.Belle.load(path) as model:
         assert model.config["architecture"] == "bloom"
 
 
@@ -128,7 +128,7 @@ loaded = refused = 0
 for turn in range(1500):
     try:
         if turn % 2:
-            Model(target, threads=1)
+            Model(target)
         else:
             file = GgufFile(target)
             for key in file.keys():

@@ -15,6 +15,7 @@ from .checkpoints import write_bloom, write_checkpoint
 from .damage import damaged
 from .outcomes import outcomes_of_commands
 
+pytestmark = pytest.mark.slow
 N_SEEDS = 60
 
 

@@ -20,6 +20,7 @@ from .conftest import Completed, SmallModel
 from .damage import damaged
 from .outcomes import error_line, outcomes_of_files
 
+pytestmark = pytest.mark.slow
 MODELS = [("llama", "q4_0"), ("llama", "f32"), ("bloom", "q4_0"), ("bloom", "f32")]
 COMMANDS = ("info", "verify", "generate")
 SEEDS_PER_MODEL = 50

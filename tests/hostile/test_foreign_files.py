@@ -18,6 +18,8 @@ from belle_edge.errors import ModelFormatError
 
 from .conftest import Completed
 
+pytestmark = pytest.mark.slow
+
 
 def zip_archive() -> bytes:
     buffer = io.BytesIO()

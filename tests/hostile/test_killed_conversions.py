@@ -12,6 +12,7 @@ import pytest
 
 from .checkpoints import write_checkpoint
 
+pytestmark = pytest.mark.slow
 N_KILLS = 50
 PROGRAM = Path(__file__).with_name("killing.py")
 

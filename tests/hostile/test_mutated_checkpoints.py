@@ -16,6 +16,7 @@ import pytest
 
 from .small_checkpoints import write_sources
 
+pytestmark = pytest.mark.slow
 N_MUTATIONS = int(os.environ.get("BELLE_MUTATIONS", "300"))
 MAX_SECONDS, MAX_KB = 2.0, 500_000
 PROGRAM = "tests.hostile.mutated_conversions"

@@ -74,10 +74,10 @@ def test_the_largest_finite_values_load(tmp_path: Path, type: str) -> None:
     model.tensors["output.weight"][:, ::3] = largest
     model.tensors["output.weight"][:, 1::3] = -largest
     path = model.write(tmp_path / "large.gguf", type)
-    assert Model(str(path), threads=1).config["vocab_size"] == 301
+    assert Model(str(path)).config["vocab_size"] == 301
 
 
 def test_quantized_codes_of_all_ones_load(small_model: SmallModel, tmp_path: Path) -> None:
     source = small_model("llama", "q8_0")
     path = patched(source, tmp_path / "codes.gguf", "output.weight", 2, 0x7C7F)
-    assert Model(str(path), threads=1).config["vocab_size"] == 301
+    assert Model(str(path)).config["vocab_size"] == 301

@@ -22,7 +22,7 @@ def path(request: pytest.FixtureRequest, small_model: SmallModel) -> Path:
 
 @pytest.fixture(scope="module")
 def model(path: Path) -> Iterator[belle_edge.Belle]:
-    with belle_edge.Belle.load(path, threads=1) as loaded:
+    with belle_edge.Belle.load(path) as loaded:
         yield loaded
 
 
@@ -52,7 +52,7 @@ def test_bad_prompts(model: belle_edge.Belle, name: str) -> None:
 
 def test_an_empty_text(small_model: SmallModel) -> None:
     """Without BOS there is nothing to begin with; BLOOM's tokenizer adds none."""
-    model = belle_edge.Belle.load(small_model("bloom", "q4_0"), threads=1)
+    model = belle_edge.Belle.load(small_model("bloom", "q4_0"))
     with model, pytest.raises(ValueError, match="empty"):
         model.generate("", raw=True)
 

@@ -18,7 +18,7 @@ from belle_edge.convert.sources.safetensors_file import open_safetensors
 from belle_edge.convert.sources.source_tensors import ELEMENT_TYPES, StoredTensor
 from belle_edge.errors import ConversionError
 
-from .mutation import mutated_safetensors
+from .file_mutation import mutated_safetensors
 from .small_checkpoints import arrays_of_all_types
 
 N_MUTATIONS = int(os.environ.get("BELLE_MUTATIONS", "2000"))

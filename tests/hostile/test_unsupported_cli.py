@@ -12,6 +12,7 @@ from ..model.gguf_models import GgufModel
 from .conftest import Completed
 from .small_models import complete_model
 
+pytestmark = pytest.mark.slow
 Change = Callable[[GgufModel], object]
 
 UNSUPPORTED: dict[str, tuple[Change, str]] = {

@@ -17,6 +17,7 @@ from .stand_in import COMMIT, git_sha1, serve
 
 pytest.importorskip("huggingface_hub")
 
+pytestmark = pytest.mark.slow
 STORAGE = "models--BelleGroup--BELLE-7B-2M"
 SLOW = {"slow-list", "slow-headers", "endless-beginnings", "body-is-slow"}
 Snapshot = dict[str, tuple[int, int, object]]

@@ -18,6 +18,7 @@ import pytest
 from .conftest import CODE, Run
 from .stand_in import serve
 
+pytestmark = pytest.mark.slow
 REPO = "BelleGroup/BELLE-7B-2M"
 WEIGHTS = random.Random(1).randbytes(24_000_000)  # huggingface_hub writes blocks of ten million bytes
 FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS}

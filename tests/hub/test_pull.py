@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from .conftest import Run
 from .stand_in import COMMIT, serve
 
+pytestmark = pytest.mark.slow
 REPO = "BelleGroup/BELLE-7B-2M"
 WEIGHTS = random.Random(0).randbytes(3_000_000)
 FILES = {
@@ -218,10 +220,10 @@ def test_names_that_lead_out_of_the_folder_are_refused(pull: Run, tmp_path: Path
     assert hub.fetched() == []
 
 
-def test_convert(pull: Run, tmp_path: Path, test_data: Path) -> None:
+def test_convert(pull: Run, tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
     import gguf
 
-    with serve("BelleGroup/BELLE-tiny", test_data / "models" / "belle-tiny-zh") as hub:
+    with serve("BelleGroup/BELLE-tiny", checkpoint("bloom")) as hub:
         done = pull(hub.url, "BelleGroup/BELLE-tiny", "--convert", "--type", "q8_0", "--json")
         exists = pull(hub.url, "BelleGroup/BELLE-tiny", "--convert", "--type", "q8_0")
     assert done.returncode == 0, done.stderr
@@ -233,11 +235,11 @@ def test_convert(pull: Run, tmp_path: Path, test_data: Path) -> None:
     assert "--force" in exists.stderr
 
 
-def test_a_hub_id_is_a_model(command: Run, tmp_path: Path, test_data: Path) -> None:
+def test_a_hub_id_is_a_model(command: Run, tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
     """generate and info take the id: downloaded and converted once; without the hub an error that names HF_ENDPOINT."""
     repo, cache = "BelleGroup/BELLE-tiny", {"BELLE_CACHE": str(tmp_path / "cache")}
     options = ("--temperature", "0", "--max-tokens", "4")
-    with serve(repo, test_data / "models" / "belle-tiny-zh") as hub:
+    with serve(repo, checkpoint("bloom")) as hub:
         first = command(hub.url, "generate", repo, *options, "你好", **cache)
         again = command(hub.url, "generate", repo, *options, "你好", "-q", **cache)
     assert first.returncode == 0, first.stderr

@@ -15,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 CMAKE_LISTS = """
 cmake_minimum_required(VERSION 3.18)

@@ -9,6 +9,7 @@ import pytest
 
 from .compiling import AVX2_FLAGS, COMMON_FLAGS, SOURCES, X86, X86_FILES, checked, knows, native_compiler
 
+pytestmark = pytest.mark.slow
 TIER_FLAGS = {Path(name).parent.name: flags for name, flags in reversed(X86_FILES.items())}
 HEADERS = sorted(path.relative_to(SOURCES) for path in SOURCES.rglob("*.h"))
 

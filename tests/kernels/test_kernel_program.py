@@ -1,5 +1,5 @@
-"""Builds the C++ kernel tests with plain compiler calls; runs them natively, sanitized, emulated on ARM, and with the
-instructions that this CPU lacks computed in software."""
+"""Builds the C++ kernel tests with plain compiler calls; runs them natively, emulated on ARM, and with the
+instructions that this CPU lacks computed in software. With sanitizers: tests/sanitizers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from .compiling import (
     knows,
     native_compiler,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def tier_of(file_name: str) -> str:
@@ -126,18 +128,6 @@ def test_an_unknown_tier_is_an_error_that_lists_the_choices(program: Path) -> No
     assert result.returncode == 2
     for word in ("BELLE_ISA", "bogus", "scalar", *(X86_TIERS[:3] if X86 else ())):
         assert word in result.stderr
-
-
-def test_sanitized(tmp_path: Path) -> None:
-    compiler = native_compiler()
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    probe = tmp_path / "probe.cpp"
-    probe.write_text("int main() { return 0; }\n")
-    command = [compiler, *sanitize, str(probe), "-o", str(tmp_path / "probe")]
-    if subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("the compiler has no address sanitizer")
-    program = build_program(compiler, tmp_path, ["-O1", "-g1", *sanitize], isa_files=NATIVE_FILES)
-    assert_all_passed(checked([str(program)], env=environment()))
 
 
 @pytest.mark.skipif(not X86, reason="x86 tiers")

@@ -14,8 +14,7 @@ from belle_edge.convert import convert
 
 from .random_checkpoints import Variant, reference_logits, relative_error, save_checkpoint
 
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch")]
 
 FOUR_HEADS_OF_10 = {"num_attention_heads": 4, "hidden_size": 40, "intermediate_size": 172}
 VARIANTS = [
@@ -77,7 +76,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_logits_equal_those_of_transformers(tier: str, case: Case) -> None:
-    model = _core.Model(str(case.path), isa=tier, threads=1)
+    model = _core.Model(str(case.path), isa=tier)
     assert model.isa == tier
     assert model.kv_type == "f32"
     assert model.config["vocab_size"] == case.reference.shape[1]
@@ -96,6 +95,6 @@ def test_half_precision_kv_stays_close(case: Case) -> None:
 
 def test_a_random_model_is_not_trivial(case: Case) -> None:
     """Guards the tests above: attention must matter, and positions must differ."""
-    model = _core.Model(str(case.path), threads=1)
+    model = _core.Model(str(case.path))
     alone = model.forward([(model.new_sequence(), case.ids[-1:])])[0][0]
     assert relative_error(alone, case.reference[-1]) > 0.05

@@ -32,7 +32,7 @@ def flipped(source: Path, at: int) -> Path:
 
 
 def test_the_sound_file_loads(sound: Path) -> None:
-    plain = Model(str(sound.with_name("plain.gguf")), threads=1)
+    plain = Model(str(sound.with_name("plain.gguf")))
     for threads in (1, 2):
         model = Model(str(sound), threads=threads)
         for one, other in zip(
@@ -58,7 +58,7 @@ def test_header_and_padding(sound: Path) -> None:
     gaps = [at for at in ends if at < sound.stat().st_size and all(at != tensor.offset for tensor in tensors)]
     for at in (100, tensors[0].offset - 1, *gaps):
         with pytest.raises(ModelFormatError, match=r"checksum|damaged"):
-            Model(str(flipped(sound, at)), threads=1)
+            Model(str(flipped(sound, at)))
 
 
 def test_the_tensor_is_named(tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ def test_bytes_that_belong_to_no_tensor(tmp_path: Path) -> None:
     plain = random_llama().write(tmp_path / "plain.gguf", "q4_0")
     plain.write_bytes(plain.read_bytes() + bytes(2 << 20))
     path = add_checksums(plain, tmp_path / "sound.gguf")
-    assert Model(str(path), threads=1).config["vocab_size"] == 301
+    assert Model(str(path)).config["vocab_size"] == 301
     with pytest.raises(ModelFormatError, match=r"\(padding\)"):
-        Model(str(flipped(path, path.stat().st_size - 1)), threads=1)
+        Model(str(flipped(path, path.stat().st_size - 1)))
 
 
 def test_the_first_of_several_damages_is_named(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ for seed in range(n_seeds):
     with open(target, "wb") as file:
         file.write(data)
     try:
-        model = _core.Model(target, threads=1)
+        model = _core.Model(target)
     except (ValueError, OSError):
         continue
     n_loaded += 1
@@ -38,6 +38,7 @@ print("loaded", n_loaded)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "type"), [("llama", "q4_0"), ("bloom", "f16")])
 def test_random_bit_flips(
     model_file: ModelFile, tmp_path_factory: pytest.TempPathFactory, architecture: str, type: str

@@ -25,7 +25,7 @@ def path(model_file: ModelFile) -> Path:
 
 @pytest.fixture(scope="module")
 def model(path: Path) -> _core.Model:
-    return _core.Model(str(path), threads=1)
+    return _core.Model(str(path))
 
 
 BAD_IDS: dict[str, Any] = {

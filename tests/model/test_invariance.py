@@ -66,6 +66,7 @@ def test_chunks_of_any_size_equal_one_pass(
     np.testing.assert_array_equal(in_chunks(model, ids[:100], sizes, decode=decode), expected)
 
 
+@pytest.mark.slow
 def test_a_prompt_of_several_passes_equals_its_chunks(model: _core.Model, ids: Ids) -> None:
     np.testing.assert_array_equal(in_chunks(model, ids, [100]), all_logits(model, ids))
 
@@ -121,6 +122,7 @@ def test_threads_do_not_change_the_result(
     np.testing.assert_array_equal(decoded, all_logits(model, ids[:5], decode=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [2, 5])
 def test_threads_that_share_a_head_do_not_change_the_result(
     model: _core.Model, tier: str, path: Path, threads: int, ids: Ids

@@ -54,6 +54,6 @@ def test_the_largest_float16_still_fits(tmp_path: Path) -> None:
 
 
 def test_float_files_have_a_float32_cache(tmp_path: Path) -> None:
-    model = Model(str(with_large(random_llama, "blk.0.attn_v.weight", tmp_path, "f32")), threads=1)
+    model = Model(str(with_large(random_llama, "blk.0.attn_v.weight", tmp_path, "f32")))
     assert model.kv_type == "f32"
     assert np.isfinite(model.forward([(model.new_sequence(), IDS)])[0]).all()

@@ -18,6 +18,9 @@ from belle_edge import _core
 from .conftest import ModelFile
 from .subprocesses import PRELUDE, output_of
 
+pytestmark = pytest.mark.slow
+
+
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="POSIX processes")
 
 

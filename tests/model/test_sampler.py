@@ -219,6 +219,7 @@ def test_top_p_takes_the_lowest_ids_of_a_tie() -> None:
     assert {sampler.sample(np.zeros(10, np.float32)) for _ in range(500)} == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_filters_work_over_a_large_vocabulary() -> None:
     """More candidates than are sorted at once."""
     logits = np.random.default_rng(5).normal(scale=0.3, size=2000).astype(np.float32)

@@ -26,7 +26,7 @@ def path(request: pytest.FixtureRequest, model_file: ModelFile) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tier: str, path: Path) -> _core.Model:
-    return _core.Model(str(path), isa=tier, threads=1)
+    return _core.Model(str(path), isa=tier)
 
 
 def prefilled(model: _core.Model, ids: Ids) -> _core.Sequence:
@@ -65,6 +65,7 @@ def test_children_of_a_fork_diverge_and_leave_the_parent_alone(
     assert first.tokens().tolist() == [*prompt.tolist(), *left.tolist()]
 
 
+@pytest.mark.slow
 def test_a_child_outlives_its_parent(model: _core.Model, ids: Ids) -> None:
     parent = prefilled(model, ids[:70])
     child = parent.fork()
@@ -134,7 +135,7 @@ def test_damaged_states_are_refused(model: _core.Model, ids: Ids) -> None:
 def test_states_of_another_model_or_kv_type_are_refused(tmp_path: Path, ids: Ids) -> None:
     parts = random_llama(seed=11)
     path = str(parts.write(tmp_path / "one.gguf"))
-    model = _core.Model(path, threads=1)
+    model = _core.Model(path)
     state = prefilled(model, ids[:20]).save()
     parts.tensors["blk.1.ffn_up.weight"] *= 1.5  # the same shapes, other weights
     other = _core.Model(str(parts.write(tmp_path / "other.gguf")))
@@ -163,8 +164,9 @@ def test_kv_memory_is_shared_by_forks_and_reused(model_file: ModelFile, ids: Ids
     assert again.length == 13 * 32
 
 
+@pytest.mark.slow
 def test_dropped_sequences_give_their_memory_back(path: Path, ids: Ids) -> None:
-    model = _core.Model(str(path), threads=1)
+    model = _core.Model(str(path))
     sequences = [prefilled(model, ids[:320]) for _ in range(8)]
     assert model.kv_bytes >= 8 * 320 * model.kv_bytes_per_token
     del sequences

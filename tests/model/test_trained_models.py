@@ -28,7 +28,7 @@ def stories(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_stories260k_writes_its_known_story(tier: str, stories: Path, test_data: Path) -> None:
     golden = test_data / "models" / "stories260K" / "greedy_ids_from_BOS.json"
     expected = json.loads(golden.read_text(encoding="utf-8"))
-    model = _core.Model(str(stories), isa=tier, threads=1)
+    model = _core.Model(str(stories), isa=tier)
     sequence, greedy = model.new_sequence(), _core.Sampler(temperature=0.0)
     written = [expected[0]]
     while len(written) < len(expected):

@@ -65,6 +65,7 @@ def difference(logits: Logits, expected: Logits) -> float:
     return float(np.linalg.norm(logits - expected) / np.linalg.norm(expected))
 
 
+@pytest.mark.slow
 def test_logits_are_near_those_of_the_float32_kernel(wide_tier: str, path: Path, ids: Ids) -> None:
     """Numbers of 16 bits: nearer than a float16 cache is to one of floats. Two bfloat16 for each factor: as near as
     another tier, since the least difference changes how keys and values are rounded to float16."""
@@ -79,6 +80,7 @@ def test_logits_are_near_those_of_the_float32_kernel(wide_tier: str, path: Path,
     assert 0 < difference(wide, narrow) < limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sizes", [[17] * 34 + [22], [100] * 6, [33, 1, 16, 50, 128, 256, 116], [1] * 40 + [5, 555]], ids=str
 )

@@ -32,6 +32,7 @@ def test_convert_is_found_below_the_package() -> None:
     assert link.resolve() == ROOT / "convert"
 
 
+@pytest.mark.slow
 def test_mypy() -> None:
     """As a developer runs it, without arguments and in place."""
     pytest.importorskip("mypy")

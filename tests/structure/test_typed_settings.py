@@ -36,6 +36,7 @@ SourceOptions(revison="main")  # wrong
 """
 
 
+@pytest.mark.slow
 def test_mypy_finds_mistyped_settings(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     if not (ROOT / "belle_edge" / "convert").is_dir():

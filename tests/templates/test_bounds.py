@@ -14,11 +14,11 @@ import pytest
 from belle_edge.text.chat_template import limits
 from belle_edge.text.prompts import render
 
-from .hostile import HOSTILE
-from .published import TURNS, USER
+from .hostile_templates import HOSTILE
+from .published_templates import TURNS, USER
 
 MOST_MB = 500
-N_MUTATED = 150  # thousands were rendered once; see watched.py for more
+N_MUTATED = 150  # thousands were rendered once; see rendering_program.py for more
 MOST_SECONDS = 4.0  # of processor time; the limit is 0.8 s, and one operation of a slow machine
 LONGEST_MESSAGE = 500
 FINE = {  # of the hostile ones: those that do little in the end
@@ -41,7 +41,7 @@ def watched() -> dict[str, Any]:
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak of memory is measured on Linux")
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("watched.py"))],
+        [sys.executable, str(Path(__file__).with_name("rendering_program.py"))],
         input=json.dumps({"hostile": True, "mutated": [0, N_MUTATED]}),
         capture_output=True,
         text=True,
@@ -69,6 +69,7 @@ def test_hostile_and_mutated_templates(watched: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -10,7 +10,7 @@ import pytest
 from belle_edge.text.chat_template import extensions
 from belle_edge.text.prompts import FAMILIES, render
 
-from .published import CONVERSATIONS, TEMPLATES, TOOLS, TURNS, USER
+from .published_templates import CONVERSATIONS, TEMPLATES, TOOLS, TURNS, USER
 
 ALL = {**TEMPLATES, **{f"family {name}": family.chat_template for name, family in FAMILIES.items()}}
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -33,6 +33,7 @@ def by_us(template: str, messages: list[dict[str, Any]], **values: Any) -> str:
         return "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [True, False])
 @pytest.mark.parametrize("tools", [None, TOOLS], ids=["plain", "tools"])
 @pytest.mark.parametrize("conversation", CONVERSATIONS)

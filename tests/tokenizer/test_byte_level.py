@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from belle_edge.text.encoders import PRE_TOKENIZERS
 from belle_edge.text.tokenizer import StreamDecoder, Tokenizer
 
 
-@pytest.fixture(scope="module")
-def tiny_zh(test_data: Path) -> tuple[Tokenizer, Any]:
-    """belle-tiny-zh's vocabulary: ours from its tables, and the library with the original file."""
+@pytest.fixture(scope="module", params=["bloom", "belle-tiny-zh"])
+def both(request: pytest.FixtureRequest, checkpoint: Callable[[str], Path]) -> tuple[Tokenizer, Any]:
+    """A trained vocabulary: ours from its tables, and the library with the original file."""
     from tokenizers import Tokenizer as HfTokenizer
 
-    path = test_data / "models/belle-tiny-zh/tokenizer.json"
+    path = checkpoint(request.param) / "tokenizer.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     vocabulary = content["model"]["vocab"]
     special = {entry["id"] for entry in content["added_tokens"]}
@@ -63,8 +64,8 @@ def _ends(parts: list[str]) -> set[int]:
     return ends
 
 
-def test_ids_equal_the_library(tiny_zh: tuple[Tokenizer, Any], test_data: Path) -> None:
-    ours, library = tiny_zh
+def test_ids_equal_the_library(both: tuple[Tokenizer, Any], test_data: Path) -> None:
+    ours, library = both
     items = json.loads((test_data / "models/belle-tiny-zh/val.json").read_text(encoding="utf-8"))
     texts = [item[key] for item in items for key in ("instruction", "output")]
     texts += (test_data / "text/eval_set.json").read_text(encoding="utf-8").splitlines(keepends=True)
@@ -75,19 +76,19 @@ def test_ids_equal_the_library(tiny_zh: tuple[Tokenizer, Any], test_data: Path) 
         assert ours.decode(ids) == text
 
 
-def test_every_cjk_character_round_trips(tiny_zh: tuple[Tokenizer, Any]) -> None:
+def test_every_cjk_character_round_trips(both: tuple[Tokenizer, Any]) -> None:
     for code in range(0x4E00, 0xA000):
-        assert tiny_zh[0].decode(tiny_zh[0].encode(chr(code))) == chr(code)
+        assert both[0].decode(both[0].encode(chr(code))) == chr(code)
 
 
-def test_a_stream_of_random_ids_equals_the_whole(tiny_zh: tuple[Tokenizer, Any]) -> None:
+def test_a_stream_of_random_ids_equals_the_whole(both: tuple[Tokenizer, Any]) -> None:
     generator = random.Random(3)
     for _ in range(500):
-        ids = [generator.randrange(8192) for _ in range(generator.randrange(1, 15))]
-        decoder = StreamDecoder(tiny_zh[0])
+        ids = [generator.randrange(both[1].get_vocab_size()) for _ in range(generator.randrange(1, 15))]
+        decoder = StreamDecoder(both[0])
         streamed = "".join([decoder.push(token_id) for token_id in ids]) + decoder.flush()
-        data = b"".join([tiny_zh[0].token_bytes(token_id) for token_id in ids])
-        assert streamed == tiny_zh[0].decode(ids) == data.decode("utf-8", "replace")
+        data = b"".join([both[0].token_bytes(token_id) for token_id in ids])
+        assert streamed == both[0].decode(ids) == data.decode("utf-8", "replace")
 
 
 def test_a_stream_waits_for_the_whole_character(byte_level_tables: dict[str, Any]) -> None:

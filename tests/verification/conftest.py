@@ -13,17 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 Weights = dict[str, NDArray[Any]]
-SOURCES = {"bloom": "belle-tiny-zh", "llama": "stories260K/hf"}
 
 
 @pytest.fixture
-def source(test_data: Path) -> Callable[[str], Path]:
-    """kind -> the trained checkpoint of this architecture."""
-    return lambda kind: test_data / "models" / SOURCES[kind]
-
-
-@pytest.fixture
-def gguf_of_changed(tmp_path: Path, source: Callable[[str], Path]) -> Callable[..., Path]:
+def gguf_of_changed(tmp_path: Path, checkpoint: Callable[[str], Path]) -> Callable[..., Path]:
     """(kind, weights=…, tokenizer=…, type=…) -> the GGUF of a copy, its weights or tokenizer.json edited in place."""
     from safetensors.numpy import load_file, save_file
 
@@ -37,8 +30,8 @@ def gguf_of_changed(tmp_path: Path, source: Callable[[str], Path]) -> Callable[.
         type: str = "q4_0",
         family: str | None = None,
     ) -> Path:
-        folder = tmp_path / Path(SOURCES[kind]).name
-        shutil.copytree(source(kind), folder)
+        folder = tmp_path / checkpoint(kind).name
+        shutil.copytree(checkpoint(kind), folder)
         if weights is not None:
             tensors = load_file(folder / "model.safetensors")
             weights(tensors)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..watched import run_watched
+from ..memory_watch import run_watched
 
 CONVERSION = """
 import json, sys

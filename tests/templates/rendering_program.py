@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hostile import HOSTILE
-from mutation import mutated
-from published import CONVERSATIONS, TEMPLATES
+from hostile_templates import HOSTILE
+from published_templates import CONVERSATIONS, TEMPLATES
+from template_mutation import mutated
 
 from belle_edge.text.prompts import render
 
