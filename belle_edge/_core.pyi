@@ -97,7 +97,7 @@ class WeightTypeInfo(TypedDict):
     quantized: bool
 
 def weight_types() -> dict[str, WeightTypeInfo]:
-    """Tensor types this build reads and writes: f32, f16, bf16, q4_0, q4_1, q8_0."""
+    """Tensor types this build reads and writes, by name."""
 
 def quantize(
     rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],

@@ -7,6 +7,7 @@
 #include "loading/section_reader.h"
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
+#include "quant/type_names.h"
 
 namespace belle {
 namespace {
@@ -19,7 +20,7 @@ constexpr uint64_t kChunkBytes = 65536;  // in which run_linear packs
 const TypeTraits& require_type(const std::string& name) {
   const TypeTraits* traits = traits_from_name(name.c_str());
   if (traits == nullptr) {
-    throw py::value_error("tensor type '" + name + "' is unknown: expected f32, f16, bf16, q4_0, q4_1 or q8_0");
+    throw py::value_error("tensor type '" + name + "' is unknown: expected " + type_names("or"));
   }
   return *traits;
 }

@@ -8,6 +8,7 @@
 #include "loading/data_section.h"
 #include "quant/finite.h"
 #include "quant/quantize.h"
+#include "quant/type_names.h"
 
 namespace belle {
 namespace {
@@ -153,7 +154,8 @@ const TypeTraits& WeightLoader::type_of(const GgufTensor& tensor) const {
     const GgmlType* known = find_ggml_type(tensor.ggml_type);
     throw UnsupportedModelError(gguf_.path() + ": tensor '" + tensor.name + "' has type " +
                                 (known != nullptr ? std::string(known->name) : std::to_string(tensor.ggml_type)) +
-                                ", the native engine reads f32, f16, bf16, q4_0, q4_1 and q8_0; "
+                                ", the native engine reads " + type_names("and") +
+                                "; "
                                 "the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")");
   }
   return *traits;
