@@ -184,6 +184,9 @@ class GgufFile:
     @property
     def rewritten(self) -> str | None:
         """What another program changed since belle-edge wrote the file; None where nothing, and for foreign files."""
+    def check_in_place(self) -> None:
+        """Raise ModelFormatError unless the paths still name the files that are open here, and nobody wrote to them:
+        for another program that opens them by their paths."""
     def check_supported(self) -> None:
         """Raise what loading raises before it reads a weight, UnsupportedModelError for a sound file, if it does."""
     def verify_data(self, *, threads: int = 0, progress: Callable[[int, int], object] | None = None) -> bool:
@@ -285,14 +288,14 @@ class Model:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        file: str | os.PathLike[str] | GgufFile,
         *,
         threads: int = 0,
         isa: str = "",
         kv_type: str = "auto",
         activations: str = "auto",
     ) -> None:
-        """Map `path`, check it, pack its weights.
+        """Check `file`, or the one at that path, and pack its weights.
 
         threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16" or "auto" (f32 for files
         whose matrices are all float, else f16). activations: one of the tier's `activation_forms` for every matrix, or

@@ -36,8 +36,10 @@ size_t metadata_type_bytes(MetadataType type) noexcept {
     case MetadataType::kUint64:
     case MetadataType::kInt64:
     case MetadataType::kFloat64: return 8;
-    default: return 0;
+    case MetadataType::kString:
+    case MetadataType::kArray: return 0;
   }
+  return 0;
 }
 
 const MetadataValue* GgufFile::find(const std::string& key) const {

@@ -78,8 +78,9 @@ class GgufFile {
   const GgufFile& part(size_t index) const { return index == 0 ? *this : *more_parts_.at(index - 1); }
   /// Of all parts.
   uint64_t size_bytes() const noexcept;
-  /// As MappedFile's, for all parts.
+  /// Both as MappedFile's, for all parts.
   void check_unchanged() const;
+  void check_in_place() const;
   uint32_t version() const noexcept { return version_; }
   uint64_t alignment() const noexcept { return alignment_; }
   /// The data section: from the end of the header to the end of the file.

@@ -10,7 +10,7 @@
 #include "gguf/ggml_types.h"
 #include "gguf/reader.h"
 #include "kernels/isa.h"
-#include "model/config.h"
+#include "model/architectures.h"
 #include "model/decoder.h"
 
 namespace {
