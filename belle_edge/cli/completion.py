@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
     parser = build_parser()
     _say_what_completes(parser)
-    print(shtab.complete(parser, shell=args.shell, preamble={"bash": _BASH_FUNCTIONS}))
+    functions = _BASH_FUNCTIONS if args.shell == "bash" else ""
+    print(shtab.complete(parser, shell=args.shell, preamble=functions))
     return 0
 
 

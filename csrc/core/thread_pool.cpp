@@ -70,9 +70,9 @@ class InsideBody {
 thread_local bool InsideBody::inside_ = false;
 
 void spin_pause() noexcept {
-#if defined(_M_X64)
+#if defined(_MSC_VER) && defined(_M_X64)
   _mm_pause();
-#elif defined(_M_ARM64)
+#elif defined(_MSC_VER) && defined(_M_ARM64)
   __yield();
 #elif defined(__x86_64__)
   asm volatile("pause");
