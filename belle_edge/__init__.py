@@ -10,8 +10,7 @@ Names are imported when they are first used, so that `import belle_edge` costs n
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._version import __version__
 from .errors import (
@@ -22,26 +21,15 @@ from .errors import (
     ModelFormatError,
     UnsupportedModelError,
 )
+from .lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from .answer import TokenLogprob
-    from .conversation import Conversation
-    from .generation import AsyncStream, Generation, Stream, Timings
+    from .generation.answer import TokenLogprob
+    from .generation.conversation import Conversation
+    from .generation.streams import AsyncStream, Generation, Stream, Timings
     from .model import Belle
     from .sampling import SamplingParams
-    from .tokenizer import Tokenizer
-
-_LAZY = {
-    "AsyncStream": "generation",
-    "Belle": "model",
-    "Conversation": "conversation",
-    "Generation": "generation",
-    "SamplingParams": "sampling",
-    "Stream": "generation",
-    "Timings": "generation",
-    "TokenLogprob": "answer",
-    "Tokenizer": "tokenizer",
-}
+    from .text.tokenizer import Tokenizer
 
 __all__ = [
     "AsyncStream",
@@ -63,13 +51,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "AsyncStream": ".generation.streams",
+        "Belle": ".model",
+        "Conversation": ".generation.conversation",
+        "Generation": ".generation.streams",
+        "SamplingParams": ".sampling",
+        "Stream": ".generation.streams",
+        "Timings": ".generation.streams",
+        "TokenLogprob": ".generation.answer",
+        "Tokenizer": ".text.tokenizer",
+    },
+)

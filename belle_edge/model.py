@@ -8,15 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .answer import check_length
 from .argument_names import explains_names
 from .backends import open_backend
-from .chat_format import ChatFormat
 from .errors import ModelFormatError
 from .folders import user_path
+from .generation.answer import check_length
 from .memory import check_memory
 from .regular_files import irregular
 from .settings import EngineSettings, token_ids
+from .text.chat_format import ChatFormat
 from .writer import Writer
 
 if TYPE_CHECKING:

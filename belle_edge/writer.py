@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .answer import Answer, Overflow, Window, check_length, limit_of
 from .backends.base import Backend
-from .batch import Errors, Progress, answer_all, checked_errors
-from .chat_format import ChatFormat
-from .conversation import Conversation
 from .errors import excerpt
-from .generation import AsyncStream, Generation, Stream
-from .prompts import Message, check_dialogue
+from .generation.answer import Answer, Overflow, Window, check_length, limit_of
+from .generation.batch import Errors, Progress, answer_all, checked_errors
+from .generation.conversation import Conversation
+from .generation.streams import AsyncStream, Generation, Stream
 from .sampling import SamplingParams, SamplingSettings, resolve
 from .settings import token_ids
-from .tokenizer import Tokenizer
+from .text.chat_format import ChatFormat
+from .text.prompts import Message, check_dialogue
+from .text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

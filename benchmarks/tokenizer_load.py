@@ -13,7 +13,7 @@ import time
 from itertools import product
 from typing import Any
 
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 SENTENCEPIECE_SIZES = {"LLaMA": 32_000, "BELLE-EXT": 79_458}
 BLOOM_SIZE, BLOOM_ROWS = 250_680, 250_880

@@ -15,7 +15,7 @@ from belle_edge.convert.sources.opening import SourceOptions
 from belle_edge.convert.structure import Structure, read_structure
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.errors import ConversionError
-from belle_edge.prompts import FAMILIES, PromptFamily, render
+from belle_edge.text.prompts import FAMILIES, PromptFamily, render
 
 _EXAMPLE = "{x}"  # stands for the question
 _MOST_ROWS = 1 << 19  # more than any vocabulary, where the number of rows is not known, or stated only

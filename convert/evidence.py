@@ -20,7 +20,7 @@ from belle_edge.convert.releases import (
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.structure import Structure
 from belle_edge.errors import ConversionError, bounded
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.prompts import FAMILIES
 
 _ENCRYPTED = re.compile(r".+\.[0-9a-f]{64}\.enc")
 _MAX_FOUND_CHARS = 200  # of what a file says, as it is shown

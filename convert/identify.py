@@ -15,7 +15,7 @@ from belle_edge.convert.releases import FAMILIES_OF, BaseModel, License, vocabul
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.structure import Structure, read_structure
 from belle_edge.errors import ConversionError
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.prompts import FAMILIES
 
 _DECISIVE = 5  # the weight of a piece of evidence that decides by itself
 _CERTAIN = 8  # the weight of all evidence from which on a released name counts as certain

@@ -18,7 +18,7 @@ from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
 from belle_edge.convert.trim import TrimRequest, trim_vocabulary
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.convert.writer import Header, build_header
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.prompts import FAMILIES
 
 
 @dataclass(frozen=True)

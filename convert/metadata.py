@@ -11,7 +11,7 @@ from belle_edge.convert.architectures.base import MappedModel, Metadata
 from belle_edge.convert.identify import Identity
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.vocabulary import TokenizerTables
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.prompts import FAMILIES
 
 _FILE_TYPES = {
     "f32": gguf.LlamaFileType.ALL_F32,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from belle_edge.terminal_text import printable_line
+from belle_edge.text.terminal_text import printable_line
 
 if TYPE_CHECKING:
     from belle_edge.convert.quantize import PlannedTensor

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from belle_edge.convert.tokenizer_comparison import TokenizerComparison
-from belle_edge.terminal_text import printable_line
+from belle_edge.text.terminal_text import printable_line
 
 
 @dataclass(frozen=True)

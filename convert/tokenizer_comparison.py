@@ -10,7 +10,7 @@ from typing import Any
 
 from belle_edge.convert.source_tokenizer import SourceTokenizer
 from belle_edge.convert.vocabulary import TokenType
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 _MOST_ADDED = 24  # added tokens that get texts of their own
 _SHOWN_IDS = 12

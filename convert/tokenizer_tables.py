@@ -21,7 +21,7 @@ from belle_edge.convert.text_rules import refuse_unknown_options, rules_of
 from belle_edge.convert.tokenizer_comparison import compare_tokenizers
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import BelleError, ConversionError, excerpt
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 _SHOWN = 8  # of added tokens that are left out
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sampling import SamplingParams
-from ..tokenizer import Tokenizer
-from ..vocabulary import Metadata
+from ..text.tokenizer import Tokenizer
+from ..text.vocabulary import Metadata
 
 TokenIds = Sequence[int] | NDArray[np.int32]
 LogitsMode = Literal["last", "all", "none"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._core import GgufFile
-from ..vocabulary import Metadata
+from ..text.vocabulary import Metadata
 from .llama_library import Library
 
 KV_BYTES = {"f32": 4, "f16": 2}  # per value

@@ -15,8 +15,8 @@ from ..errors import BelleError, UnsupportedModelError
 from ..process_lock import ProcessLock
 from ..sampling import SamplingParams
 from ..settings import token_ids
-from ..tokenizer import Tokenizer
-from ..vocabulary import Metadata
+from ..text.tokenizer import Tokenizer
+from ..text.vocabulary import Metadata
 from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
 from .llama_config import (
     KV_BYTES,

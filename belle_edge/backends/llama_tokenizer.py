@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..encoders import byte_alphabet
 from ..errors import UnsupportedModelError
-from ..long_text import LongText
-from ..tokenizer import Tokenizer, too_long
-from ..vocabulary import Metadata, TokenType, Vocabulary
+from ..text.encoders import byte_alphabet
+from ..text.long_text import LongText
+from ..text.tokenizer import Tokenizer, too_long
+from ..text.vocabulary import Metadata, TokenType, Vocabulary
 from .llama_library import Library
 
 _TYPES = (  # bits of llama_token_attr, the first that is set counts

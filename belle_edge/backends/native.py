@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..sampling import SamplingParams
-from ..tokenizer import Tokenizer
-from ..vocabulary import Metadata
+from ..text.tokenizer import Tokenizer
+from ..text.vocabulary import Metadata
 from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
 from .samplers import core_sampler
 

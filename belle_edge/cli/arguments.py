@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from ..terminal_text import printable_line
+from ..text.terminal_text import printable_line
 from .foreign_names import ANSWERS, OPTIONS
 
 _OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9_.-]*(=.*)?", re.DOTALL)

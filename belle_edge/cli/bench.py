@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..settings import MAX_THREADS, integer
-from ..terminal_text import printable_line
+from ..text.terminal_text import printable_line
 from .terminal import LOGGER, print_lines
 
 if TYPE_CHECKING:

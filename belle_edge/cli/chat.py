@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..sampling import SamplingParams
-from ..terminal_text import printable_line
+from ..text.terminal_text import printable_line
 from .model_source import add_model_argument
 from .notice import start_notice
 from .options import (

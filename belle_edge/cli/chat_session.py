@@ -18,8 +18,8 @@ from .terminal import LOGGER, print_remark, text_writer
 from .wrapping import terminal_width
 
 if TYPE_CHECKING:
-    from ..conversation import Conversation
-    from ..generation import Stream
+    from ..generation.conversation import Conversation
+    from ..generation.streams import Stream
     from ..model import Belle
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..conversation import Conversation
+    from ..generation.conversation import Conversation
 
 DEFAULT = "default"  # as a value: the model's own
 _KINDS: Mapping[str, Callable[[str], Any]] = {

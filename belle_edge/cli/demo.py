@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..folders import cache_folder
 from ..memory import size_text
 from ..output_files import whole_file
-from ..terminal_text import printable
+from ..text.terminal_text import printable
 from .describe import describe_file
 from .options import add_engine_arguments, open_model
 from .reports import speed_line

@@ -32,7 +32,7 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
 
     Raises OSError or ModelFormatError, and ValueError for a folder.
     """
-    from ..chat_format import ChatFormat
+    from ..text.chat_format import ChatFormat
 
     file = open_file(path)
     architecture = str(file.get("general.architecture", "unknown"))
@@ -79,9 +79,9 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
 
 def _native_engine(file: GgufFile) -> dict[str, Any]:
     """Whether the native engine runs the file, and where not, why: as loading would say."""
-    from ..encoders import pre_tokenizer
     from ..errors import BelleError
-    from ..vocabulary import check_model
+    from ..text.encoders import pre_tokenizer
+    from ..text.vocabulary import check_model
 
     try:
         file.check_supported()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..terminal_text import printable
+from ..text.terminal_text import printable
 from .model_source import add_model_argument
 from .options import (
     add_encoding_argument,
@@ -25,7 +25,7 @@ from .terminal import LOGGER, text_writer
 from .text_input import argument_text, decoded, read_input
 
 if TYPE_CHECKING:
-    from ..generation import Generation, Stream
+    from ..generation.streams import Generation, Stream
     from ..model import Belle
 
 

@@ -17,7 +17,7 @@ _ARCHITECTURES = {"bloom": "BLOOM", "llama": "LLaMA"}
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Define the command's arguments."""
-    from ..prompts import FAMILIES
+    from ..text.prompts import FAMILIES
 
     parser = subparsers.add_parser(
         "identify",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..terminal_text import printable_line
+from ..text.terminal_text import printable_line
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import BelleError
-from ..terminal_text import printable_line
+from ..text.terminal_text import printable_line
 from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, streams, verify
 from .arguments import CommandParser
 from .command_line import parse_command_line

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..terminal_text import printable, printable_line
+from ..text.terminal_text import printable, printable_line
 from .prompt_lines import PromptLine
 from .reports import report, speed_line
 from .terminal import LOGGER
 
 if TYPE_CHECKING:
-    from ..answer import Answer
-    from ..generation import Generation
+    from ..generation.answer import Answer
+    from ..generation.streams import Generation
     from ..model import Belle
 
 _PLACE = re.compile(r"^\[\w+\] ")  # of the Python interface that a message names
@@ -28,7 +28,7 @@ class LineAnswers:
 
     def __init__(self, model: Belle, settings: Mapping[str, Any], *, as_json: bool, quiet: bool) -> None:
         """settings: of all lines; a line's own come first. Raises ValueError for one that is out of range."""
-        from ..answer import Window, limit_of
+        from ..generation.answer import Window, limit_of
 
         self._model = model
         self._settings = dict(settings)
@@ -41,7 +41,7 @@ class LineAnswers:
 
     def run(self, lines: Sequence[PromptLine]) -> int:
         """Write every answer. Returns how many lines were refused."""
-        from ..batch import stream_batch
+        from ..generation.batch import stream_batch
 
         waiting: dict[int, Generation | Exception] = {}  # finished before a line that comes earlier
         n_written = 0
@@ -59,7 +59,7 @@ class LineAnswers:
         return self._n_failed
 
     def _answers(self, lines: Sequence[PromptLine]) -> Iterator[Answer | ValueError]:
-        from ..generation import unwritten
+        from ..generation.streams import unwritten
 
         for index, line in enumerate(lines):
             if line.error is not None:

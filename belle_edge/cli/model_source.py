@@ -69,8 +69,8 @@ class ModelSource:
         return True
 
     def _find(self) -> Source:
-        from ..convert.sources.hub import is_repo_id
         from ..hf.sources import Options, find
+        from ..hub.repository import is_repo_id
 
         path, name = self._path, self._path.as_posix()
         if path.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..vocabulary import Metadata
+    from ..text.vocabulary import Metadata
 
 _LIMITS = "It makes factual errors, reasons and codes weakly, and can write harmful text: check what it says."
 _RESEARCH_ONLY = "BELLE's data and models are for research only, not for commercial use"

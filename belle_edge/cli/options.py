@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..prompts import FAMILIES
+from ..text.prompts import FAMILIES
 from .loading import loading_notice
 from .model_source import ModelSource
 from .terminal import LOGGER
@@ -127,7 +127,7 @@ def check_chat_format(args: argparse.Namespace) -> None:
     """ValueError where a question cannot be put to args.model. Reads the file's header only, so it is said before
     gigabytes are loaded; a file that cannot be opened is left to loading."""
     from .._core import GgufFile
-    from ..chat_format import ChatFormat
+    from ..text.chat_format import ChatFormat
 
     options = chat_format_options(args)
     if getattr(args, "raw", False):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .terminal import print_lines
 
 if TYPE_CHECKING:
-    from ..hub import Pulled
+    from ..pull import Pulled
 
 
 def add_parser(subparsers: Any) -> None:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from belle_edge.convert import TYPES
     from belle_edge.convert.progress import terminal_progress
 
-    from ..hub import pull
+    from ..pull import pull
 
     silent = args.json or args.quiet
     if args.convert and args.type is not None:

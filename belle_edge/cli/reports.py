@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..generation import Generation
+    from ..generation.streams import Generation
     from ..model import Belle
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TextIO
 
-from ..terminal_text import printable, printable_line
+from ..text.terminal_text import printable, printable_line
 from .wrapping import LineWrapper, terminal_width, wrapped
 
 LOGGER = logging.getLogger("belle_edge")

@@ -7,10 +7,10 @@ import logging
 import os
 from typing import Any
 
-from ..chat_format import ChatFormat
 from ..errors import ModelFormatError
 from ..settings import integer
-from ..tokenizer import Tokenizer
+from ..text.chat_format import ChatFormat
+from ..text.tokenizer import Tokenizer
 from .loading_options import DTYPES, check_loading, warn_of_types
 from .model import HfModel
 from .sources import DEFAULT_TYPE, Options, find, tokenizer_metadata

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..tokenizer import Tokenizer
-from ..vocabulary import TokenType
+from ..text.tokenizer import Tokenizer
+from ..text.vocabulary import TokenType
 
 _REPLACEMENT = "\ufffd"
 _ROW_WITHOUT_TOKEN = re.compile(r"\[(PAD|UNUSED)(\d+)\]")  # the converter's names for spare embedding rows

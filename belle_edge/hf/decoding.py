@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..backends.base import Backend, SamplerState, SequenceState
-from ..tokenizer import StreamDecoder, Tokenizer
+from ..text.tokenizer import StreamDecoder, Tokenizer
 from .generation_config import GenerationConfig
 from .logits import Hooks, Logits, LogitsPipeline
 from .tensors import make_tensor

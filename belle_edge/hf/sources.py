@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ConversionError
 from ..folders import user_path
 from ..regular_files import irregular
-from ..vocabulary import Metadata
+from ..text.vocabulary import Metadata
 from .cache import CacheEntry, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def find(name: str, options: Options, *, weights: bool) -> Source:
 
     Raises FileNotFoundError, ValueError (several GGUF files to choose from), and HubError.
     """
-    from ..convert.sources.hub import is_repo_id
+    from ..hub.repository import is_repo_id
 
     path = user_path("[model] path", name)
     if path.is_file():
@@ -116,7 +116,7 @@ def find(name: str, options: Options, *, weights: bool) -> Source:
 
 def choose_gguf(source: str, names: list[str], options: Options) -> str:
     """The GGUF file asked for, the only one, or the only one of the type. ValueError lists the choices."""
-    from ..hub import choose_gguf as choose
+    from ..hub.gguf_choice import choose_gguf as choose
 
     return choose(source, names, type=options.type, wanted=options.gguf_file)
 
@@ -134,7 +134,7 @@ def tokenizer_metadata(source: Source) -> Metadata:
     from ..convert.sources.checkpoint import Checkpoint
     from ..convert.sources.files import FolderFiles, read_json
     from ..convert.tokenizer_tables import read_tokenizer
-    from ..prompts import FAMILIES
+    from ..text.prompts import FAMILIES
 
     config = read_json(source.folder / "config.json") or {}
     repo_id = source.name if source.commit else None
@@ -150,8 +150,8 @@ def tokenizer_metadata(source: Source) -> Metadata:
 
 
 def _from_hub(name: str, options: Options, *, weights: bool) -> Source:
-    from ..convert.sources.hub import download, look_up
-    from ..hub import all_parts
+    from ..hub.gguf_choice import all_parts
+    from ..hub.repository import download, look_up
 
     repository = look_up(name, options.revision)
     if options.gguf_file or (repository.gguf_names and not repository.has_checkpoint):

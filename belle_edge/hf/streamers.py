@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..terminal_text import printable
+from ..text.terminal_text import printable
 from .tensors import to_lists
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..prompts import render
 from ..settings import integer
-from ..tokenizer import Tokenizer
+from ..text.prompts import render
+from ..text.tokenizer import Tokenizer
 from .codec import Codec
 from .encoding import BatchEncoding, batch_encoding, pad_rows
 from .tensors import to_lists

@@ -94,7 +94,7 @@ def _add_statistics(report: ContentReport, file: Any, threads: int, progress: St
 
 
 def _add_round_trip(report: ContentReport, file: Any, source: Source | None) -> None:
-    from ..tokenizer import Tokenizer
+    from ..text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.from_metadata(file)
     reference = None

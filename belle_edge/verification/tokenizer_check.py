@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..tokenizer import Tokenizer
-from ..vocabulary import TokenType
+from ..text.tokenizer import Tokenizer
+from ..text.vocabulary import TokenType
 
 if TYPE_CHECKING:
     from ..convert.source_tokenizer import SourceTokenizer

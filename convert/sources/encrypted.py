@@ -7,9 +7,7 @@ decrypted is written to disk; what is read in a pass is hashed on the way.
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
-from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,9 +18,9 @@ from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes, cut_
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, check_real_file, check_small
 from belle_edge.convert.sources.key_file import KeyFile, needed_key
 from belle_edge.errors import ConversionError
+from belle_edge.hub.published_names import ENCRYPTED_NAME, is_encrypted
 
 HASH_BYTES = 32
-_ENCRYPTED_NAME = re.compile(r"(?P<name>.+)\.(?P<sha256>[0-9a-f]{64})\.enc")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 _TELLING_BYTES = 1024  # torch files, so keys too, may begin with the same few hundred bytes
 _GAP_BYTES = 8 << 20  # decrypted at a time where nobody but the hash wants the bytes
@@ -30,25 +28,14 @@ _ZIP_START, _ZIP_END, _PICKLE_START = b"PK\x03\x04", b"PK\x05\x06", b"\x80"
 _ZIP_END_BYTES = 22 + 0xFFFF  # the end record, with the longest comment
 
 
-def plain_name(name: str) -> str:
-    """The name of a file without what encryption added to it."""
-    match = _ENCRYPTED_NAME.fullmatch(name)
-    return match["name"] if match else name
-
-
 def _split_name(name: str) -> tuple[str, str]:
     """(plain name, SHA-256) of an encrypted file's name."""
-    match = _ENCRYPTED_NAME.fullmatch(name)
+    match = ENCRYPTED_NAME.fullmatch(name)
     if match is None:
         raise ConversionError(
             f"[{name}] expected a name of the form NAME.<SHA-256>.enc: give it its published name again"
         )
     return match["name"], match["sha256"]
-
-
-def is_encrypted(names: Iterable[str]) -> bool:
-    """Whether one of the files is encrypted."""
-    return any(name.endswith(".enc") for name in names)
 
 
 def missing_key(name: str) -> ConversionError:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from belle_edge.convert.sources.hub import is_repo_id
 from belle_edge.errors import ConversionError, excerpt
+from belle_edge.hub.repository import is_repo_id
 
 # Settings under which the weights are not simply W + scale · B·A, with the names of these methods.
 _OTHER_METHODS = {

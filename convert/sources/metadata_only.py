@@ -10,11 +10,11 @@ from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, require_regular
 from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.hf import open_weights
-from belle_edge.convert.sources.hub import download, is_repo_id, look_up
 from belle_edge.convert.sources.opening import SourceOptions, cached_origin
 from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tensors import SourceTensor
 from belle_edge.errors import ConversionError
+from belle_edge.hub.repository import download, is_repo_id, look_up
 
 
 class ListedFiles:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.encrypted import files_in, missing_key, plain_name
+from belle_edge.convert.sources.encrypted import files_in, missing_key
 from belle_edge.convert.sources.files import CheckpointFiles, require_regular
 from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
 from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
 from belle_edge.convert.sources.hf import choice_warnings, has_weights, open_weights, other_form
-from belle_edge.convert.sources.hub import download_checkpoint, is_repo_id
+from belle_edge.convert.sources.hub_checkpoint import download_checkpoint
 from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
 from belle_edge.convert.sources.lora import AdapterOption, merge_adapters
@@ -21,6 +21,8 @@ from belle_edge.convert.sources.meta import is_meta, open_meta
 from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError, excerpt
+from belle_edge.hub.published_names import plain_name
+from belle_edge.hub.repository import is_repo_id
 
 _CACHE_FOLDER = re.compile(r"models--(?P<org>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})$")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")

@@ -8,8 +8,8 @@ from typing import Any
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
-from belle_edge.convert.sources.hub import download, is_repo_id, look_up
 from belle_edge.errors import ConversionError
+from belle_edge.hub.repository import download, is_repo_id, look_up
 
 _VOCABULARIES = ("tokenizer.model", "tokenizer.json")
 _TOKENIZER_FILES = {

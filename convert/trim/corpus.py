@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from belle_edge.errors import ConversionError
-from belle_edge.prompts import render
 from belle_edge.strict_json import JsonError, parse
+from belle_edge.text.prompts import render
 
 _MAX_JSON_BYTES = 4 << 30  # of a data set, which is the user's own
 _PIECE_CHARS = 1 << 16  # of plain text: enough to be fast, little enough to be held

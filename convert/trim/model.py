@@ -19,7 +19,7 @@ from belle_edge.convert.trim.selection import Selection, close, ids_within, indi
 from belle_edge.convert.trim.tokenizer_json import trimmed_json
 from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.errors import ConversionError
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 _VOCABULARY_TENSORS = ("token_embd.weight", "output.weight", "output.bias")  # one row, or value, per token
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from belle_edge.convert.trim.membership import AllowedText
 from belle_edge.errors import ConversionError
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 _TOKENS_PER_TEXT = 40
 _CHARS_PER_TEXT = 60

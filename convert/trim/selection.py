@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from belle_edge.convert.trim.membership import AllowedText
 from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import ConversionError, excerpt
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "engine/state.h"
-#include "ops/read_ahead.h"
+#include "tuning/read_ahead_distance.h"
 
 namespace belle {
 namespace {
@@ -72,7 +72,7 @@ void Sequence::discard(size_t begin, size_t end) {
     throw UnsupportedModelError("this architecture's keys are bound to their positions: a full context cannot slide");
   }
   kv_.reserve(begin, length - begin);
-  move_positions_down(engine_->context_, kv_.shape(), kv_.page_table(), end, length, distance);
+  engine_->context_.kv_writer().move_down(kv_.shape(), kv_.page_table(), end, length, distance);
   engine_->decoder_->shift_keys(kv_.shape(), kv_.page_table(), begin, length - distance, distance);
   tokens_.erase(tokens_.begin() + static_cast<std::ptrdiff_t>(begin),
                 tokens_.begin() + static_cast<std::ptrdiff_t>(end));

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "kernels/registry.h"
+#include "kv/pages.h"
 #include "model/decoder.h"
-#include "model/kv_cache.h"
 #include "ops/activation_policy.h"
-#include "ops/sampling.h"
+#include "sampling/sampler.h"
 
 namespace belle {
 

@@ -6,7 +6,7 @@
 
 #include "core/span.h"
 #include "gguf/reader.h"
-#include "model/kv_cache.h"
+#include "kv/pages.h"
 
 namespace belle {
 

@@ -19,7 +19,7 @@ constexpr const char* kChecksums[] = {"belle.checksum.algorithm", "belle.checksu
                                       "belle.checksum.header"};
 constexpr const char* kHeader = kChecksums[3];
 constexpr uint64_t kTypeAndOffset = 4 + 8;  // bytes at the end of a tensor's line
-constexpr size_t kNamedKeys = 4;        // in a description
+constexpr size_t kNamedKeys = 4;            // in a description
 
 using Bytes = Span<const uint8_t>;
 
@@ -30,16 +30,15 @@ struct WrittenEntry {
 
 struct Written {
   std::vector<WrittenEntry> entries;
-  uint64_t n_bytes;  // in front of belle.entry_hashes
+  uint64_t n_bytes;             // in front of belle.entry_hashes
   std::vector<uint64_t> names;  // of each line of the list of tensors: name and shape
   std::vector<uint64_t> lines;  // the whole line
 };
 
 uint64_t number_at(const uint8_t* numbers, uint64_t index) { return load<uint64_t>(numbers + index * 8); }
 
-// The layout: the number of entries, the bytes in front of this entry, three numbers for each entry, two for each tensor,
-// the hash of all before it.
-// Nothing where that hash does not match.
+// The layout: the number of entries, the bytes in front of this entry, three numbers for each entry, two for each
+// tensor, the hash of all before it. Nothing where that hash does not match.
 std::optional<Written> read_written(const MetadataValue& value) {
   if (!value.is_array || value.type != MetadataType::kUint64 || value.count < 3) return std::nullopt;
   const uint64_t n = value.count - 1, n_entries = number_at(value.payload, 0);
@@ -49,8 +48,8 @@ std::optional<Written> read_written(const MetadataValue& value) {
   written.n_bytes = number_at(value.payload, 1);
   for (uint64_t i = 0; i < n_entries; ++i) {
     const uint64_t at = 2 + 3 * i;
-    written.entries.push_back({number_at(value.payload, at), number_at(value.payload, at + 1),
-                               number_at(value.payload, at + 2)});
+    written.entries.push_back(
+        {number_at(value.payload, at), number_at(value.payload, at + 1), number_at(value.payload, at + 2)});
   }
   for (uint64_t i = 2 + 3 * n_entries; i + 1 < n; i += 2) {
     written.names.push_back(number_at(value.payload, i));

@@ -1,12 +1,12 @@
 // A header of ours that does not match its checksum: damaged, or written anew by another program?
 //
 // Programs such as llama.cpp's quantizer and gguf-new-metadata copy our keys, checksums included, into files of their
-// own. belle.entry_hashes tells what they changed: the bytes in front of it, for each metadata entry the hash of key and
-// type, the length of the value and its hash, for each tensor the hashes of name and shape and of its whole line.
+// own. belle.entry_hashes tells what they changed: the bytes in front of it, for each metadata entry the hash of key
+// and type, the length of the value and its hash, for each tensor the hashes of name and shape and of its whole line.
 // Entries or tensors that come, go or change their length, and tensors of another type that lie end to end again, are a
-// program's work: by accident that would make what follows unreadable. Without such, a change is damage, but for numbers
-// of which more than one byte changed. Ids and switches of the tokenizer and the context length are one byte often, so
-// another value that is possible counts as edited. Tensors that do not lie end to end are damage.
+// program's work: by accident that would make what follows unreadable. Without such, a change is damage, but for
+// numbers of which more than one byte changed. Ids and switches of the tokenizer and the context length are one byte
+// often, so another value that is possible counts as edited. Tensors that do not lie end to end are damage.
 // docs/ARCHITECTURE.md states the rule and its limits.
 #pragma once
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/mapped_file.h"
-#include "gguf/checksums.h"
+#include "gguf/header_checksums.h"
 
 namespace belle {
 

@@ -96,8 +96,9 @@ void check_part(const GgufFile& first, const GgufFile& part, uint64_t number) {
   const SplitPlace expected{number, split_place(first).count};
   const SplitPlace found = split_place(part);
   if (part.find(kCount) == nullptr) {
-    fail(part, "expected " + describe(expected) + " of a split model by its name, but it is no part of one: the parts "
-               "are mixed up; download them again");
+    fail(part, "expected " + describe(expected) +
+                   " of a split model by its name, but it is no part of one: the parts "
+                   "are mixed up; download them again");
   }
   if (found.number != expected.number || found.count != expected.count) {
     fail(part, "expected " + describe(expected) + " by its name, but it says that it is " + describe(found) +

@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "loading/weights.h"
 #include "model/decoder.h"
-#include "model/weights.h"
-#include "ops/rows.h"
+#include "ops/row_ops.h"
 
 namespace belle {
 namespace {
@@ -134,7 +134,7 @@ class Bloom final : public Decoder {
     const HeadRows keys{buffers_.qkv.data() + hidden, 3 * hidden};
     const HeadRows values{buffers_.qkv.data() + 2 * hidden, 3 * hidden};
     const AttentionShape shape{config_.n_heads, 1.0f / std::sqrt(static_cast<float>(config_.head_dim)), slopes_.data()};
-    store_kv(context_, kv, layer_index, rows, keys, values);
+    context_.kv_writer().store(kv, layer_index, rows, keys, values);
     attention(context_, kv, shape, layer_index, rows, queries, buffers_.quantized.scratch, buffers_.attended.data());
     LinearInput attended(context_, buffers_.quantized, buffers_.attended.data(), n_rows, hidden);
     add_projection(layer.attention_output, attended);

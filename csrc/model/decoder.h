@@ -29,10 +29,10 @@ class Decoder {
   virtual ~Decoder() = default;
 
   const ModelConfig& config() const noexcept { return config_; }
-  virtual size_t vocab_size() const noexcept = 0;                            // rows of the output matrix
-  virtual size_t embedding_rows() const noexcept = 0;                        // token ids below this are valid
-  virtual size_t weight_bytes() const noexcept = 0;                          // resident weight image
-  virtual const std::vector<Matrix>& matrices() const noexcept = 0;          // all of them, in the order of the image
+  virtual size_t vocab_size() const noexcept = 0;                    // rows of the output matrix
+  virtual size_t embedding_rows() const noexcept = 0;                // token ids below this are valid
+  virtual size_t weight_bytes() const noexcept = 0;                  // resident weight image
+  virtual const std::vector<Matrix>& matrices() const noexcept = 0;  // all of them, in the order of the image
 
   /// Writes logits [logit_rows.size(), vocab_size()]. Reuses its buffers: one pass at a time.
   virtual void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) = 0;

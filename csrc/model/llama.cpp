@@ -4,10 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "loading/weights.h"
 #include "model/decoder.h"
-#include "model/weights.h"
 #include "ops/rope.h"
-#include "ops/rows.h"
+#include "ops/row_ops.h"
 
 namespace belle {
 namespace {
@@ -159,7 +159,7 @@ class Llama final : public Decoder {
     const HeadRows keys{buffers_.k.data(), config_.n_kv_heads * config_.head_dim};
     const HeadRows values{buffers_.v.data(), config_.n_kv_heads * config_.head_dim};
     const AttentionShape shape{config_.n_heads, 1.0f / std::sqrt(static_cast<float>(config_.head_dim)), nullptr};
-    store_kv(context_, kv, layer_index, rows, keys, values);
+    context_.kv_writer().store(kv, layer_index, rows, keys, values);
     attention(context_, kv, shape, layer_index, rows, queries, buffers_.quantized.scratch, buffers_.attended.data());
     LinearInput attended(context_, buffers_.quantized, buffers_.attended.data(), n_rows,
                          config_.n_heads * config_.head_dim);

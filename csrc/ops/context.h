@@ -5,6 +5,7 @@
 #include "core/profile.h"
 #include "core/thread_pool.h"
 #include "kernels/table.h"
+#include "kv/store.h"
 
 namespace belle {
 
@@ -25,6 +26,8 @@ struct OpsContext {
   ActivationPolicy* policy = nullptr;  // null: block 32 everywhere
   Profile* profile = nullptr;          // where operations report their time; null = nowhere
   ReadAhead read_ahead = {};
+
+  KvWriter kv_writer() const noexcept { return {kernels, pool, profile}; }
 };
 
 }  // namespace belle

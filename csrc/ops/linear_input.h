@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "core/span.h"
 #include "ops/context.h"
-#include "ops/rows.h"
+#include "ops/row_ops.h"
 #include "ops/scratch_pool.h"
 
 namespace belle {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from belle_edge import Belle, SamplingParams
-from belle_edge.batch import common_prefix
+from belle_edge.generation.batch import common_prefix
 
 PROMPTS = [
     "你好",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from belle_edge import Belle, SamplingParams
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.prompts import FAMILIES
 
 Converted = Callable[[str, str], Path]
 QUESTION = "用一句话介绍北京。"

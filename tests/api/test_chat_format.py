@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from belle_edge._core import GgufFile
-from belle_edge.chat_format import ChatFormat, encode_continuation
 from belle_edge.errors import ModelFormatError
-from belle_edge.prompts import FAMILIES
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.chat_format import ChatFormat, encode_continuation
+from belle_edge.text.prompts import FAMILIES
+from belle_edge.text.tokenizer import Tokenizer
 
 TEMPLATE_WITH_BOS = "{{ bos_token }}[INST]{{ messages[0]['content'] }}[/INST]{{ eos_token }}"
 

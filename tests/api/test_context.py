@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from belle_edge import Belle
-from belle_edge.answer import Window, moved
-from belle_edge.conversation_file import Turn
+from belle_edge.generation.answer import Window, moved
+from belle_edge.generation.conversation_file import Turn
 
 from .tiny_models import write_tiny_model
 

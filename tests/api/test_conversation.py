@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from belle_edge import Belle, Conversation
-from belle_edge.chat_format import ChatFormat
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.chat_format import ChatFormat
+from belle_edge.text.prompts import FAMILIES
 
 from .turns import QUESTIONS, assert_turn_equals_its_parts, cached_tokens, last_answer_anew
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from belle_edge import Belle, conversation_file
-from belle_edge.conversation_file import Saved, Turn
+from belle_edge import Belle
+from belle_edge.generation import conversation_file
+from belle_edge.generation.conversation_file import Saved, Turn
 
 from .turns import QUESTIONS, cached_tokens, last_answer_anew
 

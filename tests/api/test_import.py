@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -41,6 +42,27 @@ def test_the_command_line_parser_loads_nothing_heavy() -> None:
 def test_loading_the_api_needs_no_torch() -> None:
     loaded = _loaded_after("import belle_edge; belle_edge.Belle")
     assert not loaded.intersection({"torch", "transformers", "rich", "gguf", "llama_cpp"})
+
+
+def test_rooms_show_their_names_without_importing_them() -> None:
+    loaded = _loaded_after("import belle_edge.generation, belle_edge.hub")
+    assert not loaded.intersection({*HEAVY, "belle_edge.generation.streams", "belle_edge.pull"})
+
+
+@pytest.mark.parametrize(
+    ("room", "names"),
+    [
+        ("generation", ["AsyncStream", "Generation", "Stream", "Timings"]),
+        ("hub", ["Pulled", "pull"]),
+        ("prompts", ["FAMILIES"]),
+    ],
+)
+def test_names_at_their_public_address(room: str, names: list[str]) -> None:
+    module = importlib.import_module(f"belle_edge.{room}")
+    for name in names:
+        assert getattr(module, name) is not None
+    assert module.__all__ == names
+    assert set(names) <= set(dir(module))
 
 
 def test_public_names() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from belle_edge.prompts import FAMILIES, render
+from belle_edge.text.prompts import FAMILIES, render
 
 CHAT = [
     {"role": "user", "content": "Q1"},

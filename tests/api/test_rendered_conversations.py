@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from belle_edge import Belle, Conversation
-from belle_edge.chat_format import ChatFormat
+from belle_edge.text.chat_format import ChatFormat
 
 from .turns import cached_tokens, last_answer_anew
 

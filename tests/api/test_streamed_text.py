@@ -7,8 +7,8 @@ import random
 import pytest
 
 from belle_edge import Belle
-from belle_edge.text_assembly import TextAssembler
-from belle_edge.tokenizer import StreamDecoder, Tokenizer
+from belle_edge.text.assembly import TextAssembler
+from belle_edge.text.tokenizer import StreamDecoder, Tokenizer
 
 TEXTS = ["你好，世界。\nHuman: 再见", "a\nHu\nHum\nHuman:b", "🙂🙂é\nHuman:", "\nHuman:", "no stop at all 中"]
 STOPS = ["\nHuman:", "。", "🙂", "中"]

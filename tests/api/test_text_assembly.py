@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from belle_edge.text_assembly import TextAssembler
+from belle_edge.text.assembly import TextAssembler
 
 
 class Letters:

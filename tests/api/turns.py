@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from belle_edge import Belle, Conversation, Generation
-from belle_edge.answer import Answer, Window
-from belle_edge.generation import Stream
+from belle_edge.generation.answer import Answer, Window
+from belle_edge.generation.streams import Stream
 
 QUESTIONS = [
     "用一句话介绍北京。",

@@ -16,7 +16,7 @@ from belle_edge import Belle, ModelFormatError, UnsupportedModelError
 from belle_edge.backends import open_backend
 from belle_edge.backends.llama_library import import_library
 from belle_edge.backends.llama_tokenizer import LlamaTokenizer
-from belle_edge.tokenizer import StreamDecoder, Tokenizer
+from belle_edge.text.tokenizer import StreamDecoder, Tokenizer
 
 from .conftest import Foreign
 from .foreign_models import CONTEXT, Writer, tokens, write_bert

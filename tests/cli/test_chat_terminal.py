@@ -208,6 +208,6 @@ def test_a_full_context_slides_and_says_so_once(chat: Opener, model: Path) -> No
 
 
 def test_the_screen_gets_no_control_characters() -> None:
-    from belle_edge.terminal_text import printable
+    from belle_edge.text.terminal_text import printable
 
     assert printable("a\x1b[2Jb\x07c\x9b1md\te\n你好\r") == "a[2Jbc1md\te\n你好"

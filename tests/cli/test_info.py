@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import belle_edge
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.prompts import FAMILIES
 
 Converted = Callable[[str, str], Path]
 Belle = Callable[..., Any]

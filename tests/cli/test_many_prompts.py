@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from belle_edge import Belle as Model
-from belle_edge.answer import Answer
-from belle_edge.batch import stream_batch
 from belle_edge.cli.prompt_lines import prompt_lines
-from belle_edge.generation import unwritten
+from belle_edge.generation.answer import Answer
+from belle_edge.generation.batch import stream_batch
+from belle_edge.generation.streams import unwritten
 
 Belle = Callable[..., Any]
 QUESTION = "用一句话介绍北京。"

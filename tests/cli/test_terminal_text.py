@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from belle_edge.terminal_text import printable, printable_line
+from belle_edge.text.terminal_text import printable, printable_line
 
 from ..gguf.checksummed import with_checksums
 from ..hostile.small_models import complete_model

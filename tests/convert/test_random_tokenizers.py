@@ -15,7 +15,7 @@ from belle_edge.convert.sources.files import FolderFiles
 from belle_edge.convert.tokenizer_comparison import TEXTS
 from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
 from belle_edge.errors import ConversionError
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 from .random_tokenizers import RandomTokenizer
 

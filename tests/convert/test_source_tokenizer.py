@@ -14,7 +14,7 @@ from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.files import FolderFiles
 from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
 from belle_edge.convert.vocabulary import TokenizerTables
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 from belle_edge.verification.contents import verify_contents
 
 LLAMA = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}

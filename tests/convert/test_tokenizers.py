@@ -12,7 +12,7 @@ import pytest
 
 from belle_edge.convert import convert
 from belle_edge.errors import ConversionError
-from belle_edge.prompts import FAMILIES
+from belle_edge.text.prompts import FAMILIES
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 

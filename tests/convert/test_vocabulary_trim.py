@@ -23,7 +23,7 @@ from belle_edge.convert.trim.model import trimmed_tables
 from belle_edge.convert.trim.proof import compare
 from belle_edge.convert.trim.selection import Selection, close, merge_ids
 from belle_edge.errors import ConversionError
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 
 PROMPT = "Human: 用一句话介绍北京。\n\nAssistant:"
 Trimmed = Callable[..., tuple[Path, ConversionReport]]

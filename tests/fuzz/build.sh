@@ -10,7 +10,7 @@ compile() {
     -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
     -I"$root/csrc" -c "$source" -o "$objects/$(echo "$source" | tr / _).o"
 }
-for folder in core gguf quant ops model; do
+for folder in core gguf quant kv ops loading model; do
   for source in "$root/csrc/$folder"/*.cpp; do compile "$source"; done
 done
 compile "$root/csrc/kernels/read_stream.cpp"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from belle_edge.errors import ModelFormatError, UnsupportedModelError
-from belle_edge.tokenizer import StreamDecoder, Tokenizer
+from belle_edge.text.tokenizer import StreamDecoder, Tokenizer
 
 PREFIX = "tokenizer.ggml."
 Case = dict[str, Any]  # {"model": "gpt2" or "llama", "edits": [[operation, key, ...], ...], "texts": [...]}

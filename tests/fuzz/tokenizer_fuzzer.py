@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import atheris  # type: ignore[import-not-found]
 
 with atheris.instrument_imports(include=["belle_edge"]):
-    import belle_edge.tokenizer
+    import belle_edge.text.tokenizer
 
 import tokenizer_cases  # type: ignore[import-not-found]
 
-assert belle_edge.tokenizer is not None
+assert belle_edge.text.tokenizer is not None
 
 
 def case_from(data: bytes) -> dict[str, object]:

@@ -18,7 +18,7 @@ from typing import Any
 from belle_edge import _core
 from belle_edge.convert import convert
 from belle_edge.errors import BelleError, ConversionError
-from belle_edge.tokenizer import Tokenizer
+from belle_edge.text.tokenizer import Tokenizer
 from tests.hostile.mutation import Files, mutated
 
 LIMIT_BYTES = 4 << 30  # of address space

@@ -75,7 +75,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def limit(monkeypatch: pytest.MonkeyPatch, **limits: float) -> None:
     from dataclasses import replace
 
-    from belle_edge.convert.sources import hub_http
+    from belle_edge.hub import http as hub_http
 
     monkeypatch.setattr(hub_http, "LIMITS", replace(hub_http.LIMITS, **limits))
 
@@ -97,7 +97,7 @@ CASES += [(attack, "folder") for attack in ANSWERS if attack.name not in SLOW]
     ("attack", "place"), CASES, ids=[f"{attack.name}-{place}" for attack, place in CASES]
 )
 def test_refused(attack: Attack, place: str, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    from belle_edge.convert.sources.hub_errors import HubError
+    from belle_edge.hub.hub_errors import HubError
 
     if attack.name in SLOW:
         limit(monkeypatch, headers_s=0.7, whole_s=0.7, stretch_s=0.7, n_attempts=2)
@@ -154,7 +154,7 @@ def test_links_that_lead_out(
     place: str, make_link: Callable[[Path, Home], None], home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Left by another program, or by an earlier version: named, and neither followed nor removed."""
-    from belle_edge.convert.sources.hub_errors import HubError
+    from belle_edge.hub.hub_errors import HubError
 
     link = home.root / place
     make_link(link, home)
@@ -172,7 +172,7 @@ def test_links_that_lead_out(
 
 def test_an_earlier_download_with_a_link_to_elsewhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the hub: a key is not copied to where others may see it."""
-    from belle_edge.convert.sources.hub_errors import HubError
+    from belle_edge.hub.hub_errors import HubError
 
     with serve(REPO, FILES) as hub:
         folder = pull(hub.url, monkeypatch)
@@ -209,8 +209,8 @@ def test_the_login_goes_to_the_hub_only(home: Home, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_redirect_from_https_to_http() -> None:
-    from belle_edge.convert.sources.hub_errors import HubAnswerError
-    from belle_edge.convert.sources.hub_http import _redirected
+    from belle_edge.hub.http import _redirected
+    from belle_edge.hub.hub_errors import HubAnswerError
 
     with pytest.raises(HubAnswerError, match="a redirect from https to 'http://a/y'"):
         _redirected("https://a/x", "http://a/y", "x")

@@ -65,9 +65,9 @@ def test_killed_and_continued(pull: Run, hub_home: Path, tmp_path: Path) -> None
 
 
 def test_too_little_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from belle_edge.convert.sources import hub
-    from belle_edge.convert.sources.hub_errors import HubError
-    from belle_edge.convert.sources.hub_listing import RemoteFile
+    from belle_edge.hub import repository as hub
+    from belle_edge.hub.hub_errors import HubError
+    from belle_edge.hub.listing import RemoteFile
 
     usage: Any = namedtuple("usage", "total used free")
     monkeypatch.setattr(hub.shutil, "disk_usage", lambda _path: usage(10, 9, 1000))

@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 
 import pytest
 
-from belle_edge.hub import all_parts, choose_gguf
+from belle_edge.hub.gguf_choice import all_parts, choose_gguf
 
 PARTS = [f"q8/model-q8_0-{number:05d}-of-00003.gguf" for number in (1, 2, 3)]
 

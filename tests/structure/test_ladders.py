@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,30 +20,46 @@ CPP_LADDER: dict[str, set[str]] = {
     "gguf": {"core"},
     "quant": {"core"},
     "kernels": {"quant", "core"},
-    "ops": {"kernels", "quant", "core"},
-    "model": {"ops", "kernels", "quant", "gguf", "core"},
-    "engine": {"model", "ops", "kernels", "quant", "gguf", "core"},
-    "bindings": {"engine", "model", "ops", "kernels", "quant", "gguf", "core"},
+    "kv": {"kernels", "core"},
+    "ops": {"kv", "kernels", "quant", "core"},
+    "sampling": {"kernels", "core"},
+    "loading": {"ops", "quant", "gguf", "core"},
+    "model": {"loading", "ops", "kv", "gguf", "core"},
+    "tuning": {"model", "ops", "kv", "kernels", "core"},
+    "engine": {"tuning", "model", "sampling", "ops", "kv", "kernels", "gguf", "core"},
+    "bindings": {
+        "engine",
+        "tuning",
+        "model",
+        "loading",
+        "sampling",
+        "ops",
+        "kernels",
+        "quant",
+        "gguf",
+        "core",
+    },
 }
-MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/cpu.cpp"}
+MAY_INCLUDE_CPU = {"kernels/registry.cpp", "bindings/bind_cpu.cpp"}
+MAY_SPLIT_WORK = {"core", "kv", "ops", "loading", "tuning"}
 
-# Which parts of the Python package each one may import; "_core" is the extension.
+# Which rooms and files of the Python package each one may import; "_core" is the extension.
 SHARED = {
     "errors",
     "folders",
     "argument_names",
+    "lazy_names",
     "output_files",
     "process_lock",
     "regular_files",
     "settings",
     "strict_json",
-    "terminal_text",
     "_version",
 }
-TEXT = {"prompts", "sampling", "vocabulary", "encoders", "long_text", "tokenizer", "chat_format"}
 PYTHON_LADDER: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
+    "lazy_names": set(),
     "strict_json": {"errors"},
     "folders": set(),
     "regular_files": set(),
@@ -50,54 +67,41 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "settings": {"errors"},
     "argument_names": set(),
     "process_lock": set(),
-    "terminal_text": set(),
-    "chat_template": set(),
-    "prompts": SHARED | {"chat_template"},
     "sampling": SHARED,
-    "vocabulary": SHARED,
-    "encoders": SHARED | {"vocabulary"},
-    "long_text": SHARED | {"vocabulary"},
-    "tokenizer": SHARED | {"vocabulary", "encoders", "long_text"},
-    "chat_format": SHARED | {"prompts", "sampling", "tokenizer", "vocabulary"},
+    "text": SHARED | {"sampling"},
+    "prompts": {"text"},
     "evaluation": SHARED,
     "demo": SHARED,
+    "hub": SHARED,
     "convert": {
         "_core",
-        "prompts",
-        "tokenizer",
+        "text",
+        "hub",
         "errors",
         "output_files",
         "regular_files",
         "settings",
         "strict_json",
-        "terminal_text",
     },
-    "backends": SHARED | TEXT | {"_core"},
-    "text_assembly": SHARED | TEXT,
-    "answer": SHARED | TEXT | {"backends", "text_assembly"},
-    "generation": SHARED | TEXT | {"backends", "answer"},
-    "batch": SHARED | TEXT | {"backends", "answer", "generation"},
-    "conversation_file": SHARED | TEXT | {"backends", "answer"},
-    "history": SHARED | TEXT | {"backends", "conversation_file"},
-    "conversation": SHARED | TEXT | {"backends", "answer", "generation", "conversation_file", "history"},
-    "writer": SHARED | TEXT | {"backends", "answer", "generation", "batch", "conversation"},
+    "pull": SHARED | {"hub", "convert"},
+    "backends": SHARED | {"sampling", "text", "_core"},
+    "generation": SHARED | {"sampling", "text", "backends"},
+    "writer": SHARED | {"sampling", "text", "backends", "generation"},
     "memory": SHARED | {"_core"},
-    "model": SHARED | TEXT | {"backends", "answer", "generation", "writer", "memory"},
-    "verification": SHARED | TEXT | {"_core", "convert"},
-    "hub": SHARED | {"convert"},
+    "model": SHARED | {"sampling", "text", "backends", "generation", "writer", "memory"},
+    "verification": SHARED | {"text", "_core", "convert"},
     "benchmark": SHARED | {"_core", "backends", "memory", "model", "convert"},
-    "hf": SHARED | TEXT | {"_core", "backends", "convert", "hub"},
+    "hf": SHARED | {"sampling", "text", "_core", "backends", "convert", "hub"},
     "cli": SHARED
-    | TEXT
     | {
+        "sampling",
+        "text",
         "hub",
         "hf",
+        "pull",
         "_core",
         "backends",
-        "answer",
-        "batch",
         "generation",
-        "conversation",
         "model",
         "benchmark",
         "convert",
@@ -107,7 +111,43 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "verification",
     },
     "__main__": {"cli"},
-    "__init__": SHARED | {"model", "answer", "generation", "conversation", "sampling", "tokenizer"},
+    "__init__": SHARED | {"sampling", "text", "generation", "model"},
+}
+# What a room shows under its own name although it stands above it; only its __init__.py knows it.
+SHOWN = {"hub/__init__.py": {"pull"}}
+
+# Inside these rooms: which files of the room each one may import.
+ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
+    "text": {
+        "terminal_text": set(),
+        "chat_template": set(),
+        "vocabulary": set(),
+        "encoders": {"vocabulary"},
+        "long_text": {"vocabulary"},
+        "tokenizer": {"vocabulary", "encoders", "long_text"},
+        "assembly": {"tokenizer"},
+        "prompts": {"chat_template"},
+        "chat_format": {"prompts", "tokenizer", "vocabulary"},
+    },
+    "hub": {
+        "published_names": set(),
+        "gguf_choice": set(),
+        "hub_errors": set(),
+        "http": {"hub_errors"},
+        "listing": {"http", "hub_errors"},
+        "local_cache": {"listing", "hub_errors"},
+        "transfer": {"local_cache", "http", "listing", "hub_errors"},
+        "repository": {"transfer", "local_cache", "listing", "hub_errors", "published_names"},
+    },
+    "generation": {
+        "answer": set(),
+        "streams": {"answer"},
+        "batch": {"answer", "streams"},
+        "conversation_file": {"answer"},
+        "history": {"conversation_file"},
+        "conversation": {"answer", "streams", "conversation_file", "history"},
+        "__init__": {"streams"},
+    },
 }
 HEAVY = {
     "torch",
@@ -137,22 +177,21 @@ def includes(path: Path) -> list[str]:
     return re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def package_imports(module: str, tree: ast.AST) -> set[str]:
-    """The first component below belle_edge of every import of the package, relative ones resolved."""
-    depth = len(Path(module).parts)  # 1 for a file directly in belle_edge
+def package_imports(module: str, tree: ast.AST) -> set[tuple[str, ...]]:
+    """The modules below belle_edge that are imported, as paths: ("text", "tokenizer"); relative ones resolved."""
+    folder = Path(module).parts[:-1]
     found = set()
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            if node.level == 0:
-                base = node.module or ""
-                names = [f"{base}.{alias.name}" if base == "belle_edge" else base for alias in node.names]
-            elif node.level == depth:
-                names = [f"belle_edge.{node.module or alias.name}" for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("belle_edge.")}
-    return found - {"__version__"}
+            above = ["belle_edge", *folder[: len(folder) + 1 - node.level]] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # each name may be a module (`from .. import _core`) or something in one (`from .prompts import render`)
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        found |= {tuple(name.split(".")[1:]) for name in names if name.startswith("belle_edge.")}
+    return found - {("__version__",)}
 
 
 @pytest.mark.parametrize("path", cpp_files(), ids=lambda p: str(p.relative_to(CSRC)))
@@ -179,8 +218,8 @@ def test_cpp_features_stay_in_their_folders(path: Path) -> None:
         assert not re.search(r"immintrin\.h|arm_neon\.h|_mm\d+_", text), (
             "vector intrinsics belong in kernels/"
         )
-    if folder not in {"ops", "core"}:
-        assert "parallel_for" not in text, "parallel loops belong in ops/"
+    if folder not in MAY_SPLIT_WORK:
+        assert "parallel_for" not in text, "parallel loops belong in the rooms that work on tensors"
     if relative.name in {"bloom.cpp", "llama.cpp"}:
         assert not any("bloom" in include or "llama" in include for include in includes(path))
 
@@ -189,8 +228,35 @@ def test_cpp_features_stay_in_their_folders(path: Path) -> None:
 def test_python_imports_follow_the_ladder(module: str, path: Path) -> None:
     part = Path(module).parts[0].removesuffix(".py")
     assert part in PYTHON_LADDER, f"{module} has no place in the ladder of docs/ARCHITECTURE.md: give it one"
+    allowed = {part} | PYTHON_LADDER[part] | SHOWN.get(module, set())
     for target in package_imports(module, ast.parse(path.read_text(encoding="utf-8"))):
-        assert target == part or target in PYTHON_LADDER[part], f"{module} imports belle_edge.{target}"
+        assert target[0] in allowed, f"{module} imports belle_edge.{'.'.join(target)}"
+
+
+def files_of_rooms() -> list[tuple[str, Path]]:
+    """The files of rooms that have a ladder inside, but for an __init__.py that is not on it: it shows other rooms."""
+    found = []
+    for module, path in python_files():
+        room, *rest = Path(module).with_suffix("").parts
+        if room in ROOM_LADDERS and (rest != ["__init__"] or "__init__" in ROOM_LADDERS[room]):
+            found.append((module, path))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), files_of_rooms(), ids=lambda value: str(value).rsplit("/", 1)[-1]
+)
+def test_imports_inside_a_room_follow_its_ladder(module: str, path: Path) -> None:
+    room, file = Path(module).with_suffix("").parts[:2]
+    assert file in ROOM_LADDERS[room], f"{module} has no place in its room's ladder: give it one"
+    for target in package_imports(module, ast.parse(path.read_text(encoding="utf-8"))):
+        if target[0] == room and target[1] != file:
+            assert target[1] in ROOM_LADDERS[room][file], f"{module} imports belle_edge.{'.'.join(target)}"
+
+
+def test_the_ladders_have_no_cycle() -> None:
+    for ladder in (PYTHON_LADDER, *ROOM_LADDERS.values()):
+        tuple(TopologicalSorter(ladder).static_order())
 
 
 @pytest.mark.parametrize(("module", "path"), python_files(), ids=lambda value: str(value).rsplit("/", 1)[-1])

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from belle_edge.chat_template import limits
-from belle_edge.prompts import render
+from belle_edge.text.chat_template import limits
+from belle_edge.text.prompts import render
 
 from .hostile import HOSTILE
 from .published import TURNS, USER

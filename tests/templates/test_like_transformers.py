@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from belle_edge.chat_template import extensions
-from belle_edge.prompts import FAMILIES, render
+from belle_edge.text.chat_template import extensions
+from belle_edge.text.prompts import FAMILIES, render
 
 from .published import CONVERSATIONS, TEMPLATES, TOOLS, TURNS, USER
 

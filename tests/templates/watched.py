@@ -17,7 +17,7 @@ from hostile import HOSTILE
 from mutation import mutated
 from published import CONVERSATIONS, TEMPLATES
 
-from belle_edge.prompts import render
+from belle_edge.text.prompts import render
 
 LONGEST_SOURCE = 20_000  # of a template that is changed: longer ones say the same as shorter ones
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from belle_edge.encoders import PRE_TOKENIZERS
 from belle_edge.errors import ModelFormatError, UnsupportedModelError
-from belle_edge.tokenizer import StreamDecoder, Tokenizer
+from belle_edge.text.encoders import PRE_TOKENIZERS
+from belle_edge.text.tokenizer import StreamDecoder, Tokenizer
 
 
 @pytest.fixture(scope="module")

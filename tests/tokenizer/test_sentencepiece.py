@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from belle_edge.errors import ModelFormatError
-from belle_edge.tokenizer import StreamDecoder, Tokenizer
+from belle_edge.text.tokenizer import StreamDecoder, Tokenizer
 
 SEPARATOR = "\n__ggml_vocab_test__\n"
 

@@ -1,0 +1,1 @@
+"""Text and tokens: vocabularies, encoders, prompts, chat templates, and text that is shown."""

@@ -1,0 +1,146 @@
+// Quantization for the converter, and one linear layer for tests.
+#include <string>
+
+#include "bindings/bindings.h"
+#include "core/memory.h"
+#include "kernels/registry.h"
+#include "loading/section_reader.h"
+#include "ops/activation_policy.h"
+#include "ops/linear.h"
+#include "ops/quantize_rows.h"
+
+namespace belle {
+namespace {
+
+using ByteArray = py::array_t<uint8_t, py::array::c_style>;
+
+constexpr size_t kParallelWeights = 65536;
+constexpr uint64_t kChunkBytes = 65536;  // in which run_linear packs
+
+const TypeTraits& require_type(const std::string& name) {
+  const TypeTraits* traits = traits_from_name(name.c_str());
+  if (traits == nullptr) {
+    throw py::value_error("tensor type '" + name + "' is unknown: expected f32, f16, bf16, q4_0, q4_1 or q8_0");
+  }
+  return *traits;
+}
+
+size_t columns_of(const TypeTraits& traits, size_t n_bytes) {
+  if (n_bytes % traits.block_bytes != 0) {
+    throw py::value_error("rows of " + std::to_string(n_bytes) + " bytes are not whole blocks of " + traits.name);
+  }
+  return n_bytes / traits.block_bytes * traits.block_size;
+}
+
+// float32 as it is, float16, and bfloat16 as raw uint16 bits.
+WeightType source_type_of(const py::array& rows) {
+  const auto dtype = rows.dtype();
+  if (dtype.kind() == 'f' && dtype.itemsize() == 4) return WeightType::kF32;
+  if (dtype.kind() == 'f' && dtype.itemsize() == 2) return WeightType::kF16;
+  if (dtype.kind() == 'u' && dtype.itemsize() == 2) return WeightType::kBf16;
+  throw py::value_error("rows: expected float32, float16, or bfloat16 bits as uint16");
+}
+
+// Starting threads costs more than a small matrix.
+size_t threads_for(size_t n_weights, size_t threads) { return n_weights < kParallelWeights ? 1 : threads; }
+
+ByteArray quantize(const py::array& input, const std::string& type_name, size_t threads, const std::string& isa) {
+  const KernelTable& kernels = kernels_for(isa);
+  const TypeTraits& traits = require_type(type_name);
+  const WeightType source_type = source_type_of(input);
+  if (input.ndim() != 2) throw py::value_error("rows: expected two dimensions, got " + std::to_string(input.ndim()));
+  const py::array rows = py::array::ensure(input, py::array::c_style);
+  const size_t n_rows = static_cast<size_t>(rows.shape(0)), n_cols = static_cast<size_t>(rows.shape(1));
+  if (n_cols % traits.block_size != 0) {
+    throw py::value_error("rows of " + std::to_string(n_cols) + " columns cannot be " + type_name +
+                          ": expected a multiple of " + std::to_string(traits.block_size));
+  }
+  ByteArray out({n_rows, row_bytes(traits, n_cols)});
+  const SourceRows source{source_type, static_cast<const uint8_t*>(rows.data()), n_rows, n_cols};
+  uint8_t* out_data = out.mutable_data();
+  size_t bad_row = n_rows;
+  {
+    const py::gil_scoped_release no_gil;
+    ThreadPool pool(threads_for(n_rows * n_cols, threads));
+    bad_row = quantize_rows(kernels, pool, source, traits.type, out_data);
+  }
+  if (bad_row < n_rows) {
+    throw py::value_error("row " + std::to_string(bad_row) + " holds a NaN or an infinity: the checkpoint is damaged");
+  }
+  return out;
+}
+
+py::array_t<float> dequantize(const ByteArray& data, const std::string& type_name, size_t threads) {
+  const TypeTraits& traits = require_type(type_name);
+  if (data.ndim() != 2) throw py::value_error("data: expected two dimensions, got " + std::to_string(data.ndim()));
+  const size_t n_rows = static_cast<size_t>(data.shape(0));
+  const size_t n_cols = columns_of(traits, static_cast<size_t>(data.shape(1)));
+  py::array_t<float> out({n_rows, n_cols});
+  const uint8_t* in_data = data.data();
+  float* out_data = out.mutable_data();
+  const py::gil_scoped_release no_gil;
+  ThreadPool pool(threads_for(n_rows * n_cols, threads));
+  dequantize_rows(pool, traits.type, in_data, n_rows, n_cols, out_data);
+  return out;
+}
+
+// The way from a file, which these bytes stand for.
+void pack(ThreadPool& pool, const Matrix& matrix, const ByteArray& rows, uint8_t* panels) {
+  const uint64_t n_bytes = static_cast<uint64_t>(rows.nbytes());
+  const MappedFile file(matrix.name, {rows.data(), static_cast<size_t>(n_bytes)});
+  const MatrixInFile placed{&matrix, 0, panels};
+  read_chunks(pool, {file, 0, n_bytes, kChunkBytes, nullptr}, 0, n_bytes / kChunkBytes + 1, {&placed, 1});
+}
+
+py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_name,
+                              const py::array_t<float, py::array::c_style | py::array::forcecast>& x,
+                              const std::string& isa, size_t threads, const std::string& activations) {
+  const TypeTraits& traits = require_type(type_name);
+  if (weights.ndim() != 2 || x.ndim() != 2) throw py::value_error("weights and x: expected two dimensions each");
+  Matrix matrix;
+  matrix.name = "weights";
+  matrix.type = traits.type;
+  matrix.n_rows = static_cast<size_t>(weights.shape(0));
+  matrix.n_cols = columns_of(traits, static_cast<size_t>(weights.shape(1)));
+  const size_t n_tokens = static_cast<size_t>(x.shape(0)), k = static_cast<size_t>(x.shape(1));
+  py::array_t<float> y({n_tokens, matrix.n_rows});
+  ThreadPool pool(threads);
+  const KernelTable& kernels = kernels_for(isa);
+  ActivationPolicy policy(form_named(activations, kernels));
+  const OpsContext context{kernels, pool, &policy};
+  Buffer panels(matrix.image_bytes());
+  pack(pool, matrix, weights, panels.data());
+  matrix.panels = panels.data();
+  QuantizedStorage storage;
+  LinearInput input(context, storage, x.data(), n_tokens, k);
+  const LinearOutput output{matrix, nullptr, y.mutable_data()};
+  if (n_tokens > 0 && matrix.n_rows > 0) linear(context, input, {&output, 1});
+  return y;
+}
+
+py::dict weight_types() {
+  py::dict types;
+  for (size_t i = 0; i < kWeightTypeCount; ++i) {
+    const TypeTraits& traits = traits_of(static_cast<WeightType>(i));
+    py::dict entry;
+    entry["ggml_id"] = traits.ggml_id;
+    entry["block_size"] = traits.block_size;
+    entry["block_bytes"] = traits.block_bytes;
+    entry["quantized"] = traits.quantized;
+    types[traits.name] = entry;
+  }
+  return types;
+}
+
+}  // namespace
+
+void bind_quant(py::module_& module) {
+  module.def("weight_types", weight_types);
+  module.def("quantize", quantize, py::arg("rows"), py::arg("type"), py::kw_only(), py::arg("threads") = 0,
+             py::arg("isa") = "");
+  module.def("dequantize", dequantize, py::arg("data"), py::arg("type"), py::kw_only(), py::arg("threads") = 0);
+  module.def("linear", run_linear, py::arg("weights"), py::arg("type"), py::arg("x"), py::kw_only(),
+             py::arg("isa") = "", py::arg("threads") = 0, py::arg("activations") = "block32");
+}
+
+}  // namespace belle
