@@ -3,12 +3,31 @@
 import os
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as PySequence
-from typing import Any, Literal, TypedDict, overload
+from typing import Any, Final, Literal, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
+
+# What Python shares with the engine, as C++ defines it.
+MAX_THREADS: Final[int]  # that may be asked for; 0 still gives as many as a larger machine has
+MAX_SIZE: Final[int]  # of one size in a model's metadata: layers, heads, widths, the context
+MAX_HEAD_DIM: Final[int]
+NORM_EPS_BOUNDS: Final[tuple[float, float]]  # of a norm's epsilon, both excluded
+MAX_PASS_ROWS: Final[int]  # tokens that one pass computes; longer prompts take several
+BLOCK_SIZE: Final[int]  # weights per block of each quantized type
+PANEL_ROWS: Final[int]  # rows that are packed together; the last panel of a matrix is filled up
+PAGE_TOKENS: Final[int]  # positions by which the KV cache grows
+HALF_OVERFLOW: Final[float]  # from here on a float rounds to an infinite float16
+KV_BYTES: Final[dict[str, int]]  # types of the KV cache: bytes per value
+FLOAT_TYPES: Final[frozenset[str]]  # the weight types that are not quantized
+CHECKSUM_ALGORITHM: Final[str]
+CHECKSUM_CHUNK_BYTES: Final[int]  # of the data section, as the converter writes them
+CHECKSUM_KEYS: Final[
+    tuple[str, str, str, str]
+]  # algorithm, chunk_bytes, data, header: the last metadata of a file
+ENTRY_HASHES_KEY: Final[str]  # the metadata that tells a file that was rewritten from a damaged one
 
 class CpuInfo(TypedDict):
     architecture: str
@@ -67,6 +86,9 @@ class WeightTypeInfo(TypedDict):
     ggml_id: int
     block_size: int  # weights per block, 1 for the float types
     block_bytes: int
+    n_scales: (
+        int  # float16 numbers that a block begins with: 1, or 2 where it has an offset; 0 for the float types
+    )
     quantized: bool
 
 def weight_types() -> dict[str, WeightTypeInfo]:

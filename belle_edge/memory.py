@@ -8,25 +8,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from . import _core
 from .errors import BelleError
 from .folders import user_path
 
-if TYPE_CHECKING:
-    from ._core import GgufFile
-
-_FLOAT_TYPES = {"f32", "f16", "bf16"}
-_KV_BYTES = {"f32": 4, "f16": 2}  # per value
-_PANEL_ROWS = 16  # rows of a matrix are packed in panels of this many
-_PAGE_TOKENS = 32  # the cache grows by this many positions
-_PASS_ROWS = 512  # most tokens that one pass computes
 _TOKENIZER_BYTES_PER_TOKEN = 1024  # measured on 8,192 byte-level tokens, libraries aside
 _LIBRARIES_BYTES = 8 << 20
 _STACK_BYTES = 8 << 20  # address space of one thread
 _USUAL_CONTEXT = 4096  # tokens of cache that a load without a stated context is checked for
 _UNLIMITED = 1 << 60  # cgroup v1 writes a number this large for "no limit"
-_LIGHTER_TYPES = (("q8_0", 8.5), ("q4_0", 4.5))  # bits per weight
+_LIGHTER_TYPES = ("q8_0", "q4_0")
 
 
 class InsufficientMemoryError(BelleError, MemoryError):
@@ -68,8 +60,6 @@ def check_memory(
     context: tokens of cache to count; None = as trained, but not more than 4,096, because the cache grows with use
     and few dialogues fill a longer one. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
     """
-    from . import _core
-
     path = user_path("[memory] path", path)
     try:
         file = _core.GgufFile(str(path))
@@ -92,15 +82,15 @@ def check_memory(
     return needed
 
 
-def required_memory(file: GgufFile, *, context: int | None = None, kv: str = "auto") -> Requirement:
+def required_memory(file: _core.GgufFile, *, context: int | None = None, kv: str = "auto") -> Requirement:
     """Predict from a header what a model needs. A size the header lacks counts as nothing: loading refuses it."""
     tensors = file.tensors()
     matrices = [tensor for tensor in tensors if len(tensor.shape) > 1]
     weights = sum(4 * math.prod(tensor.shape) for tensor in tensors if len(tensor.shape) == 1)
     for tensor in matrices:
         n_rows = math.prod(tensor.shape[:-1])
-        weights += -(-n_rows // _PANEL_ROWS) * _PANEL_ROWS * (tensor.n_bytes // n_rows if n_rows else 0)
-    all_float = {tensor.type for tensor in matrices} <= _FLOAT_TYPES
+        weights += _rounded_up(n_rows, _core.PANEL_ROWS) * (tensor.n_bytes // n_rows if n_rows else 0)
+    all_float = {tensor.type for tensor in matrices} <= _core.FLOAT_TYPES
     kv_type = ("f32" if all_float else "f16") if kv == "auto" else kv
 
     architecture = file.get("general.architecture", "")
@@ -114,17 +104,17 @@ def required_memory(file: GgufFile, *, context: int | None = None, kv: str = "au
     head_dim = size("attention.key_length", hidden // n_heads if n_heads else 0)
     feed_forward, trained = size("feed_forward_length"), size("context_length", 2048)
     n_tokens = min(context or trained, trained)
-    per_token = size("block_count") * n_kv_heads * 2 * head_dim * _KV_BYTES.get(kv_type, 4)
+    per_token = size("block_count") * n_kv_heads * 2 * head_dim * _core.KV_BYTES.get(kv_type, 4)
     widths = 4 * hidden + (2 * n_heads + 2 * n_kv_heads) * head_dim + 2 * feed_forward
     n_vocab = max((tensor.shape[0] for tensor in matrices if tensor.name == "token_embd.weight"), default=0)
     return Requirement(
         weights=weights,
         n_weights=sum(math.prod(tensor.shape) for tensor in tensors),
-        kv=-(-n_tokens // _PAGE_TOKENS) * _PAGE_TOKENS * per_token,
+        kv=_rounded_up(n_tokens, _core.PAGE_TOKENS) * per_token,
         kv_type=kv_type,
         kv_bytes_per_token=per_token,
         context=n_tokens,
-        activations=min(_PASS_ROWS, n_tokens) * 4 * widths + 16 * n_vocab,
+        activations=min(_core.MAX_PASS_ROWS, n_tokens) * 4 * widths + 16 * n_vocab,
         tokenizer=_LIBRARIES_BYTES + _TOKENIZER_BYTES_PER_TOKEN * n_vocab,
         file=file.size_bytes,
     )
@@ -226,20 +216,23 @@ def _ways_to_fit(needed: Requirement, amount: int, available: int) -> Iterator[s
     """Single changes after which `amount` is at most `available`."""
     fixed = amount - needed.kv
     if needed.kv_bytes_per_token and available > fixed:
-        pages = (available - fixed) // needed.kv_bytes_per_token // _PAGE_TOKENS
+        pages = (available - fixed) // needed.kv_bytes_per_token // _core.PAGE_TOKENS
         if pages:
-            yield f"a context of {pages * _PAGE_TOKENS} tokens"
+            yield f"a context of {pages * _core.PAGE_TOKENS} tokens"
     if needed.kv_type == "f32" and fixed + needed.kv // 2 <= available:
         yield "a cache (kv) of type f16"
-    for name, bits in _LIGHTER_TYPES:
-        weights = round(needed.n_weights * bits / 8)
+    for name in _LIGHTER_TYPES:
+        kind = _core.weight_types()[name]
+        weights = round(needed.n_weights * kind["block_bytes"] / kind["block_size"])
         if weights < needed.weights and amount - needed.weights + weights <= available:
             yield f"weights of type {name} ({size_text(weights)})"
 
 
-def _stacks() -> int:
-    from . import _core
+def _rounded_up(n: int, unit: int) -> int:
+    return -(-n // unit) * unit
 
+
+def _stacks() -> int:
     return _STACK_BYTES * _core.cpu_info()["usable_threads"]
 
 

@@ -1,32 +1,40 @@
-"""`Belle`: a loaded GGUF file; its tokens and logits. The ways to write text with it are in writer.py."""
+"""`Belle`: a loaded GGUF file, and all that a user asks of it. How it writes is in generation/."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .argument_names import explains_names
 from .backends import open_backend
 from .errors import ModelFormatError
 from .folders import user_path
 from .generation.answer import check_length
+from .generation.answer_options import BATCH, CHAT, PROMPT, lists_options, params_of_call, read_options
+from .generation.batch import Errors, answer_prompts
+from .generation.conversation import Conversation
+from .generation.prompt_ids import dialogue_ids, prompt_ids
+from .generation.streams import AsyncStream, Generation, Stream, stream_of
 from .memory import check_memory
 from .regular_files import irregular
+from .sampling import SamplingParams
 from .settings import EngineSettings, token_ids
 from .text.chat_format import ChatFormat
-from .writer import Writer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
     from .backends.base import Backend
+    from .generation.answer_options import AnswerSettings, BatchSettings
+    from .text.prompts import Message
 
 
-class Belle(Writer):
+class Belle:
     """A loaded model. One model serves several Python threads: every call has its own sequence, and passes of
     the engine take turns. `close` in one thread ends the generations of the others with a ValueError.
 
@@ -144,6 +152,124 @@ class Belle(Writer):
         check_length(ids, self.context)
         sequence = self.backend.new_sequence()
         return self.backend.forward([(sequence, ids)], logits="last" if last_only else "all")[0]
+
+    @lists_options(PROMPT)
+    def generate(
+        self, prompt: str | Sequence[int], *, raw: bool = False, **options: Unpack[AnswerSettings]
+    ) -> Generation:
+        """Answer a prompt.
+
+        prompt: text, or token ids that are used as they are. max_tokens: of the answer; None: up to the end of
+        the context, which needs overflow="error". raw False: the text is put into the file's chat template, its
+        sampling preset and its stop strings apply; raw True: none of these, the text goes in as it is (with BOS
+        as the tokenizer's settings say) and SamplingParams' defaults apply. Both end at EOS. params, sampling:
+        settings by name, see SamplingParams; `params` replaces the preset, single settings change it.
+        `temperature=0` is the plain argmax unless penalties are given too.
+
+        overflow: at the end of the context the answer ends ("error": with finish_reason "length"), or goes on
+        ("slide"): the first n_keep tokens stay (None: the prompt, up to half of the context), of the others
+        the older half is dropped, each time the context is full.
+
+        An empty text is a prompt where the template, or a BOS token, gives the model something to start from.
+
+        Returns the finished Generation. Raises ValueError (a setting out of range, a prompt without any token,
+        one longer than the context, no template or a broken one) and KeyboardInterrupt within one token.
+        """
+        return self.stream(prompt, raw=raw, **options).finish()
+
+    @lists_options(PROMPT)
+    def stream(
+        self, prompt: str | Sequence[int], *, raw: bool = False, **options: Unpack[AnswerSettings]
+    ) -> Stream:
+        """As `generate`, but piece by piece: iterate, then read `.result`. Never half a character."""
+        return stream_of(self, prompt_ids(self, prompt, raw=raw), read_options(PROMPT, options), raw=raw)
+
+    @lists_options(PROMPT)
+    def astream(
+        self, prompt: str | Sequence[int], *, raw: bool = False, **options: Unpack[AnswerSettings]
+    ) -> AsyncStream:
+        """As `stream`, for `async for`. `AsyncStream(stream)` does the same for any other stream."""
+        return AsyncStream(self.stream(prompt, raw=raw, **options))
+
+    @lists_options(CHAT)
+    def chat(self, messages: Sequence[Message], **options: Unpack[AnswerSettings]) -> Generation:
+        """Answer the last of `messages`: [{"role": "system" | "user" | "assistant", "content": text}, …].
+
+        A system message may come first; BELLE was trained without one, so its text opens the first user turn.
+        Then user and assistant take turns, the user last. Template, preset and stop strings apply. For a
+        dialogue that goes on `conversation` computes less. Raises ValueError, see `generate`.
+        """
+        return self.stream_chat(messages, **options).finish()
+
+    @lists_options(CHAT)
+    def stream_chat(self, messages: Sequence[Message], **options: Unpack[AnswerSettings]) -> Stream:
+        """As `chat`, but piece by piece: iterate, then read `.result`."""
+        return stream_of(self, dialogue_ids(self, messages), read_options(CHAT, options))
+
+    @lists_options(CHAT)
+    def conversation(self, *, system: str | None = None, **options: Unpack[AnswerSettings]) -> Conversation:
+        """Begin a dialogue that keeps its key/value cache: each turn computes its own tokens only.
+
+        system: text that opens the first turn. max_tokens: of each answer; None: up to the end of the context,
+        without overflow="slide". overflow: when the context is full
+        a further turn is a ValueError ("error"), or the oldest turns are dropped ("slide") but for the first
+        turn, of which n_keep tokens stay at most (None: a quarter of the context). Raises ValueError for a
+        file without a chat template, and for settings out of range.
+        """
+        return Conversation(self, system=system, options=read_options(CHAT, options))
+
+    @lists_options(CHAT)
+    def load_conversation(
+        self, path: str | os.PathLike[str], **options: Unpack[AnswerSettings]
+    ) -> Conversation:
+        """Go on with a dialogue that `Conversation.save` wrote. Settings are not in the file: give them as to
+        `conversation`.
+
+        Its cache is used where it fits this model; else the stored ids are computed with the next turn.
+        Raises OSError, and ValueError for a file that is damaged or made with another vocabulary.
+        """
+        return Conversation.load(self, path, options=read_options(CHAT, options))
+
+    @overload
+    def generate_batch(
+        self,
+        prompts: Iterable[str | Sequence[int]],
+        *,
+        errors: Literal["raise"] = "raise",
+        **options: Unpack[BatchSettings],
+    ) -> list[Generation]: ...
+
+    @overload
+    def generate_batch(
+        self, prompts: Iterable[str | Sequence[int]], *, errors: Errors, **options: Unpack[BatchSettings]
+    ) -> list[Generation | ValueError]: ...
+
+    @lists_options(BATCH)
+    def generate_batch(
+        self,
+        prompts: Iterable[str | Sequence[int]],
+        *,
+        errors: Errors = "raise",
+        **options: Unpack[BatchSettings],
+    ) -> Sequence[Generation | ValueError]:
+        """Answer many prompts, at most `max_batch` at a time, each step one pass for all of them.
+
+        Each result is the same, bit for bit, as `generate` gives for that prompt alone. prompts: any iterable; it
+        is read to its end first. params: one for all, or one per prompt. With one for all and a seed, prompt i
+        uses seed + i. What all prompts begin with is computed once.
+
+        on_progress: called with the number of finished answers and of prompts, each time an answer ends.
+        errors: "raise": a prompt that cannot be answered is a ValueError, before anything is computed where that
+        can be known. "return": its place in the result holds the ValueError, and the others get their answers.
+        Raises ValueError as `generate`; for settings of the whole call also with "return".
+        """
+        return answer_prompts(self, prompts, read_options(BATCH, options), errors=errors)
+
+    def settings(
+        self, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]
+    ) -> SamplingParams:
+        """The settings that a call with these arguments uses: preset and stop strings included unless raw."""
+        return params_of_call(self.chat_format, raw=raw, params=params, sampling=sampling)
 
     def close(self) -> None:
         """Release the weights. Any later use raises ValueError."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .convert.conversion_report import ConversionReport
     from .convert.progress import ProgressCallback
-    from .convert.report import ConversionReport
 
 
 @dataclass(frozen=True)

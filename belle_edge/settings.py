@@ -9,9 +9,9 @@ from itertools import islice
 from numbers import Real
 from typing import Any
 
+from ._core import MAX_THREADS
 from .errors import excerpt
 
-MAX_THREADS = 1024  # more is a mistake; a machine that has more processors uses them where none are named
 FLOAT_MAX = 3.4028234663852886e38  # the engine computes with float32: larger numbers are infinite there
 FLOAT_MIN = 1.1754943508222875e-38  # and smaller ones lose their digits or become zero
 _NO_LIST = (str, bytes, bytearray, memoryview, Mapping, Set)

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from belle_edge.convert.gguf_writer import write_all
 from belle_edge.convert.partial_file import atomic_file
 from belle_edge.convert.progress import ConversionProgress, ProgressCallback
-from belle_edge.convert.source_files import check_none_of
+from belle_edge.convert.source_guard import check_none_of
+from belle_edge.convert.sources.checkpoint_files import require_regular
 from belle_edge.convert.sources.encrypted import EncryptedBytes, EncryptedFiles
-from belle_edge.convert.sources.files import require_regular
 from belle_edge.convert.sources.key_file import KeyFile
-from belle_edge.convert.writer import write_all
 from belle_edge.errors import ConversionError
 from belle_edge.hub.published_names import plain_name
 from belle_edge.regular_files import irregular

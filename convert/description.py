@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from belle_edge.convert.identify import Identity, identify
+from belle_edge.convert.identity import Identity, identify
 from belle_edge.convert.releases import SPECIAL_IDS
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.sources.metadata_only import open_metadata
-from belle_edge.convert.sources.opening import SourceOptions
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.structure import Structure, read_structure
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.errors import ConversionError

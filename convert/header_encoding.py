@@ -12,7 +12,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from belle_edge.convert.architectures.base import MetadataValue
+from belle_edge.convert.architectures.mapped_model import MetadataValue
 
 _Type = gguf.GGUFValueType
 

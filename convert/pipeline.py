@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from belle_edge._core import KV_BYTES
+from belle_edge.convert.conversion_report import ConversionReport, TensorReport
 from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
-from belle_edge.convert.metadata import display_name
-from belle_edge.convert.partial_file import check_free_space, check_target, partial_file
-from belle_edge.convert.progress import ProgressCallback, ProgressMeter
-from belle_edge.convert.quantize import encode
-from belle_edge.convert.read_ahead import read_ahead
-from belle_edge.convert.reading import FileRead, reading_order, source_blocks
-from belle_edge.convert.report import ConversionReport, TensorReport
-from belle_edge.convert.source_files import check_not_a_source
-from belle_edge.convert.sources.lora import LoraArgument, adapter_options
-from belle_edge.convert.sources.opening import SourceOptions, open_checkpoint
+from belle_edge.convert.keyword_groups import source_and_trim
+from belle_edge.convert.output import Output
+from belle_edge.convert.output_metadata import display_name
+from belle_edge.convert.progress import ProgressCallback
+from belle_edge.convert.source_model import read_source
+from belle_edge.convert.sources.opening import open_checkpoint
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.trim import TrimRequest
-from belle_edge.convert.writer import ModelFile
 from belle_edge.errors import ConversionError
 from belle_edge.settings import threads_or_all
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from belle_edge.convert.keyword_groups import ConversionSettings
 
 
 def convert(
@@ -29,18 +32,14 @@ def convert(
     *,
     type: str | None = None,
     family: str | None = None,
+    source: SourceOptions | None = None,
+    trim: TrimRequest | None = None,
     force: bool = False,
     resume: bool = False,
     dry_run: bool = False,
     threads: int = 0,
-    revision: str | None = None,
-    key: str | Path | None = None,
-    tokenizer: str | Path | None = None,
-    gptq_zeros: str | None = None,
-    lora: LoraArgument | Sequence[LoraArgument] = (),
-    vocab: Sequence[str] = (),
-    vocab_from: Sequence[str | Path] = (),
     progress: ProgressCallback | None = None,
+    **settings: Unpack[ConversionSettings],
 ) -> ConversionReport:
     """Convert a checkpoint to a GGUF file.
 
@@ -49,45 +48,37 @@ def convert(
     out: the file to write; it appears only when it is complete. May be left out with `dry_run`.
     type: of the matrices: f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0. Norms and biases are always f32.
     family: prompt family (belle, belle-llama, belle-ext, belle-v2, none) in place of the recognised one.
+    source: how the source is opened; or its fields by name:
+        key: of an encrypted checkpoint (.enc files): Meta's original weights, or the folder with them.
+        tokenizer: a folder or hub id whose tokenizer is taken, and whose config.json where the source has none.
+        gptq_zeros: how a GPTQ checkpoint stores its zeros, "minus-one" or "plain"; None: found out.
+        lora: folders of LoRA adapters (PEFT) to merge in float32, or (folder, weight).
+        revision: of a hub id.
+    trim: what to keep of the vocabulary; None: all of it. Kept tokens get new ids. Or by name:
+        vocab: languages ("zh", "en", …) to keep the tokens of; others go, with their rows. Byte-level BPE (BLOOM) only.
+        vocab_from: text, .json or .jsonl files to keep the tokens of, besides those of `vocab`.
     force: overwrite an existing `out`, and drop an interrupted conversion of it.
     resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
     dry_run: write nothing; the report's sizes are exact all the same.
     threads: for quantization, 0 = every usable processor.
-    key: of an encrypted checkpoint (.enc files): Meta's original weights, or the folder with them.
-    tokenizer: a folder or hub id whose tokenizer is taken, and whose config.json where the source has none.
-    gptq_zeros: how a GPTQ checkpoint stores its zeros, "minus-one" or "plain"; None: found out.
-    lora: folders of LoRA adapters (PEFT) to merge in float32, or (folder, weight).
-    vocab: languages ("zh", "en", …) to keep the tokens of; others go, with their rows. Byte-level BPE (BLOOM) only.
-    vocab_from: text, .json or .jsonl files to keep the tokens of, besides those of `vocab`. Either one gives the kept
-        tokens new ids.
     progress: called after every block of a few MB.
 
     Raises ConversionError, with the file or tensor and what to do, OSError for failing reads and writes, and ValueError
-    for a number of threads out of range.
+    for a number of threads out of range, a name that is no setting, and a setting beside the group it belongs to.
     """
     start = time.monotonic()
     threads = threads_or_all("[threads]", threads)
+    source, trim = source_and_trim(source, trim, settings)
     target = Path(out).expanduser() if out is not None else None
     if target is None and not dry_run:
         raise ConversionError("[out] no output file given")
+    output = None
     if target is not None and not dry_run:
-        check_target(target, force=force, resume=resume)
-        texts = [vocab_from] if isinstance(vocab_from, str | Path) else vocab_from
-        named = [place for place in (key, tokenizer, *texts) if place is not None]
-        check_not_a_source(target, src, [*named, *(adapter.folder for adapter in adapter_options(lora))])
-
-    options = SourceOptions(
-        revision=revision,
-        key=key,
-        tokenizer=tokenizer,
-        gptq_zeros=gptq_zeros,
-        lora=adapter_options(lora),
-    )
-    trim = TrimRequest.from_arguments(vocab, vocab_from)
-    job = prepare(open_checkpoint(src, options), type=type, family=family, trim=trim)
-    if target is not None and not dry_run:
-        check_free_space(target, job.output_bytes)
-        _write(target, job, force=force, resume=resume, threads=threads, progress=progress)
+        output = Output(target, force=force, resume=resume, threads=threads, progress=progress)
+        output.check(src, [*source.places, *(trim.corpora if trim is not None else ())])
+    job = prepare(read_source(open_checkpoint(src, source), family=family), type=type, trim=trim)
+    if output is not None:
+        output.write(job)
     return _report(
         job,
         source=str(src),
@@ -97,54 +88,25 @@ def convert(
     )
 
 
-def _write(
-    target: Path, job: Job, *, force: bool, resume: bool, threads: int, progress: ProgressCallback | None
-) -> None:
-    offsets = dict(zip((tensor.name for tensor in job.planned), job.header.offsets, strict=True))
-    with partial_file(target, conversion=job.fingerprint, resume=resume, replace=force) as (file, journal):
-        output = ModelFile(file, job.header)
-        meter = ProgressMeter(job.planned, done=journal.tensors, report=progress)
-        passes = reading_order(job.checkpoint.weight_files, job.planned, journal)
-        events = read_ahead(source_blocks(passes))
-        for event in events:
-            if isinstance(event, FileRead):
-                journal.note_file(event.name)
-                continue
-            try:
-                encoded = encode(event.tensor, event.rows, threads=threads)
-            except ConversionError:
-                if (
-                    event.is_hashed
-                ):  # a wrong hash explains impossible values better, and is found at the file's end
-                    next(rest for rest in events if isinstance(rest, FileRead))
-                raise
-            for offset, data in event.placed(encoded):
-                output.write_at(offsets[event.tensor.name] + offset, data.data)
-            if event.is_last:
-                journal.note_tensor(event.tensor.name)
-            meter.advance(event)
-        output.finish()
-
-
 def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, seconds: float) -> ConversionReport:
-    model = job.model
+    model, tables, identity = job.source.model, job.source.tables, job.source.identity
     return ConversionReport(
         source=source,
         output=str(target) if target is not None else None,
         dry_run=dry_run,
         architecture=model.architecture,
         type=job.type,
-        name=display_name(job.identity, model),
-        family=job.identity.family,
-        confidence=job.identity.confidence,
-        license=job.identity.license.id if job.identity.license else None,
-        n_tokens=len(job.tables.tokens),
-        n_padding_tokens=job.tables.n_padding,
-        source_bytes=job.checkpoint.n_bytes,
+        name=display_name(identity, model),
+        family=identity.family,
+        confidence=identity.confidence,
+        license=identity.license.id if identity.license else None,
+        n_tokens=len(tables.tokens),
+        n_padding_tokens=tables.n_padding,
+        source_bytes=job.source.checkpoint.n_bytes,
         output_bytes=job.output_bytes,
         conversion_memory_bytes=conversion_memory_bytes(job),
         weight_bytes=job.weight_bytes,
-        kv_bytes_per_token=2 * 2 * model.n_layers * model.kv_width,  # keys and values, two bytes each
+        kv_bytes_per_token=2 * KV_BYTES["f16"] * model.n_layers * model.kv_width,  # keys and values
         context_length=model.context_length,
         tensors=[
             TensorReport(
@@ -160,5 +122,5 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         warnings=job.warnings,
         seconds=seconds,
         vocabulary=job.vocabulary,
-        tokenizer=job.tables.comparison,
+        tokenizer=tables.comparison,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from belle_edge.text.terminal_text import printable_line
 
 if TYPE_CHECKING:
-    from belle_edge.convert.quantize import PlannedTensor
+    from belle_edge.convert.quantization import PlannedTensor
     from belle_edge.convert.reading import SourceBlock
 
 

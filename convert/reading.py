@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.quantize import PlannedTensor, read_rows, row_blocks
+from belle_edge.convert.quantization import PlannedTensor, read_rows, row_blocks
 from belle_edge.convert.sources.byte_source import ByteSource
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
 from belle_edge.convert.source_tokenizer import optional_json
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import excerpt
 
 _MOST_END_IDS = 64

@@ -9,7 +9,7 @@ from typing import Any
 
 from belle_edge.convert.architectures import bloom, llama
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
 _EMBEDDINGS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from belle_edge.convert.vocabulary import TokenizerTables
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.text.prompts import render
 
 _QUESTION = {"role": "user", "content": "x"}

@@ -16,7 +16,7 @@ _PREPEND_MARK = {"type": "Prepend", "prepend": _MARK}
 
 @dataclass
 class TextRules:
-    """Which parts of a text get a space in front: see belle_edge.vocabulary.Vocabulary.space_prefix."""
+    """Which parts of a text get a space in front: see belle_edge.text.vocabulary.Vocabulary.space_prefix."""
 
     add_space_prefix: bool
     space_prefix: str | None = None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from belle_edge.convert.gguf_tokenizer import TokenType
 from belle_edge.convert.source_tokenizer import SourceTokenizer
-from belle_edge.convert.vocabulary import TokenType
 from belle_edge.text.tokenizer import Tokenizer
 
 _MOST_ADDED = 24  # added tokens that get texts of their own

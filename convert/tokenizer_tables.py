@@ -1,4 +1,4 @@
-"""Reads a checkpoint's tokenizer, whatever its files, into the tables that GGUF wants (see vocabulary.py)."""
+"""Reads a checkpoint's tokenizer, whatever its files, into the tables that GGUF wants (see gguf_tokenizer.py)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from belle_edge.convert.byte_level_tables import is_byte_level, read_byte_level_json
+from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
 from belle_edge.convert.sentencepiece_reference import parse_model
 from belle_edge.convert.sentencepiece_tables import (
     read_sentencepiece_json,
@@ -15,11 +16,10 @@ from belle_edge.convert.sentencepiece_tables import (
 )
 from belle_edge.convert.source_tokenizer import SourceTokenizer, class_of, optional_json, source_tokenizer
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import check_real
+from belle_edge.convert.sources.checkpoint_files import check_real
 from belle_edge.convert.special_ids import set_end_ids, set_special_ids, set_surroundings
 from belle_edge.convert.text_rules import refuse_unknown_options, rules_of
 from belle_edge.convert.tokenizer_comparison import compare_tokenizers
-from belle_edge.convert.vocabulary import TokenizerTables, TokenType
 from belle_edge.errors import BelleError, ConversionError, excerpt
 from belle_edge.text.tokenizer import Tokenizer
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._core import GgufFile
+from .._core import FLOAT_TYPES, KV_BYTES, GgufFile
 from ..text.vocabulary import Metadata
 from .llama_library import Library
 
-KV_BYTES = {"f32": 4, "f16": 2}  # per value
-_FLOAT_TYPES = frozenset({"f32", "f16", "bf16"})
 _BY_CACHE_SIZE = "rope_factors_long.weight"  # with this tensor llama.cpp chooses rotary factors by cache size
 
 
@@ -45,7 +43,7 @@ def kv_bytes_per_token(config: Mapping[str, Any], metadata: Metadata, kv_type: s
 def default_kv_type(file: GgufFile) -> str:
     """f32 where all matrices are float, as in the native engine; else f16."""
     types = {tensor.type for tensor in file.tensors() if len(tensor.shape) > 1}
-    return "f32" if types <= _FLOAT_TYPES else "f16"
+    return "f32" if types <= FLOAT_TYPES else "f16"
 
 
 def may_resize_cache(file: GgufFile) -> bool:

@@ -19,7 +19,6 @@ from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
 from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
 from .llama_config import (
-    KV_BYTES,
     config_of,
     cpu_features,
     default_kv_type,
@@ -50,7 +49,7 @@ class LlamaCppBackend:
     ) -> None:
         """context None: as trained. OSError, ModelFormatError, UnsupportedModelError, BackendMissingError,
         BackendError, or ValueError for an unknown KV type."""
-        if kv not in ("auto", *KV_BYTES):
+        if kv not in ("auto", *_core.KV_BYTES):
             raise ValueError(f"[model] KV type '{kv}' is unknown: expected auto, f32 or f16")
         self.path, self.lock = path, ProcessLock()
         self._metadata = _core.GgufFile(str(path))  # checks the header, where it can

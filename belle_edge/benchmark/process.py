@@ -112,13 +112,13 @@ class Child:
 
 def native_child() -> Child:
     """The engine of this package."""
-    return Child([sys.executable, "-m", "belle_edge.benchmark.children.native"], own_packages=True)
+    return Child([sys.executable, "-m", "belle_edge.benchmark.children.measured_native"], own_packages=True)
 
 
 def llama_child(python: str | None) -> Child:
     """llama.cpp of this Python, or of the one named. Raises BackendMissingError or BackendError if that cannot run."""
     folder = str(Path(__file__).parent)
-    program = f"import sys; sys.path.append({folder!r}); from children.llama import main; main()"
+    program = f"import sys; sys.path.append({folder!r}); from children.measured_llama import main; main()"
     found = sys.executable if python is None else shutil.which(python)
     if found is None:
         raise BackendMissingError(f"[llama.cpp] {python} is no Python that can be run")

@@ -19,24 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..convert.architectures.base import Metadata
+from ..convert.architectures.mapped_model import Metadata
+from ..convert.gguf_tokenizer import TokenizerTables, TokenType
+from ..convert.gguf_writer import ModelFile, build_header
+from ..convert.output_metadata import file_type
 from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
-from ..convert.vocabulary import TokenizerTables, TokenType
-from ..convert.writer import ModelFile, build_header
 from ..errors import ModelFormatError
 from ..folders import cache_folder
 from .shapes import Shape, tensor_shapes
 
 _VERSION = 3  # of the bytes; part of the file's name
 _POOL_BLOCKS = 466_033  # a prime, about 8 MB: rows that follow each other start at different blocks
-_BLOCK = 32  # weights of a q4_0 block: a half-precision scale and 16 bytes of nibbles
-_BLOCK_BYTES = 18
+_Q4_0 = _core.weight_types()["q4_0"]  # a block: a half-precision scale, then two codes in each byte
+_BLOCK_SIZE, _BLOCK_BYTES = _Q4_0["block_size"], _Q4_0["block_bytes"]
 _CODE_RMS = math.sqrt(sum(code * code for code in range(-7, 8)) / 15)
 _OUTLIERS = 6  # channels; models narrower than BELLE's have one in 64
 _OUTLIER_SIZE = 20.0  # beside the other channels'
 _SPECIAL = ["<unk>", "<s>", "</s>"]
-_FILE_TYPE_Q4_0 = 2  # LLAMA_FTYPE_MOSTLY_Q4_0
 _log = logging.getLogger(__name__)
 
 
@@ -118,7 +118,9 @@ def _pool(n_cols: int) -> bytes:
     """q4_0 blocks with codes from -7 to 7, whose products with n_cols activations have these activations' size."""
     random = np.random.default_rng(0)
     blocks = np.empty((_POOL_BLOCKS, _BLOCK_BYTES), dtype=np.uint8)
-    low, high = (random.integers(1, 16, size=(_POOL_BLOCKS, _BLOCK // 2), dtype=np.uint8) for _ in range(2))
+    low, high = (
+        random.integers(1, 16, size=(_POOL_BLOCKS, _BLOCK_SIZE // 2), dtype=np.uint8) for _ in range(2)
+    )
     blocks[:, 2:] = low | (high << 4)
     scales = random.uniform(0.75, 1.25, size=_POOL_BLOCKS) / (_CODE_RMS * math.sqrt(n_cols))
     blocks[:, :2] = scales.astype("<f2").view(np.uint8).reshape(_POOL_BLOCKS, 2)
@@ -156,7 +158,7 @@ def _metadata(shape: Shape) -> Metadata:
         }
     return {
         "general.name": f"{shape.name}, synthetic weights",
-        "general.file_type": _FILE_TYPE_Q4_0,
+        "general.file_type": int(file_type("q4_0")),
         "general.quantization_version": 2,
         **{f"{shape.architecture}.{key}": value for key, value in own.items()},
         **_tokenizer(shape).metadata(),

@@ -11,7 +11,7 @@ from ..memory import available_memory, check_memory, required_memory
 
 USUAL_PROMPT = 512
 BATCH_PROMPT = 32  # tokens that each sequence of the batch begins with
-_QUANTIZED = {name for name, kind in _core.weight_types().items() if kind["quantized"]}
+_QUANTIZED = _core.weight_types().keys() - _core.FLOAT_TYPES
 _USUAL_CONTEXT = 2048
 _READ_AHEAD_BYTES = 16 << 20
 

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..settings import MAX_THREADS, integer
+from .._core import MAX_THREADS
+from ..settings import integer
 from ..text.terminal_text import printable_line
+from .shared_options import add_force_argument, add_isa_argument, add_json_argument, add_threads_argument
 from .terminal import LOGGER, print_lines
 
 if TYPE_CHECKING:
@@ -52,12 +54,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--batch", type=int, default=4, metavar="B", help="sequences that decode together (default 4)"
     )
     parser.add_argument("--repeat", type=int, default=3, metavar="R", help="repetitions (default 3)")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="default: every processor this process may use"
-    )
-    parser.add_argument(
-        "--isa", metavar="TIER", help="instruction-set tier, see `belle-edge info` (default: the best)"
-    )
+    add_threads_argument(parser)
+    add_isa_argument(parser)
     parser.add_argument(
         "--against",
         metavar="PEER",
@@ -65,10 +63,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--profile", action="store_true", help="add the time of each operation")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the rates as bars (PNG, SVG or PDF)")
-    parser.add_argument("-f", "--force", action="store_true", help="overwrite the FILE of --plot")
-    parser.add_argument(
-        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
-    )
+    add_force_argument(parser, help="overwrite the FILE of --plot")
+    add_json_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -77,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from .. import _core
     from ..benchmark.measure import Settings, measure
     from ..benchmark.report import report
-    from ..benchmark.text import table
+    from ..benchmark.report_text import table
     from ..benchmark.workload import read_workload
 
     _check(args)

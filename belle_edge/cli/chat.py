@@ -20,7 +20,8 @@ from .options import (
     open_model,
     sampling_settings,
 )
-from .streams import require_input
+from .shared_options import add_json_argument
+from .standard_streams import require_input
 from .terminal import print_remark, styled
 
 _HOW = '''\
@@ -49,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="slide",
         help="when the context is full: drop the oldest turns and say so once (default), or stop with an error",
     )
-    parser.add_argument("--json", action="store_true", help="print every answer as one JSON line")
+    add_json_argument(parser, help="print every answer as one JSON line")
     parser.add_argument("--no-history", action="store_true", help="keep no file of the lines typed here")
     add_encoding_argument(parser)
     add_format_arguments(parser)

@@ -7,8 +7,14 @@ import json
 import sys
 from typing import Any
 
-from .model_source import TYPES
-from .source_options import add_source_arguments, source_settings
+from .shared_options import (
+    add_family_argument,
+    add_force_argument,
+    add_json_argument,
+    add_threads_argument,
+    add_type_argument,
+)
+from .source_options import add_source_arguments, source_options
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,17 +33,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT.gguf", help="file to write (may be left out with --dry-run)"
     )
-    parser.add_argument(
-        "-t",
-        "--type",
-        choices=TYPES,
-        help="type of the matrices (default: q4_0)",
-    )
-    parser.add_argument(
-        "--family",
-        choices=("belle", "belle-llama", "belle-ext", "belle-v2", "none"),
-        help="prompt family, if the one recognised is wrong",
-    )
+    add_type_argument(parser, "-t")
+    add_family_argument(parser, help="prompt family, if the one recognised is wrong", none=True)
     parser.add_argument(
         "--vocab",
         metavar="zh,en",
@@ -51,20 +48,11 @@ def add_parser(subparsers: Any) -> None:
         help="keep the tokens of this text, .json or .jsonl file (may be repeated, and joined with --vocab)",
     )
     add_source_arguments(parser)
-    parser.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="threads (default: every usable processor)"
-    )
-    parser.add_argument(
-        "-f",
-        "--force",
-        action="store_true",
-        help="overwrite an existing output, drop an interrupted conversion",
-    )
+    add_threads_argument(parser)
+    add_force_argument(parser, help="overwrite an existing output, drop an interrupted conversion")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted conversion")
     parser.add_argument("--dry-run", action="store_true", help="write nothing; predict exact size and memory")
-    parser.add_argument(
-        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
-    )
+    add_json_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -72,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Convert as the arguments say. Returns the exit code; the converter's errors pass through."""
     from contextlib import nullcontext
 
-    from belle_edge.convert import convert
+    from belle_edge.convert import TrimRequest, convert
     from belle_edge.convert.progress import terminal_progress
 
     if args.output is None and not args.dry_run:
@@ -85,13 +73,14 @@ def run(args: argparse.Namespace) -> int:
                 args.output,
                 type=args.type,
                 family=args.family,
+                source=source_options(args),
+                trim=TrimRequest.from_arguments(
+                    args.vocab.split(",") if args.vocab is not None else (), args.vocab_from
+                ),
                 force=args.force,
                 resume=args.resume,
                 dry_run=args.dry_run,
-                threads=args.threads,
-                **source_settings(args),
-                vocab=args.vocab.split(",") if args.vocab is not None else (),
-                vocab_from=args.vocab_from,
+                threads=args.threads or 0,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .shared_options import add_force_argument, add_json_argument
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -27,12 +28,8 @@ def add_parser(subparsers: Any) -> None:
         "--key", metavar="PTH", required=True, help="consolidated.00.pth of Meta's LLaMA-7B, or its folder"
     )
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="folder for the files")
-    parser.add_argument(
-        "-f", "--force", action="store_true", help="replace files whose content is another one"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
-    )
+    add_force_argument(parser, help="replace files whose content is another one")
+    add_json_argument(parser)
     parser.set_defaults(run=run)
 
 

@@ -125,7 +125,7 @@ def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
 
 def _answer(args: argparse.Namespace, path: Path, console: Console, notes: Console) -> None:
     """Ask each question, printing the answer as it is written; questions and speeds are notes."""
-    from ..demo.tasks import DEMO_QUESTIONS
+    from ..demo.questions import DEMO_QUESTIONS
 
     questions = args.question or [question for question, _ in DEMO_QUESTIONS]
     with open_model(args, path) as model:

@@ -108,8 +108,10 @@ def open_file(path: Path) -> GgufFile:
 
 def provenance(file: GgufFile) -> dict[str, str]:
     """The short texts under general.* and belle.*, without the checksums: where the model comes from."""
-    hashes = ("belle.checksum.", "belle.entry_hashes")
-    names = [name for name in file.keys() if not name.startswith(hashes)]  # noqa: SIM118
+    from .._core import CHECKSUM_KEYS, ENTRY_HASHES_KEY
+
+    hashes = (*CHECKSUM_KEYS, ENTRY_HASHES_KEY)
+    names = [name for name in file.keys() if name not in hashes]  # noqa: SIM118
     return {name: _short(file[name]) for name in names if name.startswith(("general.", "belle."))}
 
 

@@ -21,6 +21,7 @@ from .options import (
     sampling_settings,
 )
 from .reports import report, speed_line
+from .shared_options import add_json_argument
 from .terminal import LOGGER, text_writer
 from .text_input import argument_text, decoded, read_input
 
@@ -51,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help='every line is JSON: a text, or an object with the text under "prompt", an id and settings of its own',
     )
     parser.add_argument("--raw", action="store_true", help="no chat template, no preset, no stop strings")
-    parser.add_argument("--json", action="store_true", help="print one JSON line per prompt instead of text")
+    add_json_argument(parser, help="print one JSON line per prompt instead of text")
     parser.add_argument(
         "--logprobs",
         type=int,

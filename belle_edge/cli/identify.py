@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .shared_options import add_family_argument, add_json_argument, add_revision_argument
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ _ARCHITECTURES = {"bloom": "BLOOM", "llama": "LLaMA"}
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Define the command's arguments."""
-    from ..text.prompts import FAMILIES
-
     parser = subparsers.add_parser(
         "identify",
         help="say which BELLE a checkpoint is",
@@ -28,11 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "src", metavar="SRC", help="folder, with or without weights, a file in it, or a hub id (org/name)"
     )
-    parser.add_argument(
-        "--family", choices=(*FAMILIES, "none"), help="show what `convert` would write with this override"
-    )
-    parser.add_argument("--revision", help="branch, tag or commit of a hub id")
-    parser.add_argument("--json", action="store_true", help="print one JSON line")
+    add_family_argument(parser, help="show what `convert` would write with this override", none=True)
+    add_revision_argument(parser)
+    add_json_argument(parser, help="print one JSON line")
     parser.set_defaults(run=run)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from .describe import describe_file, describe_machine, open_file, provenance
 from .measured import measured_lines
 from .model_source import ModelSource, add_model_argument
+from .shared_options import add_context_argument, add_json_argument, add_kv_argument
 from .terminal import print_lines, text_writer
 
 _LONGEST = 100  # characters of a metadata value that --verbose shows
@@ -27,15 +28,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "every tensor.",
     )
     add_model_argument(parser, required=False)
-    parser.add_argument(
-        "--context", type=int, metavar="N", help="state the memory for N tokens (default: as trained)"
-    )
-    parser.add_argument(
-        "--kv", choices=("auto", "f16", "f32"), default="auto", help="and with this type of cache"
-    )
+    add_context_argument(parser, help="state the memory for N tokens")
+    add_kv_argument(parser, help="and with this type of cache")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--template", action="store_true", help="print the chat template and nothing else")
-    output.add_argument("--json", action="store_true", help="print one JSON line")
+    add_json_argument(output, help="print one JSON line")
     parser.set_defaults(run=run)
 
 

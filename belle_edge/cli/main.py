@@ -17,7 +17,20 @@ from typing import Any
 from .. import __version__
 from ..errors import BelleError
 from ..text.terminal_text import printable_line
-from . import bench, chat, completion, convert, decrypt, demo, generate, identify, info, pull, streams, verify
+from . import (
+    bench,
+    chat,
+    completion,
+    convert,
+    decrypt,
+    demo,
+    generate,
+    identify,
+    info,
+    pull,
+    standard_streams,
+    verify,
+)
 from .arguments import CommandParser
 from .command_line import parse_command_line
 from .options import input_encoding
@@ -65,15 +78,15 @@ def all_flags(commands: Mapping[str, CommandParser], name: str) -> dict[str, str
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    streams.reserve_descriptors()
+    standard_streams.reserve_descriptors()
     use_utf8()
     left: SystemExit | None = None
     try:
         code = _run(argv)
     except SystemExit as error:  # argparse: help, version, wrong usage
         left, code = error, int(error.code or 0)
-    if (problem := streams.flush()) is not None and code == 0:
-        streams.say(f"belle-edge: error: standard output: {problem}")
+    if (problem := standard_streams.flush()) is not None and code == 0:
+        standard_streams.say(f"belle-edge: error: standard output: {problem}")
         return 1
     if left is not None:
         raise left
@@ -91,12 +104,12 @@ def _run(argv: Sequence[str] | None) -> int:
     wording = Wording(all_flags(commands, command.prog.split()[-1]))
     set_up_messages(quiet=args.quiet, verbose=args.verbose, wording=wording)
     try:
-        streams.require_output()
+        standard_streams.require_output()
         if (encoding := input_encoding(args)) is not None:
             use_utf8(input_encoding=encoding)
         code: int | None = args.run(args)
     except KeyboardInterrupt:
-        streams.say("")
+        standard_streams.say("")
         return 130
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         return 1
@@ -104,7 +117,7 @@ def _run(argv: Sequence[str] | None) -> int:
         if args.verbose or os.environ.get("BELLE_DEBUG"):
             print_lines(traceback.format_exc().rstrip().split("\n"), stream=sys.stderr)
             return 1
-        streams.say(f"belle-edge: error: {_one_line(error, wording)}")
+        standard_streams.say(f"belle-edge: error: {_one_line(error, wording)}")
         return 1
     return code or 0
 

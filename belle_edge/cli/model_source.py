@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..regular_files import irregular
+from .shared_options import DEFAULT_TYPE, add_revision_argument, add_type_argument
 from .terminal import LOGGER
 
 if TYPE_CHECKING:
     from ..hf.sources import Source
-
-TYPES = ("f32", "f16", "bf16", "q4_0", "q4_1", "q8_0")  # of the matrices, as the converter writes them
-_DEFAULT_TYPE = "q4_0"
 
 
 def add_model_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -26,13 +24,8 @@ def add_model_argument(parser: argparse.ArgumentParser, *, required: bool = True
         help="GGUF file, checkpoint folder, or hub id (org/name); the latter two are converted once, into a cache",
     )
     source = parser.add_argument_group("a folder or hub id as MODEL")
-    source.add_argument(
-        "--type",
-        choices=TYPES,
-        default=_DEFAULT_TYPE,
-        help=f"type of the matrices of the conversion (default: {_DEFAULT_TYPE})",
-    )
-    source.add_argument("--revision", help="branch, tag or commit of a hub id (default: main)")
+    add_type_argument(source, help="type of the matrices of the conversion", default=DEFAULT_TYPE)
+    add_revision_argument(source, help="branch, tag or commit of a hub id (default: main)")
 
 
 class ModelSource:

@@ -7,9 +7,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..text.prompts import FAMILIES
 from .loading import loading_notice
 from .model_source import ModelSource
+from .shared_options import (
+    add_context_argument,
+    add_family_argument,
+    add_isa_argument,
+    add_kv_argument,
+    add_threads_argument,
+)
 from .terminal import LOGGER
 from .text_input import checked_encoding
 
@@ -57,18 +63,10 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         default="native",
         help="llama.cpp runs any architecture it knows, through llama-cpp-python (default: native)",
     )
-    engine.add_argument(
-        "--threads", type=int, metavar="N", help="default: every processor this process may use"
-    )
-    engine.add_argument(
-        "--isa", metavar="TIER", help="instruction-set tier, see `belle-edge info` (default: the best)"
-    )
-    engine.add_argument(
-        "--context", type=int, metavar="N", help="tokens of prompt and answer (default: as trained)"
-    )
-    engine.add_argument(
-        "--kv", choices=("auto", "f16", "f32"), default="auto", help="type of the key/value cache"
-    )
+    add_threads_argument(engine)
+    add_isa_argument(engine)
+    add_context_argument(engine, help="tokens of prompt and answer")
+    add_kv_argument(engine, help="type of the key/value cache")
     engine.add_argument(
         "--no-memory-check",
         dest="memory_check",
@@ -100,11 +98,7 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """--family and --chat-template: how a question is put to the model, where the caller knows better than the file."""
     group = parser.add_argument_group("chat format (default: as the file says)")
-    group.add_argument(
-        "--family",
-        choices=tuple(FAMILIES),
-        help="template, stop strings and sampling preset of this BELLE family",
-    )
+    add_family_argument(group, help="template, stop strings and sampling preset of this BELLE family")
     group.add_argument(
         "--chat-template",
         type=Path,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .shared_options import TYPES, add_force_argument, add_json_argument, add_revision_argument
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         epilog="Environment: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HOME (the cache), HF_HUB_OFFLINE=1.",
     )
     parser.add_argument("repo_id", metavar="ID", help="hub id, as BelleGroup/BELLE-7B-2M")
-    parser.add_argument("--revision", help="branch, tag or commit (default: main)")
+    add_revision_argument(parser, help="branch, tag or commit (default: main)")
     parser.add_argument("--to", metavar="DIR", help="folder for the files (default: the hub's cache)")
     parser.add_argument(
         "--convert", action="store_true", help="make a GGUF file, in --to or in the current folder"
@@ -42,10 +43,8 @@ def add_parser(subparsers: Any) -> None:
         default=(),
         help="fetch the files that match instead of the needed ones",
     )
-    parser.add_argument("-f", "--force", action="store_true", help="overwrite an existing GGUF file")
-    parser.add_argument(
-        "--json", action="store_true", help="print the report as one JSON line, and nothing else"
-    )
+    add_force_argument(parser, help="overwrite an existing GGUF file")
+    add_json_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -53,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     """Pull as the arguments say. Returns the exit code; the errors of the download and the conversion pass."""
     from contextlib import nullcontext
 
-    from belle_edge.convert import TYPES
     from belle_edge.convert.progress import terminal_progress
 
     from ..pull import pull

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .shared_options import add_revision_argument
 
 if TYPE_CHECKING:
-    from ..convert.sources.opening import SourceOptions
+    from ..convert import SourceOptions
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that `source_settings` collects, in a group of their own."""
+    """The fields of `SourceOptions`, in a group of their own."""
     source = parser.add_argument_group("the source")
-    source.add_argument("--revision", help="branch, tag or commit of a hub id")
+    add_revision_argument(source)
     source.add_argument(
         "--key", metavar="PTH", help="of encrypted files (.enc): consolidated.00.pth of Meta's LLaMA-7B"
     )
@@ -36,24 +38,17 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def source_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says about a source, under the names of `convert`'s arguments."""
-    return {
-        "revision": args.revision,
-        "key": args.key,
-        "lora": [_adapter(text) for text in args.lora],
-        "tokenizer": args.tokenizer,
-        "gptq_zeros": args.gptq_zeros,
-    }
-
-
 def source_options(args: argparse.Namespace) -> SourceOptions:
-    """The same for functions that open a source themselves."""
-    from ..convert.sources.lora import adapter_options
-    from ..convert.sources.opening import SourceOptions
+    """What the command line says about a source. Raises ConversionError as `SourceOptions` does."""
+    from ..convert import SourceOptions
 
-    settings = source_settings(args)
-    return SourceOptions(**{**settings, "lora": adapter_options(settings["lora"])})
+    return SourceOptions(
+        revision=args.revision,
+        key=args.key,
+        tokenizer=args.tokenizer,
+        gptq_zeros=args.gptq_zeros,
+        lora=[_adapter(text) for text in args.lora],
+    )
 
 
 def _adapter(text: str) -> str | tuple[str, float]:

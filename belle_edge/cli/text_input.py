@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ..regular_files import read_regular
-from .streams import require_input
+from .standard_streams import require_input
 
 _MARKS = (  # longest first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),

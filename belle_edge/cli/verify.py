@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from ..settings import MAX_THREADS, integer
+from .._core import MAX_THREADS
+from ..settings import integer
 from .options import add_file_argument
+from .shared_options import add_json_argument, add_threads_argument
 from .source_options import add_source_arguments, source_options
 from .terminal import LOGGER, print_lines
 
@@ -45,10 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--round-trip", action="store_true", help="encode and decode sample texts with the file's tokenizer"
     )
     add_source_arguments(parser)
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="default: every processor this process may use"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON line")
+    add_threads_argument(parser)
+    add_json_argument(parser, help="print one JSON line")
     parser.set_defaults(run=run)
 
 

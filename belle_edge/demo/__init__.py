@@ -1,4 +1,4 @@
-"""The small bundled demonstration checkpoint: its tasks, its training and its place on disk."""
+"""The small bundled demonstration checkpoint: its place on disk, and what it is asked."""
 
 from pathlib import Path
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ..backends.base import Backend, SequenceState
 from ..errors import excerpt
+from ..sampling import SamplingParams
 from ..settings import integer
-from .answer import Answer, advance
+from .answer import Answer, Window, advance, limit_of
+from .answer_options import BatchOptions, Progress, params_of_call
+from .loaded_model import LoadedModel
+from .prompt_ids import prompt_ids
 from .streams import Generation, result_of
 
 Errors = Literal["raise", "return"]
-Progress = Callable[[int, int], None]  # (answers finished, answers in all)
 
 
 def checked_errors(errors: Errors) -> Errors:
@@ -21,6 +24,41 @@ def checked_errors(errors: Errors) -> Errors:
     if not isinstance(errors, str) or errors not in get_args(Errors):
         raise ValueError(f"[batch] errors: expected 'raise' or 'return', got {excerpt(errors)}")
     return errors
+
+
+def answer_prompts(
+    model: LoadedModel, prompts: Iterable[str | Sequence[int]], options: BatchOptions, *, errors: Errors
+) -> Sequence[Generation | ValueError]:
+    """See `Belle.generate_batch`."""
+    checked_errors(errors)
+    asked = _prompts(prompts)
+    each = _params_of_each(options.params, len(asked))
+    window = Window(model.context)
+    limit_of(options.max_tokens, window)  # what concerns all prompts is raised whatever `errors` says
+    SamplingParams().merged(**options.sampling)
+
+    def answer_of(index: int) -> Answer:
+        try:
+            ids = prompt_ids(model, asked[index], raw=options.raw)
+            params = params_of_call(
+                model.chat_format, raw=options.raw, params=each[index], sampling=options.sampling
+            )
+            if params.seed is not None and (each[index] is options.params or "seed" in options.sampling):
+                params = params.merged(seed=(params.seed + index) % 2**64)
+            return Answer(
+                model.backend, model.tokenizer, ids, params, max_tokens=options.max_tokens, window=window
+            )
+        except ValueError as error:
+            raise ValueError(f"[batch] prompt {index}: {error}") from None
+
+    return answer_all(
+        model.backend,
+        answer_of,
+        len(asked),
+        max_batch=options.max_batch,
+        on_progress=options.on_progress,
+        errors=errors,
+    )
 
 
 def answer_all(
@@ -157,3 +195,23 @@ def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
     longest = min((len(prompt) for prompt in prompts), default=1) - 1
     alike = (len(set(ids)) == 1 for ids in zip(*(prompt[:longest] for prompt in prompts), strict=True))
     return sum(takewhile(bool, alike))
+
+
+def _prompts(prompts: Any) -> list[Any]:
+    """The prompts of a batch. ValueError for what is no iterable of several."""
+    if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
+        advice = ": for one prompt write [prompt], or generate(prompt)" if isinstance(prompts, str) else ""
+        raise ValueError(f"[batch] prompts: expected a list of prompts, got {excerpt(prompts)}{advice}")
+    return list(prompts)
+
+
+def _params_of_each(params: Any, n_prompts: int) -> list[SamplingParams | None]:
+    """The settings of each prompt of a batch. ValueError unless they are one for all, or one per prompt."""
+    if params is None or isinstance(params, SamplingParams):
+        return [params] * n_prompts
+    if isinstance(params, (str, bytes, Mapping)) or not isinstance(params, Iterable):
+        raise ValueError(f"[batch] params: expected SamplingParams, or a list of them, got {excerpt(params)}")
+    each = list(params)
+    if len(each) != n_prompts:
+        raise ValueError(f"[batch] params: expected {n_prompts}, one per prompt, got {len(each)}")
+    return each

@@ -9,6 +9,7 @@ from ..backends.base import SequenceState
 from ..text.chat_format import encode_continuation
 from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import TokenType
+from .answer import Answer
 from .conversation_file import Turn
 
 _CONTROL = 256  # units below are bytes of text; from here on a token that is no text, by its id
@@ -49,6 +50,23 @@ class History:
             for index, turn in enumerate(left.turns)
         ]
         return replace(left, turns=tuple(turns), n_dropped=max(left.n_dropped, 1))
+
+    def answered(self, turn: Turn, answer: Answer, tokenizer: Tokenizer) -> History:
+        """The past with `turn` as its last one, whose answer has ended or was left; takes over the answer's cache."""
+        ids, rest = answer.spoken()
+        sequence, n_spoken = answer.sequence, len(ids)
+        if sequence is not None:
+            sequence.truncate(min(sequence.length, len(ids)))
+            if sequence.tokens().tolist() != ids[: sequence.length]:  # Ctrl-C came in the middle of a slide
+                sequence = None
+        ids += encode_continuation(tokenizer, rest) if rest else []
+        turns = [*self.turns, replace(turn, answer=answer.text)]
+        for dropped in answer.dropped:
+            turns = [earlier.after_drop(dropped) for earlier in turns]
+        decoded_end = max(answer.begin, sequence.length if sequence is not None else n_spoken - 1)
+        turns[-1] = replace(turns[-1], answer_begin=answer.begin, end=len(ids), decoded_end=decoded_end)
+        n_dropped = self.n_dropped + sum(end - begin for begin, end in answer.dropped)
+        return History(tuple(ids), tuple(turns), sequence, n_dropped)
 
 
 def kept_beginning(tokenizer: Tokenizer, past: History, rendered: Sequence[int]) -> tuple[int, list[int]]:

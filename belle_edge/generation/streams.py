@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..backends.base import Backend
 from ..process_lock import ProcessLock
-from .answer import Answer, FinishReason, TokenLogprob, advance
-from .answer import check_length as check_length
+from .answer import Answer, FinishReason, TokenLogprob, Window, advance
+from .answer_options import AnswerOptions, params_of_call
+from .loaded_model import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,15 @@ class Stream(Iterator[str]):
             if getattr(self._pieces, "gi_running", False):
                 raise RuntimeError("[stream] another thread is reading it: it cannot be closed now") from None
             raise
+
+
+def stream_of(model: LoadedModel, ids: Sequence[int], options: AnswerOptions, *, raw: bool = False) -> Stream:
+    """The stream of an answer to the prompt `ids`. ValueError for options out of range, and for a prompt too long."""
+    params = params_of_call(model.chat_format, raw=raw, params=options.params, sampling=options.sampling)
+    n_keep = min(len(ids), model.context // 2) if options.n_keep is None else options.n_keep
+    window = Window(model.context, options.overflow, n_keep)
+    answer = Answer(model.backend, model.tokenizer, ids, params, max_tokens=options.max_tokens, window=window)
+    return Stream(model.backend, answer)
 
 
 def unwritten(stream: Stream) -> Answer:

@@ -15,11 +15,11 @@ torch's where torch is installed, else NumPy arrays that behave alike for this u
 from __future__ import annotations
 
 from .auto import AutoModelForCausalLM, AutoTokenizer
+from .causal_lm import HfModel
 from .encoding import BatchEncoding
 from .generation_config import GenerationConfig
-from .model import HfModel
+from .pretrained_tokenizer import HfTokenizer
 from .streamers import TextStreamer, set_seed
-from .tokenizer import HfTokenizer
 
 __all__ = [
     "AutoModelForCausalLM",

@@ -11,10 +11,10 @@ from ..errors import ModelFormatError
 from ..settings import integer
 from ..text.chat_format import ChatFormat
 from ..text.tokenizer import Tokenizer
+from .causal_lm import HfModel
 from .loading_options import DTYPES, check_loading, warn_of_types
-from .model import HfModel
+from .pretrained_tokenizer import HfTokenizer
 from .sources import DEFAULT_TYPE, Options, find, tokenizer_metadata
-from .tokenizer import HfTokenizer
 
 _log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..backends.base import Backend, SamplerState, SequenceState
 from ..text.tokenizer import StreamDecoder, Tokenizer
+from .array_tensors import make_tensor
 from .generation_config import GenerationConfig
 from .logits import Hooks, Logits, LogitsPipeline
-from .tensors import make_tensor
 
 
 class StopFinder:
@@ -94,7 +94,7 @@ def start_rows(
         if n_shared:
             backend.forward([(shared, list(prompt[:n_shared]))], logits="none")
         for _ in range(n_copies):
-            sampler = backend.new_sampler(config.sampling_params((seed + len(rows)) % 2**63, plain=plain))
+            sampler = backend.new_sampler(config.params_of_call((seed + len(rows)) % 2**63, plain=plain))
             sampler.accept(list(prompt))
             sequence = shared.fork() if n_copies > 1 else shared
             stop = StopFinder(tokenizer, config.stops, prompt)

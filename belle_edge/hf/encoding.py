@@ -6,7 +6,7 @@ from collections import UserDict
 from collections.abc import Sequence
 from typing import Any
 
-from .tensors import TensorKind, make_tensor
+from .array_tensors import TensorKind, make_tensor
 
 
 class BatchEncoding(UserDict[str, Any]):

@@ -243,7 +243,7 @@ class GenerationConfig:
             return int(self.pad_token_id)
         return self.eos_ids[0] if self.eos_ids else 0
 
-    def sampling_params(self, seed: int, *, plain: bool) -> SamplingParams:
+    def params_of_call(self, seed: int, *, plain: bool) -> SamplingParams:
         """How tokens are chosen; plain: penalty and bans, too. ValueError for a value out of range."""
         common: dict[str, Any] = {
             "repetition_penalty": self.repetition_penalty,

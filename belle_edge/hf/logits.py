@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .array_tensors import TensorKind, make_tensor, to_lists
 from .generation_config import GenerationConfig
-from .tensors import TensorKind, make_tensor, to_lists
 from .word_lists import Bias
 
 Logits = NDArray[np.float32]

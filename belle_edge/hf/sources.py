@@ -11,7 +11,7 @@ from ..errors import ConversionError
 from ..folders import user_path
 from ..regular_files import irregular
 from ..text.vocabulary import Metadata
-from .cache import CacheEntry, fingerprint
+from .conversion_cache import CacheEntry, fingerprint
 
 _log = logging.getLogger(__name__)
 DEFAULT_TYPE = "q4_0"
@@ -40,7 +40,7 @@ class Source:
 
     def json(self, name: str) -> dict[str, Any] | None:
         """A JSON file beside the checkpoint's weights; None where there is none that can be read."""
-        from ..convert.sources.files import read_json
+        from ..convert.sources.checkpoint_files import read_json
 
         if self.folder is None:
             return None
@@ -130,9 +130,9 @@ def tokenizer_metadata(source: Source) -> Metadata:
         from .. import _core
 
         return _core.GgufFile(str(source.gguf()))
-    from ..convert.identify import identify
+    from ..convert.identity import identify
     from ..convert.sources.checkpoint import Checkpoint
-    from ..convert.sources.files import FolderFiles, read_json
+    from ..convert.sources.checkpoint_files import FolderFiles, read_json
     from ..convert.tokenizer_tables import read_tokenizer
     from ..text.prompts import FAMILIES
 

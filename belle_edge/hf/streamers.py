@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..text.terminal_text import printable
-from .tensors import to_lists
+from .array_tensors import to_lists
 
 
 class TextStreamer:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .comparison import TensorComparison, TensorError
-from .rows import TensorRows, is_readable
+from .tensor_rows import TensorRows, is_readable
 
 if TYPE_CHECKING:
     from .._core import GgufFile, TensorInfo
-    from ..convert.architectures.base import MappedModel, MappedTensor
+    from ..convert import SourceOptions
+    from ..convert.architectures.mapped_model import MappedModel, MappedTensor
     from ..convert.sources.checkpoint import Checkpoint
 
 
@@ -42,7 +43,7 @@ class _NothingDone:
     files: set[str] = field(default_factory=set)
 
 
-def open_source(src: str | Path, options: Any = None) -> Source:
+def open_source(src: str | Path, options: SourceOptions | None = None) -> Source:
     """Open a source as `convert` does; `options` is its SourceOptions. Raises ConversionError and HubError."""
     from ..convert.architectures import read_model
     from ..convert.sources.opening import open_checkpoint
@@ -101,17 +102,17 @@ def _errors(
     progress: Callable[[int, int], object] | None,
 ) -> Iterator[TensorError]:
     """The result of each tensor when its last block has been compared."""
-    from ..convert.quantize import PlannedTensor
-    from ..convert.read_ahead import read_ahead
+    from ..convert.background_reader import read_in_background
+    from ..convert.quantization import PlannedTensor
     from ..convert.reading import FileRead, reading_order, source_blocks
-    from ..convert.sources.tensors import to_float32
+    from ..convert.sources.source_tensors import to_float32
 
     # Planned as f32, so that tensors in blocks come as values.
     planned = [PlannedTensor(tensor, "f32", 0, tensor.source.n_bytes) for tensor, _ in pairs.values()]
     total_bytes, done_bytes = sum(tensor.n_bytes for tensor in planned), 0
     comparisons: dict[str, TensorComparison] = {}
     passes = reading_order(source.checkpoint.weight_files, planned, _NothingDone())
-    for block in read_ahead(source_blocks(passes)):
+    for block in read_in_background(source_blocks(passes)):
         if isinstance(block, FileRead):
             continue
         name = block.tensor.name
@@ -128,7 +129,7 @@ def _errors(
 def _comparison(
     file: GgufFile, tensor: MappedTensor, stored: TensorInfo, *, threads: int
 ) -> TensorComparison:
-    from ..convert.sources.tensors import BlockTensor
+    from ..convert.sources.source_tensors import BlockTensor
 
     return TensorComparison(
         TensorRows(file, stored, threads=threads),

@@ -16,10 +16,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .._core import BLOCK_SIZE
+
 _HALF = 2.0**-11  # relative rounding error of f16
 _HALF_TINY = 2.0**-25  # and its absolute error among denormals
 _SLACK = 1 + 2.0**-16  # for the float32 arithmetic between
-_BLOCK = 32
 
 
 def limits(source: NDArray[np.float32], type: str, *, same_blocks: bool = False) -> NDArray[np.float32]:
@@ -62,9 +63,9 @@ def _rounding(step: NDArray[np.float32], codes: int) -> NDArray[np.float32]:
 
 
 def _blocks(source: NDArray[np.float32]) -> NDArray[np.float32]:
-    return source.reshape(source.shape[0], -1, _BLOCK)
+    return source.reshape(source.shape[0], -1, BLOCK_SIZE)
 
 
 def _spread(per_block: NDArray[np.float32], source: NDArray[np.float32]) -> NDArray[np.float32]:
     """[n_rows, n_blocks, 1] → one for each value."""
-    return np.repeat(per_block[..., 0], _BLOCK, axis=1).reshape(source.shape)
+    return np.repeat(per_block[..., 0], BLOCK_SIZE, axis=1).reshape(source.shape)

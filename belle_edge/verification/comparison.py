@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import limits
-from .rows import BLOCK_VALUES, TensorRows
+from .tensor_rows import BLOCK_VALUES, TensorRows
 
 
 @dataclass(frozen=True)

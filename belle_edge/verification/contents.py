@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..folders import user_path
 from ..settings import threads_or_all
@@ -14,6 +14,9 @@ from .against import Comparison, Source, compare_tensors, open_source
 from .metadata_check import compare_metadata
 from .statistics import TensorStatistics, collect_statistics
 from .tokenizer_check import SampleResult, check_round_trip, compare_with_source, other_ids, problems_of
+
+if TYPE_CHECKING:
+    from ..convert import SourceOptions
 
 StageCallback = Callable[[str, int, int], object]  # (what is done, bytes done, bytes in all)
 
@@ -49,7 +52,7 @@ def verify_contents(
     path: str | os.PathLike[str],
     *,
     against: str | Path | None = None,
-    source_options: Any = None,
+    source_options: SourceOptions | None = None,
     statistics: bool = False,
     round_trip: bool = False,
     threads: int | None = None,

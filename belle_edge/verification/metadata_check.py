@@ -35,7 +35,7 @@ def compare_metadata(file: GgufFile, source: Source) -> Agreement:
 
 
 def _hash_problems(file: GgufFile, source: Source) -> Iterator[str]:
-    from ..convert.metadata import HASHED_FILES
+    from ..convert.output_metadata import HASHED_FILES
 
     for name in HASHED_FILES:
         written = file.get(f"belle.source.sha256.{name}")
@@ -89,7 +89,7 @@ def _tokenizer_problems(file: GgufFile, source: Source) -> Iterator[str]:
 
 
 def _compare_family(file: GgufFile, source: Source, agreement: Agreement) -> None:
-    from ..convert.identify import identify
+    from ..convert.identity import identify
 
     written = file.get("belle.family")
     identity = identify(source.checkpoint)

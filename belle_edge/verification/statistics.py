@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .rows import TensorRows, is_readable
+from .tensor_rows import TensorRows, is_readable
 
 if TYPE_CHECKING:
     from .._core import GgufFile, TensorInfo

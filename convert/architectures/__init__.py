@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from belle_edge.convert.architectures import bloom, llama
-from belle_edge.convert.architectures.base import MappedModel
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.architectures.mapped_model import MappedModel
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError, excerpt
 
 _Reader = Callable[[Mapping[str, Any], Mapping[str, SourceTensor]], MappedModel]

@@ -11,9 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata, Weights, head_tensor
-from belle_edge.convert.architectures.config import EPSILON, LARGEST_HEAD, ConfigReader
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge._core import MAX_HEAD_DIM
+from belle_edge.convert.architectures.config_values import EPSILON, ConfigReader
+from belle_edge.convert.architectures.mapped_model import (
+    MappedModel,
+    MappedTensor,
+    Metadata,
+    Weights,
+    head_tensor,
+)
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
 NAMES = ("BloomForCausalLM", "BloomModel", "bloom")
@@ -120,9 +127,9 @@ def _width(reader: ConfigReader) -> tuple[int, int]:
     n_heads = reader.integer("n_head", "num_attention_heads")
     if hidden % n_heads:
         raise ConversionError(f"[config.json] hidden size {hidden} is not a multiple of {n_heads} heads")
-    if hidden // n_heads > LARGEST_HEAD:
+    if hidden // n_heads > MAX_HEAD_DIM:
         raise ConversionError(
-            f"[config.json] {n_heads} heads of {hidden // n_heads}: expected at most {LARGEST_HEAD}"
+            f"[config.json] {n_heads} heads of {hidden // n_heads}: expected at most {MAX_HEAD_DIM}"
         )
     return hidden, n_heads
 

@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.architectures.base import MappedModel, MappedTensor, Metadata, Weights, head_tensor
-from belle_edge.convert.architectures.config import EPSILON, LARGEST_HEAD, ConfigReader
+from belle_edge._core import MAX_HEAD_DIM
+from belle_edge.convert.architectures.config_values import EPSILON, ConfigReader
+from belle_edge.convert.architectures.mapped_model import (
+    MappedModel,
+    MappedTensor,
+    Metadata,
+    Weights,
+    head_tensor,
+)
 from belle_edge.convert.sources.rotary_rows import hf_rows, rotary_row_order
-from belle_edge.convert.sources.tensors import SourceTensor, to_float32
+from belle_edge.convert.sources.source_tensors import SourceTensor, to_float32
 from belle_edge.errors import ConversionError, excerpt
 
 NAMES = ("LlamaForCausalLM", "LLaMAForCausalLM", "LlamaModel", "LLaMAModel", "llama")
@@ -178,8 +185,8 @@ def _shape(reader: ConfigReader) -> _Shape:
         raise ConversionError(
             f"[config.json] {n_heads} heads cannot share {n_kv_heads} key-value heads evenly"
         )
-    if head_dim > LARGEST_HEAD:
-        raise ConversionError(f"[config.json] {n_heads} heads of {head_dim}: expected at most {LARGEST_HEAD}")
+    if head_dim > MAX_HEAD_DIM:
+        raise ConversionError(f"[config.json] {n_heads} heads of {head_dim}: expected at most {MAX_HEAD_DIM}")
     if head_dim % 2:
         raise ConversionError(f"[config.json] head_dim {head_dim} is odd; rotary embedding needs pairs")
     return _Shape(

@@ -1,1 +1,1 @@
-"""Where checkpoints come from: one file per published form, all giving a `Checkpoint` (see hf.py)."""
+"""Where checkpoints come from: one file per published form, all giving a `Checkpoint` (see checkpoint.py)."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sources.byte_source import ByteSource
-from belle_edge.convert.sources.files import CheckpointFiles, check_real, parse_json
-from belle_edge.convert.sources.tensors import SourceTensor
-from belle_edge.convert.vocabulary import TokenizerTables
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, check_real, parse_json
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
 
@@ -18,10 +18,10 @@ class Checkpoint:
     """Its files, its configuration, its weights by name; names and configuration in Hugging Face's terms."""
 
     files: CheckpointFiles
-    repo_id: str | None  # the hub's org/name when it came from there
-    revision: str | None  # the hub's commit
-    config: dict[str, Any]
-    weights: dict[str, SourceTensor]
+    repo_id: str | None = None  # the hub's org/name when it came from there
+    revision: str | None = None  # the hub's commit
+    config: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, SourceTensor] = field(default_factory=dict)
     weight_files: list[ByteSource] = field(default_factory=list)  # that the weights lie in, in reading order
     provenance: Mapping[str, str | int | float] = field(
         default_factory=dict

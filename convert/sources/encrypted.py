@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.sources.byte_source import ByteSource, MappedBytes, cut_off
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, check_real_file, check_small
+from belle_edge.convert.sources.checkpoint_files import (
+    CheckpointFiles,
+    FolderFiles,
+    check_real_file,
+    check_small,
+)
 from belle_edge.convert.sources.key_file import KeyFile, needed_key
 from belle_edge.errors import ConversionError
 from belle_edge.hub.published_names import ENCRYPTED_NAME, is_encrypted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 
 # Hidden size → heads. The published sizes; shapes alone do not tell how BLOOM's rows are cut into heads.

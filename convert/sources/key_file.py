@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.sources.byte_source import MappedBytes
-from belle_edge.convert.sources.files import check_real_file, require_regular
+from belle_edge.convert.sources.checkpoint_files import check_real_file, require_regular
 from belle_edge.convert.sources.torch_file import open_torch_file
 from belle_edge.errors import ConversionError
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, require_regular
-from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
-from belle_edge.convert.sources.hf import open_weights
-from belle_edge.convert.sources.opening import SourceOptions, cached_origin
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, FolderFiles, require_regular
+from belle_edge.convert.sources.ggml.legacy_checkpoint import ggml_file_in, open_ggml
+from belle_edge.convert.sources.hf_layout import open_weights
+from belle_edge.convert.sources.opening import cached_origin
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.sources.plain_names import plain_names
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError
 from belle_edge.hub.repository import download, is_repo_id, look_up
 
@@ -70,7 +72,7 @@ def _checkpoint(
     config = checkpoint.json("config.json") or {}
     with suppress(ConversionError):  # then it is left out as other weights are
         if local and (name := ggml_file_in(files, only)) is not None:
-            return open_ggml(files, name, repo_id=repo_id, revision=revision, vocabulary=False)
+            return replace(open_ggml(files, name, vocabulary=False), repo_id=repo_id, revision=revision)
     weights, sources = _weights(files, only) if local else ({}, [])
     return Checkpoint(files, repo_id, revision, config, weights, sources)
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, require_regular
 from belle_edge.convert.sources.encrypted import files_in, missing_key
-from belle_edge.convert.sources.files import CheckpointFiles, require_regular
-from belle_edge.convert.sources.ggml import ggml_file_in, open_ggml
-from belle_edge.convert.sources.gptq import is_gptq, quantization_settings, unpack_gptq
-from belle_edge.convert.sources.hf import choice_warnings, has_weights, open_weights, other_form
+from belle_edge.convert.sources.ggml.legacy_checkpoint import ggml_file_in, open_ggml
+from belle_edge.convert.sources.gptq.unpacking import is_gptq, quantization_settings, unpack_gptq
+from belle_edge.convert.sources.hf_layout import choice_warnings, has_weights, open_weights, other_form
 from belle_edge.convert.sources.hub_checkpoint import download_checkpoint
 from belle_edge.convert.sources.inferred_config import infer_config
 from belle_edge.convert.sources.key_file import KeyFile
-from belle_edge.convert.sources.lora import AdapterOption, merge_adapters
-from belle_edge.convert.sources.meta import is_meta, open_meta
+from belle_edge.convert.sources.lora.merging import merge_adapters
+from belle_edge.convert.sources.meta_layout import is_meta, open_meta
+from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.sources.plain_names import plain_names
 from belle_edge.convert.sources.tokenizer_folder import WithTokenizer, read_config, tokenizer_folder
 from belle_edge.errors import ConversionError, excerpt
@@ -32,17 +33,6 @@ def cached_origin(folder: Path) -> tuple[str, str] | None:
     """(org/name, commit) of a folder in the hub's cache, None for any other."""
     match = _CACHE_FOLDER.search(folder.absolute().as_posix())
     return (f"{match['org']}/{match['name']}", match["revision"]) if match else None
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """What a user says about a source besides its name."""
-
-    revision: str | None = None  # branch, tag or commit of a hub id
-    key: str | Path | None = None  # of encrypted files: Meta's original weights
-    tokenizer: str | Path | None = None  # folder or hub id with it, and with the configuration a source lacks
-    gptq_zeros: str | None = None  # "minus-one" or "plain"; None: found out
-    lora: tuple[AdapterOption, ...] = ()  # to merge into it
 
 
 @dataclass(frozen=True)
@@ -65,21 +55,20 @@ def open_checkpoint(src: str | Path, options: SourceOptions | None = None) -> Ch
     place = _locate(src, options)
     tokenizer = tokenizer_folder(options.tokenizer) if options.tokenizer is not None else None
     if is_meta(place.files):
-        checkpoint = open_meta(place.files, repo_id=place.repo_id, revision=place.revision)
+        checkpoint = open_meta(place.files)
     elif (name := ggml_file_in(place.files, place.only)) is not None:
         checkpoint = open_ggml(
             place.files,
             name,
-            repo_id=place.repo_id,
-            revision=place.revision,
             config_files=WithTokenizer(place.files, tokenizer) if tokenizer is not None else None,
             vocabulary=tokenizer is None,
         )
     else:
         files = WithTokenizer(place.files, tokenizer) if tokenizer is not None else place.files
         checkpoint = _open_hf(place, read_config(files), zeros=options.gptq_zeros)
-    if options.lora:
-        checkpoint = merge_adapters(checkpoint, options.lora)
+    checkpoint = replace(checkpoint, repo_id=place.repo_id, revision=place.revision)
+    if options.adapters:
+        checkpoint = merge_adapters(checkpoint, options.adapters)
     if tokenizer is not None:
         checkpoint = replace(checkpoint, files=WithTokenizer(checkpoint.files, tokenizer))
     return checkpoint
@@ -101,11 +90,9 @@ def _open_hf(place: _Place, config: dict[str, Any] | None, *, zeros: str | None)
         warnings = (*warnings, assumed)
     return Checkpoint(
         place.files,
-        place.repo_id,
-        place.revision,
-        config,
-        unpacked.weights,
-        weight_files,
+        config=config,
+        weights=unpacked.weights,
+        weight_files=weight_files,
         provenance=unpacked.provenance,
         warnings=warnings,
     )
@@ -151,7 +138,5 @@ def _locate(src: str | Path, options: SourceOptions) -> _Place:
         path = download_checkpoint(repo_id, options.revision, key)
     if not path.is_dir():
         require_regular(path)
-    cached = _CACHE_FOLDER.search(path.absolute().as_posix())
-    if cached:
-        repo_id = f"{cached['org']}/{cached['name']}"
-    return _Place(files_in(path, key), repo_id=repo_id, revision=cached["revision"] if cached else None)
+    cached_id, revision = cached_origin(path) or (None, None)
+    return _Place(files_in(path, key), repo_id=cached_id or repo_id, revision=revision)

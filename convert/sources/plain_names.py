@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 from belle_edge.errors import ConversionError, bounded
 
 # Modules that torch.compile, FSDP, activation checkpointing and DistributedDataParallel wrap around others.

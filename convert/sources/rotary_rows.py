@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 
 
 def rotary_row_order(n_heads: int, head_dim: int) -> NDArray[np.intp]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.sources.tensors import SourceTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor
 
 _WINDOW_BYTES = 16 << 20  # of source rows read at a time
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from belle_edge.convert.sources.byte_source import ByteSource
-from belle_edge.convert.sources.tensors import SourceTensor, StoredTensor
+from belle_edge.convert.sources.source_tensors import SourceTensor, StoredTensor
 from belle_edge.errors import ConversionError, bounded, excerpt
 from belle_edge.strict_json import JsonError, decode, parse
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from belle_edge.convert.sources.byte_source import ByteSource
-from belle_edge.convert.sources.files import CheckpointFiles, FolderFiles, parse_json
+from belle_edge.convert.sources.checkpoint_files import CheckpointFiles, FolderFiles, parse_json
 from belle_edge.errors import ConversionError
 from belle_edge.hub.repository import download, is_repo_id, look_up
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from belle_edge.convert.sources.byte_source import ByteSource, SourceStream
-from belle_edge.convert.sources.tensors import ELEMENT_TYPES, SourceTensor, StoredTensor
+from belle_edge.convert.sources.source_tensors import ELEMENT_TYPES, SourceTensor, StoredTensor
 from belle_edge.convert.sources.torch_pickle import PickledTensor, Storage, load_pickle
 from belle_edge.errors import ConversionError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from belle_edge.convert.trim.model import TrimmedModel, trim_vocabulary
 from belle_edge.convert.trim.request import TrimRequest
+from belle_edge.convert.trim.trimming import TrimmedModel, trim_vocabulary
 
 __all__ = ["TrimRequest", "TrimmedModel", "trim_vocabulary"]

@@ -126,6 +126,7 @@ py::dict weight_types() {
     entry["ggml_id"] = traits.ggml_id;
     entry["block_size"] = traits.block_size;
     entry["block_bytes"] = traits.block_bytes;
+    entry["n_scales"] = traits.n_scales;
     entry["quantized"] = traits.quantized;
     types[traits.name] = entry;
   }

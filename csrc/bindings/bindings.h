@@ -16,6 +16,7 @@ namespace py = pybind11;
 
 using TokenArray = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
 
+void bind_constants(py::module_& module);
 void bind_errors(py::module_& module);
 void bind_cpu(py::module_& module);
 void bind_checksums(py::module_& module);

@@ -8,6 +8,7 @@
 PYBIND11_MODULE(_core, module) {
   module.doc() = "C++ core of BELLE Edge: GGUF reading, quantization, kernels and the inference engine";
   module.attr("__version__") = BELLE_VERSION;
+  belle::bind_constants(module);
   belle::bind_errors(module);
   belle::bind_cpu(module);
   belle::bind_checksums(module);

@@ -6,6 +6,8 @@
 
 namespace belle {
 
+constexpr float kHalfOverflow = 65520.0f;  // from here on a float rounds to an infinite binary16
+
 inline float bits_to_float(uint32_t bits) noexcept {
   float value;
   std::memcpy(&value, &bits, sizeof value);

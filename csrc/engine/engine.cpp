@@ -11,7 +11,6 @@
 namespace belle {
 namespace {
 
-constexpr size_t kMaxPassRows = 512;               // bounds the activation buffers; longer prompts take several passes
 constexpr size_t kMaxPositions = size_t{1} << 24;  // every position is exact as a float
 
 KvType choose_kv_type(const std::string& name, const std::vector<Matrix>& matrices) {

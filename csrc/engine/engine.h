@@ -18,6 +18,8 @@ namespace belle {
 
 class Engine;
 
+constexpr size_t kMaxPassRows = 512;  // bounds the activation buffers; longer prompts take several passes
+
 /// One token sequence and its KV pages. Every member is safe from any thread, and throws std::runtime_error in a child
 /// of fork(), where another thread may hold the lock for ever; a sequence outlives nothing but its engine.
 class Sequence {

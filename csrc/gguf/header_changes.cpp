@@ -9,15 +9,12 @@
 
 #include "core/load.h"
 #include "core/xxh64.h"
+#include "gguf/header_checksums.h"
 #include "gguf/reader.h"
 
 namespace belle {
 namespace {
 
-constexpr const char* kEntryHashes = "belle.entry_hashes";
-constexpr const char* kChecksums[] = {"belle.checksum.algorithm", "belle.checksum.chunk_bytes", "belle.checksum.data",
-                                      "belle.checksum.header"};
-constexpr const char* kHeader = kChecksums[3];
 constexpr uint64_t kTypeAndOffset = 4 + 8;  // bytes at the end of a tensor's line
 constexpr size_t kNamedKeys = 4;            // in a description
 
@@ -59,7 +56,8 @@ std::optional<Written> read_written(const MetadataValue& value) {
 }
 
 bool is_own_key(const std::string& key) {
-  return key == kEntryHashes || std::find(std::begin(kChecksums), std::end(kChecksums), key) != std::end(kChecksums);
+  return key == kEntryHashesKey ||
+         std::find(std::begin(kChecksumKeys), std::end(kChecksumKeys), key) != std::end(kChecksumKeys);
 }
 
 // Whether one byte of `bytes` in another value gives the hash.
@@ -172,7 +170,7 @@ class Comparison {
   }
 
   uint64_t begin_of_hashes() const {
-    const auto at = std::find(file_.keys().begin(), file_.keys().end(), kEntryHashes);
+    const auto at = std::find(file_.keys().begin(), file_.keys().end(), kEntryHashesKey);
     return file_.entry_places()[static_cast<size_t>(at - file_.keys().begin())].all.begin;
   }
 
@@ -193,7 +191,8 @@ class Comparison {
 
   // Entries in another order, or behind the checksums, which the converter writes last.
   bool is_reordered() const {
-    return !std::is_sorted(order_.begin(), order_.end()) || file_.keys().empty() || file_.keys().back() != kHeader;
+    return !std::is_sorted(order_.begin(), order_.end()) || file_.keys().empty() ||
+           file_.keys().back() != kChecksumHeaderKey;
   }
 
   std::string describe() const {
@@ -220,8 +219,9 @@ class Comparison {
 HeaderChanges find_changes_by_shape(const GgufFile& file, bool covered) {
   if (!lie_end_to_end(file)) return {"and its tensors do not lie end to end", "", false};
   const std::vector<std::string>& keys = file.keys();
-  const size_t n = std::size(kChecksums);
-  const bool are_last = keys.size() >= n && std::equal(std::begin(kChecksums), std::end(kChecksums), keys.end() - n);
+  const size_t n = std::size(kChecksumKeys);
+  const bool are_last =
+      keys.size() >= n && std::equal(std::begin(kChecksumKeys), std::end(kChecksumKeys), keys.end() - n);
   if (are_last && covered) return {"which nothing explains", "", false};
   return {"", covered ? "metadata in another order" : "other tensors", true};
 }
@@ -229,7 +229,7 @@ HeaderChanges find_changes_by_shape(const GgufFile& file, bool covered) {
 }  // namespace
 
 HeaderChanges find_changes(const GgufFile& file, bool covered) {
-  const MetadataValue* hashes = file.find(kEntryHashes);
+  const MetadataValue* hashes = file.find(kEntryHashesKey);
   if (hashes == nullptr) return find_changes_by_shape(file, covered);
   const std::optional<Written> written = read_written(*hashes);
   if (!written) return {"and metadata 'belle.entry_hashes' is damaged itself", "", false};
@@ -237,9 +237,9 @@ HeaderChanges find_changes(const GgufFile& file, bool covered) {
 }
 
 bool header_checksum_was_removed(const GgufFile& file) {
-  const MetadataValue* hashes = file.find(kEntryHashes);
+  const MetadataValue* hashes = file.find(kEntryHashesKey);
   if (hashes == nullptr || !read_written(*hashes)) return false;
-  const std::string name = kHeader;
+  const std::string name = kChecksumHeaderKey;
   return std::none_of(file.keys().begin(), file.keys().end(), [&](const std::string& key) {
     if (key.size() != name.size()) return false;
     size_t n_different = 0;

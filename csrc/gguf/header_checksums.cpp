@@ -12,10 +12,6 @@
 namespace belle {
 namespace {
 
-constexpr const char* kAlgorithm = "belle.checksum.algorithm";
-constexpr const char* kChunkBytes = "belle.checksum.chunk_bytes";
-constexpr const char* kData = "belle.checksum.data";
-constexpr const char* kHeader = "belle.checksum.header";
 constexpr const char* kRemedy = "download or convert it again";
 
 [[noreturn]] void fail(const GgufFile& file, const std::string& message) {
@@ -29,7 +25,7 @@ constexpr const char* kRemedy = "download or convert it again";
                  ": the file is damaged; " + kRemedy +
                  ". If another program edited it on purpose, take the checksum off: gguf-new-metadata IN OUT "
                  "--remove-metadata " +
-                 kHeader);
+                 kChecksumHeaderKey);
 }
 
 bool is_ours(const GgufFile& file) {
@@ -67,20 +63,20 @@ uint64_t header_hash(const GgufFile& file, const MetadataValue& checksum) {
 
 DataChecksums check_header(const GgufFile& file) {
   if (!is_ours(file)) return {};
-  if (file.find(kHeader) == nullptr && header_checksum_was_removed(file)) {
+  if (file.find(kChecksumHeaderKey) == nullptr && header_checksum_was_removed(file)) {
     DataChecksums none;
     none.rewritten = "its checksum was taken off";
     return none;
   }
-  const MetadataValue& header = require(file, kHeader, MetadataType::kUint64, false);
-  const MetadataValue& data = require(file, kData, MetadataType::kUint64, true);
-  require(file, kChunkBytes, MetadataType::kUint32, false);
-  require(file, kAlgorithm, MetadataType::kString, false);
-  if (const std::string algorithm = file.get_string(kAlgorithm); algorithm != "xxh64") {
-    fail(file, std::string("metadata '") + kAlgorithm + "' is '" + algorithm.substr(0, 40) +
-                   "', expected xxh64: the file is damaged, or made by a newer belle-edge; " + kRemedy);
+  const MetadataValue& header = require(file, kChecksumHeaderKey, MetadataType::kUint64, false);
+  const MetadataValue& data = require(file, kChecksumDataKey, MetadataType::kUint64, true);
+  require(file, kChecksumChunkBytesKey, MetadataType::kUint32, false);
+  require(file, kChecksumAlgorithmKey, MetadataType::kString, false);
+  if (const std::string algorithm = file.get_string(kChecksumAlgorithmKey); algorithm != kChecksumAlgorithm) {
+    fail(file, std::string("metadata '") + kChecksumAlgorithmKey + "' is '" + algorithm.substr(0, 40) + "', expected " +
+                   kChecksumAlgorithm + ": the file is damaged, or made by a newer belle-edge; " + kRemedy);
   }
-  DataChecksums checksums{file.get_uint(kChunkBytes), data.count, data.payload, ""};
+  DataChecksums checksums{file.get_uint(kChecksumChunkBytesKey), data.count, data.payload, ""};
   const uint64_t n_bytes = file.data_bytes(), chunk_bytes = checksums.chunk_bytes;
   const bool covered = chunk_bytes != 0 && data.count == n_bytes / chunk_bytes + (n_bytes % chunk_bytes != 0);
   if (header_hash(file, header) != load<uint64_t>(header.payload)) {

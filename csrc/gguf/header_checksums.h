@@ -9,6 +9,18 @@ namespace belle {
 
 class GgufFile;
 
+constexpr const char* kChecksumAlgorithm = "xxh64";
+constexpr uint64_t kChecksumChunkBytes = 1 << 20;  // as the converter writes; a reader goes by the file
+
+// Metadata keys. The four of the checksums are the last of a file, in this order.
+constexpr const char* kChecksumAlgorithmKey = "belle.checksum.algorithm";
+constexpr const char* kChecksumChunkBytesKey = "belle.checksum.chunk_bytes";
+constexpr const char* kChecksumDataKey = "belle.checksum.data";
+constexpr const char* kChecksumHeaderKey = "belle.checksum.header";
+constexpr const char* kChecksumKeys[] = {kChecksumAlgorithmKey, kChecksumChunkBytesKey, kChecksumDataKey,
+                                         kChecksumHeaderKey};
+constexpr const char* kEntryHashesKey = "belle.entry_hashes";  // see gguf/header_changes.h
+
 /// Of the data section, cut into chunks; all 0 for a file without checksums, and for one whose tensors another program
 /// wrote anew.
 struct DataChecksums {

@@ -8,12 +8,12 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/half.h"
 
 namespace belle {
 namespace {
 
 constexpr float kFloatMax = std::numeric_limits<float>::max();
-constexpr float kHalfOverflow = 65520.0f;  // from here on a float rounds to an infinite float16
 
 // Whether a number that is finite would not be as float16. What is infinite already has another cause.
 bool overflows_half(const HeadRows& rows, RowBlock block, size_t head, size_t head_dim) noexcept {

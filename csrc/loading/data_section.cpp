@@ -7,9 +7,8 @@
 namespace belle {
 namespace {
 
-constexpr uint64_t kStepBytes = 64 << 20;         // between two calls of Progress
-constexpr uint64_t kForeignChunkBytes = 1 << 20;  // of a file without checksums
-constexpr size_t kNamedTensors = 3;               // in a message
+constexpr uint64_t kStepBytes = 64 << 20;  // between two calls of Progress
+constexpr size_t kNamedTensors = 3;        // in a message
 
 }  // namespace
 
@@ -37,7 +36,7 @@ FileChunks DataSection::chunks() const noexcept {
   const DataChecksums& checksums = gguf_.checksums();
   const uint64_t begin = gguf_.data_offset();
   return {gguf_.mapping(), begin, begin + gguf_.data_bytes(),
-          checksums.present() ? checksums.chunk_bytes : kForeignChunkBytes, checksums.expected};
+          checksums.present() ? checksums.chunk_bytes : kChecksumChunkBytes, checksums.expected};
 }
 
 void DataSection::refuse(const ReadFindings& findings) const {

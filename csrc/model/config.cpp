@@ -9,7 +9,6 @@ namespace belle {
 namespace {
 
 constexpr const char* kOtherBackend = "; the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")";
-constexpr uint64_t kMaxSize = uint64_t{1} << 24;  // far above any real model; keeps every product in range
 
 // The metadata of one architecture: keys without their "<architecture>." prefix.
 class Keys {
@@ -35,7 +34,8 @@ class Keys {
 
  private:
   size_t checked(const std::string& key, uint64_t value) const {
-    if (value == 0 || value > kMaxSize) fail(key, "is " + std::to_string(value) + ", expected 1 to 16777216");
+    if (value == 0 || value > kMaxSize)
+      fail(key, "is " + std::to_string(value) + ", expected 1 to " + std::to_string(kMaxSize));
     return static_cast<size_t>(value);
   }
 
@@ -45,7 +45,8 @@ class Keys {
 
 float read_eps(const Keys& keys, const std::string& key) {
   const double eps = keys.number(key);
-  if (!(eps > 1e-30 && eps < 1.0)) keys.fail(key, "is " + std::to_string(eps) + ", expected between 0 and 1");
+  if (!(eps > kNormEpsAbove && eps < kNormEpsBelow))
+    keys.fail(key, "is " + std::to_string(eps) + ", expected between 0 and 1");
   return static_cast<float>(eps);
 }
 

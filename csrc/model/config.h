@@ -1,11 +1,15 @@
 // The numbers that define a model, read from GGUF metadata under llama.cpp's keys.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "gguf/reader.h"
 
 namespace belle {
+
+constexpr uint64_t kMaxSize = uint64_t{1} << 24;              // of a size in the metadata; far above any real model's
+constexpr double kNormEpsAbove = 1e-30, kNormEpsBelow = 1.0;  // what is between them is accepted
 
 struct ModelConfig {
   std::string architecture;  // "bloom" or "llama"

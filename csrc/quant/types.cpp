@@ -6,12 +6,12 @@ namespace belle {
 namespace {
 
 constexpr TypeTraits kTraits[kWeightTypeCount] = {
-    {WeightType::kF32, "f32", 0, 1, 4, false},
-    {WeightType::kF16, "f16", 1, 1, 2, false},
-    {WeightType::kBf16, "bf16", 30, 1, 2, false},
-    {WeightType::kQ4_0, "q4_0", 2, kBlockSize, sizeof(BlockQ4_0), true},
-    {WeightType::kQ4_1, "q4_1", 3, kBlockSize, sizeof(BlockQ4_1), true},
-    {WeightType::kQ8_0, "q8_0", 8, kBlockSize, sizeof(BlockQ8_0), true},
+    {WeightType::kF32, "f32", 0, 1, 4, 0, false},
+    {WeightType::kF16, "f16", 1, 1, 2, 0, false},
+    {WeightType::kBf16, "bf16", 30, 1, 2, 0, false},
+    {WeightType::kQ4_0, "q4_0", 2, kBlockSize, sizeof(BlockQ4_0), 1, true},
+    {WeightType::kQ4_1, "q4_1", 3, kBlockSize, sizeof(BlockQ4_1), 2, true},
+    {WeightType::kQ8_0, "q8_0", 8, kBlockSize, sizeof(BlockQ8_0), 1, true},
 };
 
 }  // namespace

@@ -36,6 +36,7 @@ struct TypeTraits {
   uint32_t ggml_id;   // GGUF's tensor type number
   size_t block_size;  // weights per block (1 for the float types)
   size_t block_bytes;
+  size_t n_scales;  // binary16 numbers that a block begins with: d, and m of q4_1
   bool quantized;
 };
 

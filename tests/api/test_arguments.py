@@ -15,6 +15,15 @@ import pytest
 
 from belle_edge import Belle, Generation, SamplingParams, Timings, TokenLogprob
 from belle_edge.argument_names import OTHER_NAMES
+from belle_edge.generation.answer_options import (
+    BATCH,
+    CHAT,
+    PROMPT,
+    AnswerOptions,
+    AnswerSettings,
+    BatchOptions,
+    BatchSettings,
+)
 from belle_edge.memory import check_memory
 from belle_edge.sampling import SamplingSettings
 from belle_edge.verification import verify_contents, verify_file
@@ -172,6 +181,43 @@ def test_what_an_advice_says_to_write_exists() -> None:
 
 def test_type_checkers_know_all_settings() -> None:
     assert [entry.name for entry in fields(SamplingParams)] == list(SamplingSettings.__annotations__)
+    for options, settings in ((AnswerOptions, AnswerSettings), (BatchOptions, BatchSettings)):
+        own = [entry.name for entry in fields(options) if entry.name != "sampling"]
+        assert [*SamplingSettings.__annotations__, *own] == list(settings.__annotations__)
+
+
+@pytest.mark.parametrize(
+    ("function", "own", "defaults"),
+    [
+        (Belle.generate, ["prompt", "raw"], PROMPT),
+        (Belle.stream, ["prompt", "raw"], PROMPT),
+        (Belle.astream, ["prompt", "raw"], PROMPT),
+        (Belle.chat, ["messages"], CHAT),
+        (Belle.stream_chat, ["messages"], CHAT),
+        (Belle.conversation, ["system"], CHAT),
+        (Belle.load_conversation, ["path"], CHAT),
+        (Belle.generate_batch, ["prompts", "errors"], BATCH),
+    ],
+)
+def test_help_lists_the_options_one_by_one(
+    function: Callable[..., Any], own: list[str], defaults: AnswerOptions | BatchOptions
+) -> None:
+    parameters = inspect.signature(function).parameters
+    options = [entry.name for entry in fields(defaults) if entry.name != "sampling"]
+    assert list(parameters) == ["self", *own, *options, "sampling"]
+    for name in options:
+        assert parameters[name].default == getattr(defaults, name)
+        assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+    assert parameters["sampling"].kind is inspect.Parameter.VAR_KEYWORD
+
+
+def test_advice_on_a_mistyped_setting_knows_the_options_of_a_call(model: Belle) -> None:
+    own = {entry.name for options in (AnswerOptions, BatchOptions) for entry in fields(options)} - {
+        "sampling"
+    }
+    for name in own:
+        with pytest.raises(ValueError, match=f"did you mean '{name}'"):
+            model.generate(IDS, **{name[:-1] + "x" + name[-1]: 1})
 
 
 # ---- paths

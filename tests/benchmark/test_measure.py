@@ -15,7 +15,7 @@ from belle_edge import _core
 from belle_edge.benchmark import measure as module
 from belle_edge.benchmark.measure import Measurement, Peer, Settings, measure
 from belle_edge.benchmark.report import report
-from belle_edge.benchmark.text import table
+from belle_edge.benchmark.report_text import table
 from belle_edge.benchmark.workload import Workload, read_workload
 from belle_edge.errors import BackendError, BackendMissingError
 

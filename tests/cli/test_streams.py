@@ -75,7 +75,7 @@ def test_closed_full_and_left(model: Path, buffered: bool) -> None:
 def test_no_file_gets_the_number_of_a_closed_stream(model: Path) -> None:
     """What a library prints would end up in that file."""
     code = (
-        "import os, sys; from belle_edge.cli.streams import reserve_descriptors; reserve_descriptors();"
+        "import os, sys; from belle_edge.cli.standard_streams import reserve_descriptors; reserve_descriptors();"
         "sys.exit(os.open(sys.argv[1], os.O_RDONLY))"
     )
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {shlex.quote(str(model))} <&- >&- 2>&-"

@@ -93,7 +93,7 @@ def test_a_template_on_a_terminal(command: list[str], evil: Path) -> None:
 
 
 def test_a_conversion_report(capsys: pytest.CaptureFixture[str]) -> None:
-    from belle_edge.convert.report import ConversionReport
+    from belle_edge.convert.conversion_report import ConversionReport
 
     report = ConversionReport(
         source="x",

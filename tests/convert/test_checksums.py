@@ -11,7 +11,7 @@ import pytest
 
 from belle_edge._core import GgufFile
 from belle_edge.convert import convert
-from belle_edge.convert.checksums import CHUNK_BYTES, ChunkHashes
+from belle_edge.convert.checksum_entries import CHUNK_BYTES, ChunkHashes
 
 from ..gguf.checksummed import metadata_end
 

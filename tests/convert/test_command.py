@@ -18,12 +18,12 @@ from belle_edge.cli.main import main
 SLOW = """
 import sys, time
 from belle_edge.cli.main import main
-import belle_edge.convert.pipeline as pipeline
-encode = pipeline.encode
+import belle_edge.convert.output as output
+encode = output.encode
 def slow(*args, **kwargs):
     time.sleep(0.05)
     return encode(*args, **kwargs)
-pipeline.encode = slow
+output.encode = slow
 sys.exit(main(["convert", *sys.argv[1:]]))
 """
 

@@ -212,13 +212,13 @@ def test_the_right_size_of_key_is_no_warning(
 # The conversion, slowed down, with a record of every tensor.
 SLOW = """
 import sys, time
-from belle_edge.convert import convert, journal, pipeline
+from belle_edge.convert import convert, journal, output
 journal.SECONDS_BETWEEN_RECORDS = 0.0
-encode = pipeline.encode
+encode = output.encode
 def slow(*args, **kwargs):
     time.sleep(0.02)
     return encode(*args, **kwargs)
-pipeline.encode = slow
+output.encode = slow
 convert(sys.argv[1], sys.argv[2], type="q8_0", key=sys.argv[3])
 """
 

@@ -178,7 +178,7 @@ def test_blocks_of_rows_do_not_change_the_result(
     folder, packed = make_packed(make_bloom, tmp_path, Recipe())
     write_checkpoint(folder, packed.stored)
     convert(folder, tmp_path / "whole.gguf")
-    monkeypatch.setattr("belle_edge.convert.quantize.BLOCK_BYTES", 10_000)
+    monkeypatch.setattr("belle_edge.convert.quantization.BLOCK_BYTES", 10_000)
     convert(folder, tmp_path / "blocks.gguf")
     assert (tmp_path / "whole.gguf").read_bytes() == (tmp_path / "blocks.gguf").read_bytes()
 

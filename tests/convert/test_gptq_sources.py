@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from belle_edge.cli.main import main
 from belle_edge.convert import convert
 from belle_edge.convert.sources.inferred_config import infer_config
-from belle_edge.convert.sources.tensors import ArrayTensor
+from belle_edge.convert.sources.source_tensors import ArrayTensor
 from belle_edge.errors import ConversionError
 
 from .gptq_files import Recipe, copy_metadata, pack_checkpoint, read_checkpoint, write_checkpoint

@@ -9,9 +9,9 @@ from typing import Any
 import gguf
 import numpy as np
 
-from belle_edge.convert.checksums import N_ENTRIES
+from belle_edge.convert.checksum_entries import N_ENTRIES
+from belle_edge.convert.gguf_writer import build_header
 from belle_edge.convert.header_encoding import encode_entry, encode_start, encode_tensor_info
-from belle_edge.convert.writer import build_header
 
 METADATA: dict[str, Any] = {
     "general.name": "名字 with “quotes” and 🙂",

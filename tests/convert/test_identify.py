@@ -12,10 +12,10 @@ import gguf
 import pytest
 
 from belle_edge.convert import convert
-from belle_edge.convert.identify import Identity, identify
+from belle_edge.convert.identity import Identity, identify
 from belle_edge.convert.releases import TOKENIZER_HASHES
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import FolderFiles
+from belle_edge.convert.sources.checkpoint_files import FolderFiles
 from belle_edge.convert.sources.metadata_only import open_metadata
 from belle_edge.errors import ConversionError
 

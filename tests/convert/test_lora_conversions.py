@@ -15,7 +15,7 @@ import pytest
 
 from belle_edge.cli.main import main
 from belle_edge.convert import ConversionProgress, convert
-from belle_edge.convert.sources.exact_product import exact_product
+from belle_edge.convert.sources.lora.exact_product import exact_product
 from belle_edge.errors import ConversionError
 
 from .adapters import (

@@ -22,12 +22,12 @@ TYPES = ["f32", "f16", "bf16", "q4_0", "q4_1", "q8_0"]
 SLOW = """
 import sys, time
 from belle_edge.cli.main import main
-import belle_edge.convert.pipeline as pipeline
-encode = pipeline.encode
+import belle_edge.convert.output as output
+encode = output.encode
 def slow(*args, **kwargs):
     time.sleep(0.1)
     return encode(*args, **kwargs)
-pipeline.encode = slow
+output.encode = slow
 sys.exit(main(["convert", *sys.argv[1:]]))
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import FolderFiles
+from belle_edge.convert.sources.checkpoint_files import FolderFiles
 from belle_edge.convert.tokenizer_comparison import TEXTS
 from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
 from belle_edge.errors import ConversionError

@@ -10,10 +10,10 @@ import pytest
 
 from belle_edge._core import GgufFile
 from belle_edge.convert import convert
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import FolderFiles
+from belle_edge.convert.sources.checkpoint_files import FolderFiles
 from belle_edge.convert.tokenizer_tables import check_tables, read_tokenizer
-from belle_edge.convert.vocabulary import TokenizerTables
 from belle_edge.text.tokenizer import Tokenizer
 from belle_edge.verification.contents import verify_contents
 

@@ -169,7 +169,7 @@ def test_blocks_do_not_change_the_result(
 ) -> None:
     folder = make_bloom()
     convert(folder, tmp_path / "whole.gguf")
-    monkeypatch.setattr("belle_edge.convert.quantize.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("belle_edge.convert.quantization.BLOCK_BYTES", 1000)
     convert(folder, tmp_path / "blocks.gguf", threads=2)
     assert (tmp_path / "whole.gguf").read_bytes() == (tmp_path / "blocks.gguf").read_bytes()
 

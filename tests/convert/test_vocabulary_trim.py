@@ -16,12 +16,12 @@ from belle_edge import Belle, _core
 from belle_edge.convert import ConversionReport, convert
 from belle_edge.convert.sources.opening import open_checkpoint
 from belle_edge.convert.sources.row_subset import RowSubset
-from belle_edge.convert.sources.tensors import ArrayTensor
+from belle_edge.convert.sources.source_tensors import ArrayTensor
 from belle_edge.convert.tokenizer_tables import read_tokenizer
 from belle_edge.convert.trim.languages import ALWAYS, LANGUAGES, characters_of
-from belle_edge.convert.trim.model import trimmed_tables
 from belle_edge.convert.trim.proof import compare
 from belle_edge.convert.trim.selection import Selection, close, merge_ids
+from belle_edge.convert.trim.trimming import trimmed_tables
 from belle_edge.errors import ConversionError
 from belle_edge.text.tokenizer import Tokenizer
 

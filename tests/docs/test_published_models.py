@@ -10,10 +10,10 @@ import pytest
 
 from belle_edge import _core
 from belle_edge.benchmark.shapes import SHAPES, Shape, tensor_shapes
-from belle_edge.convert.identify import identify
+from belle_edge.convert.identity import identify
 from belle_edge.convert.releases import EXT_ROWS
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import FolderFiles
+from belle_edge.convert.sources.checkpoint_files import FolderFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| (.+?) \| `(belle-edge convert .+?)` \| (.+?) \| (.+?) \|$", re.MULTILINE)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import gguf
 
-from belle_edge.convert.checksums import (
-    ENTRY_HASHES,
+from belle_edge._core import ENTRY_HASHES_KEY
+from belle_edge.convert.checksum_entries import (
     N_ENTRIES,
     ChunkHashes,
     empty_entries,
     entry_hashes,
     filled_in,
 )
-from belle_edge.convert.writer import Header, ModelFile, padding
+from belle_edge.convert.gguf_writer import Header, ModelFile, padding
 
 COPY_BYTES = 16 << 20
 
@@ -75,15 +75,15 @@ def renew_checksums(path: Path) -> Path:
 
 def renew_entry_hashes(reader: gguf.GGUFReader, header: bytearray) -> None:
     """In `header`, where it has them."""
-    if ENTRY_HASHES not in reader.fields:
+    if ENTRY_HASHES_KEY not in reader.fields:
         return
 
     def bytes_of(field: gguf.ReaderField) -> bytes:
         return bytes(header[field.offset : end_of(field)])
 
     names = [name for name in reader.fields if not name.startswith("GGUF.")]
-    entries = [bytes_of(reader.fields[name]) for name in names[: names.index(ENTRY_HASHES)]]
-    own = reader.fields[ENTRY_HASHES]
+    entries = [bytes_of(reader.fields[name]) for name in names[: names.index(ENTRY_HASHES_KEY)]]
+    own = reader.fields[ENTRY_HASHES_KEY]
     renewed = entry_hashes(entries, [bytes_of(tensor.field) for tensor in reader.tensors])
     assert len(renewed) == end_of(own) - own.offset
     header[own.offset : end_of(own)] = renewed

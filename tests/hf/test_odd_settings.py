@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
-from belle_edge.hf.model import HfModel
-from belle_edge.hf.tokenizer import HfTokenizer
+from belle_edge.hf.causal_lm import HfModel
+from belle_edge.hf.pretrained_tokenizer import HfTokenizer
 
 from ..api.tiny_models import write_tiny_model
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from belle_edge.hf.causal_lm import HfModel
 from belle_edge.hf.loading_options import DTYPES
 from belle_edge.hf.loading_options import REFUSED as REFUSED_ON_LOADING
-from belle_edge.hf.model import HfModel
 from belle_edge.hf.support import ALL, DONE, REFUSED, SAME_ANSWER, WARNED
 from belle_edge.hf.tokenizer_options import DONE_IN_CALLS, REFUSED_IN_CALLS, SAME_IN_CALLS
 

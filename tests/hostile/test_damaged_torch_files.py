@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from belle_edge.convert.sources.byte_source import MappedBytes
-from belle_edge.convert.sources.tensors import ELEMENT_TYPES
+from belle_edge.convert.sources.source_tensors import ELEMENT_TYPES
 from belle_edge.convert.sources.torch_file import open_torch_file
 from belle_edge.errors import ConversionError
 

@@ -15,7 +15,7 @@ import pytest
 
 from belle_edge.convert.sources.byte_source import MappedBytes
 from belle_edge.convert.sources.safetensors_file import open_safetensors
-from belle_edge.convert.sources.tensors import ELEMENT_TYPES, StoredTensor
+from belle_edge.convert.sources.source_tensors import ELEMENT_TYPES, StoredTensor
 from belle_edge.errors import ConversionError
 
 from .mutation import mutated_safetensors

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-
+LINK = "belle_edge/convert"  # to convert/; a small file where the system has no symbolic links
 
 pytest.importorskip("setuptools", minversion="77")
 pytest.importorskip("pybind11")
@@ -21,16 +21,25 @@ def tracked() -> set[str]:
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip("needs a clone")
-    return {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}
+    return {name for name in done.stdout.splitlines() if (ROOT / name).is_file() and name != LINK}
 
 
-@pytest.fixture(scope="module")
-def clone(tracked: set[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["link", "no_link"])
+def clone(
+    request: pytest.FixtureRequest, tracked: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The tracked files in a folder of their own, where setuptools may leave what it likes."""
     folder = tmp_path_factory.mktemp("clone")
     for name in tracked:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((ROOT / name).read_bytes())
+    if request.param == "no_link":  # as Git leaves it there
+        (folder / LINK).write_text("../convert", encoding="utf-8")
+    else:
+        try:
+            (folder / LINK).symlink_to("../convert", target_is_directory=True)
+        except OSError:
+            pytest.skip("this system makes no symbolic links")
     return folder
 
 
@@ -52,6 +61,7 @@ def test_the_source_distribution_has_what_a_build_needs(clone: Path, tracked: se
         "native_build.py",
         "csrc/core/load.h",
         "convert/pipeline.py",
+        "tools/demo_model/train.py",
         "LICENSE",
     } <= needed
     assert needed <= names
@@ -69,3 +79,4 @@ def test_the_package_has_all_its_parts_and_no_old_ones(clone: Path, tracked: set
     assert found == {name for name in ours if name.startswith("belle_edge/")}
     assert {"belle_edge/py.typed", "belle_edge/_core.pyi", "belle_edge/convert/pipeline.py"} <= found
     assert "belle_edge/demo/checkpoint/model.safetensors" in found
+    assert not {name for name in found if "train" in name}, "training belongs to tools/"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 from belle_edge import Belle, Generation, SamplingParams
+from belle_edge.convert import SourceOptions, TrimRequest, convert
 
 model = Belle.load("x.gguf")
 model.generate("a", temperature=0.5, stop="b", max_tokens=None)
@@ -27,26 +27,28 @@ answers: list[Generation] = model.generate_batch(text for text in "ab")
 both: list[Generation | ValueError] = model.generate_batch(["a"], errors="return", seed=1)
 model.generate_batch(["a"], errors="ignore")  # wrong
 model.generate_batch(["a"], temprature=1)  # wrong
+convert("a", "b", type="q8_0", lora=["c", ("d", 0.5)], vocab="zh,en", vocab_from=["e.txt"], tokenizer=None)
+convert("a", "b", source=SourceOptions(lora="c", revision="main"), trim=TrimRequest(languages=("zh",)))
+convert("a", "b", tokeniser="c")  # wrong
+convert("a", "b", lora=0.5)  # wrong
+convert("a", "b", source="c")  # wrong
+SourceOptions(revison="main")  # wrong
 """
 
 
 def test_mypy_finds_mistyped_settings(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    ignore = shutil.ignore_patterns(
-        "__pycache__", "*.so", "*.pyd", "checkpoint", "convert", "cli", "benchmark"
-    )
-    shutil.copytree(ROOT / "belle_edge", tmp_path / "belle_edge", ignore=ignore)
-    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "mypy", "--python-version", "3.10", "--follow-imports", "silent"),
-            *("--ignore-missing-imports", "--no-error-summary", "program.py"),
-        ],
-        cwd=tmp_path,
+    if not (ROOT / "belle_edge" / "convert").is_dir():
+        pytest.skip("needs a checkout with symbolic links")
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    done = subprocess.run(  # with the project's settings, so that it shares the cache of a run over the tree
+        [sys.executable, "-m", "mypy", "--no-error-summary", str(program)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "MYPYPATH": str(tmp_path)},
+        env={**os.environ, "MYPYPATH": str(ROOT)},
     )
     wrong = {number for number, line in enumerate(PROGRAM.splitlines(), 1) if line.endswith("# wrong")}
-    found = {int(line) for line in re.findall(r"^program\.py:(\d+): error", done.stdout, re.MULTILINE)}
+    found = {int(line) for line in re.findall(r"program\.py:(\d+): error", done.stdout, re.MULTILINE)}
     assert found == wrong, done.stdout + done.stderr

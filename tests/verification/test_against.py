@@ -172,7 +172,7 @@ import json, sys
 from pathlib import Path
 from anonymous_memory import AnonymousPeak
 from belle_edge.verification import verify_contents
-import belle_edge.convert.reading, belle_edge.tokenizer, sentencepiece
+import belle_edge.convert.reading, belle_edge.text.tokenizer, sentencepiece
 
 with AnonymousPeak() as memory:
     report = verify_contents(Path(sys.argv[2]), against=sys.argv[1], threads=2)

@@ -10,7 +10,7 @@ import gguf
 from belle_edge._core import GgufFile
 from belle_edge.convert.source_tokenizer import source_tokenizer
 from belle_edge.convert.sources.checkpoint import Checkpoint
-from belle_edge.convert.sources.files import FolderFiles
+from belle_edge.convert.sources.checkpoint_files import FolderFiles
 from belle_edge.text.tokenizer import Tokenizer
 from belle_edge.verification.tokenizer_check import (
     SAMPLES,

@@ -1,4 +1,4 @@
 """The processes in which engines are measured, each with its own memory.
 
-llama.py is run by any Python that has llama_cpp and NumPy: it and loop.py import nothing else of this package.
+measured_llama.py is run by any Python that has llama_cpp and NumPy: it and loop.py import nothing else of this package.
 """

@@ -1,0 +1,67 @@
+"""Options that several commands have, each declared once."""
+
+from __future__ import annotations
+
+import argparse
+
+from .._core import KV_BYTES, weight_types
+from ..text.prompts import FAMILIES
+
+TYPES = tuple(weight_types())  # of the matrices, as the converter writes them
+DEFAULT_TYPE = "q4_0"
+_Container = argparse._ActionsContainer  # a parser, or a group of one
+
+
+def add_type_argument(
+    parser: _Container, *short: str, help: str = "type of the matrices", default: str | None = None
+) -> None:
+    """--type, one of those that the converter writes. `default` is the value where it is not given."""
+    parser.add_argument(
+        *short, "--type", choices=TYPES, default=default, help=f"{help} (default: {DEFAULT_TYPE})"
+    )
+
+
+def add_family_argument(parser: _Container, *, help: str, none: bool = False) -> None:
+    """--family. none: whether "none" is one."""
+    parser.add_argument("--family", choices=(*FAMILIES, "none") if none else tuple(FAMILIES), help=help)
+
+
+def add_revision_argument(parser: _Container, *, help: str = "branch, tag or commit of a hub id") -> None:
+    """--revision."""
+    parser.add_argument("--revision", help=help)
+
+
+def add_threads_argument(parser: _Container) -> None:
+    """--threads; None where it is not given."""
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="default: every processor this process may use"
+    )
+
+
+def add_isa_argument(parser: _Container) -> None:
+    """--isa; None where it is not given."""
+    parser.add_argument(
+        "--isa", metavar="TIER", help="instruction-set tier, see `belle-edge info` (default: the best)"
+    )
+
+
+def add_context_argument(parser: _Container, *, help: str) -> None:
+    """--context, in tokens; None where it is not given."""
+    parser.add_argument("--context", type=int, metavar="N", help=f"{help} (default: as trained)")
+
+
+def add_kv_argument(parser: _Container, *, help: str) -> None:
+    """--kv."""
+    parser.add_argument("--kv", choices=("auto", *sorted(KV_BYTES)), default="auto", help=help)
+
+
+def add_force_argument(parser: _Container, *, help: str) -> None:
+    """-f, --force."""
+    parser.add_argument("-f", "--force", action="store_true", help=help)
+
+
+def add_json_argument(
+    parser: _Container, *, help: str = "print the report as one JSON line, and nothing else"
+) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help=help)

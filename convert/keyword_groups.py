@@ -1,0 +1,67 @@
+"""The keyword arguments of `convert`, sorted into the groups that the conversion works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+from belle_edge.argument_names import unknown_argument
+from belle_edge.convert.sources.opening_options import SourceOptions, SourceSettings
+from belle_edge.convert.trim.request import TrimRequest, TrimSettings
+from belle_edge.errors import excerpt
+
+_SOURCE_FIELDS = tuple(field.name for field in fields(SourceOptions))
+_TRIM_FIELDS = ("vocab", "vocab_from")
+_OWN = ("type", "family", "source", "trim", "force", "resume", "dry_run", "threads", "progress")
+_TYPE, _OUT = "write type='q4_0', or another type", "the file to write comes second: convert(src, out)"
+_OTHER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("quantization", "quant", "outtype", "ftype", "dtype", "torch_dtype"), _TYPE),
+        **dict.fromkeys(("output", "outfile", "output_file", "output_path", "dst"), _OUT),
+        **dict.fromkeys(("overwrite", "exist_ok"), "write force=True"),
+        **dict.fromkeys(("n_threads", "num_threads", "nthread"), "write threads=…"),
+        **dict.fromkeys(("adapter", "adapters", "peft", "lora_path"), "write lora=…"),
+        **dict.fromkeys(("languages", "language"), "write vocab=…"),
+        **dict.fromkeys(("corpus", "corpora"), "write vocab_from=…"),
+    }
+)
+
+
+class ConversionSettings(SourceSettings, TrimSettings, total=False):
+    """What `convert` takes by name in place of `source` and `trim`, for type checkers and editors."""
+
+
+def source_and_trim(
+    source: SourceOptions | None, trim: TrimRequest | None, settings: Mapping[str, Any]
+) -> tuple[SourceOptions, TrimRequest | None]:
+    """The two groups: as they were given, or made of `settings`, which are named as in `ConversionSettings`.
+
+    Raises ValueError for a name that does not exist, for a group of another kind, and for a group that is given beside
+    one of its settings; ConversionError as the groups do.
+    """
+    for name in settings:
+        if name not in (*_SOURCE_FIELDS, *_TRIM_FIELDS):
+            known = (*_OWN, *_SOURCE_FIELDS, *_TRIM_FIELDS)
+            raise unknown_argument("convert", name, known, others=_OTHER_NAMES)
+    by_name = {name: value for name, value in settings.items() if name in _SOURCE_FIELDS}
+    of_trim = {name: value for name, value in settings.items() if name in _TRIM_FIELDS}
+    _check_group("source", source, SourceOptions, by_name)
+    _check_group("trim", trim, TrimRequest, of_trim)
+    return (
+        source if source is not None else SourceOptions(**by_name),
+        trim if trim is not None else TrimRequest.from_arguments(**of_trim),
+    )
+
+
+def _check_group(name: str, group: object, kind: type[object], settings: Mapping[str, Any]) -> None:
+    if group is None:
+        return
+    if not isinstance(group, kind):
+        raise ValueError(f"[convert] {name}: expected {kind.__name__}, got {excerpt(group)}")
+    if settings:
+        raise ValueError(
+            f"[convert] {name} and {next(iter(settings))}: expected one of the two; put {next(iter(settings))} into"
+            f" the {kind.__name__}, or leave {name} out"
+        )

@@ -1,0 +1,88 @@
+"""General and BELLE metadata of the output: provenance, licence, prompts. Never a local path or the time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import gguf
+
+from belle_edge.convert.architectures.mapped_model import MappedModel, Metadata
+from belle_edge.convert.identity import Identity
+from belle_edge.convert.source_model import SourceModel
+from belle_edge.convert.sources.checkpoint import Checkpoint
+
+HASHED_FILES = ("config.json", "params.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+def display_name(identity: Identity, model: MappedModel) -> str:
+    """The model's name, or a plain description where none is known (a folder's name may be private)."""
+    return identity.name or f"{model.architecture.upper()} {size_label(model)}"
+
+
+def size_label(model: MappedModel) -> str:
+    """The number of parameters as model names write it: 7B, 23M."""
+    n_parameters = sum(math.prod(tensor.shape) for tensor in model.tensors)
+    return gguf.size_label(n_parameters, n_parameters, 0, 0)
+
+
+def file_type(type: str) -> gguf.LlamaFileType:
+    """llama.cpp's number for a file whose matrices are of this type."""
+    return gguf.LlamaFileType[f"{'ALL' if type == 'f32' else 'MOSTLY'}_{type.upper()}"]
+
+
+def build_metadata(source: SourceModel, *, type: str) -> Metadata:
+    """All metadata in file order, but `general.architecture`, which the GGUF writer adds itself."""
+    checkpoint, identity, family = source.checkpoint, source.identity, source.prompt_family
+    metadata: Metadata = {
+        "general.type": "model",
+        "general.name": display_name(identity, source.model),
+        "general.size_label": size_label(source.model),
+        **_provenance(checkpoint, identity),
+        "general.file_type": int(file_type(type)),
+        "general.quantization_version": gguf.GGML_QUANT_VERSION,
+        **source.model.metadata,
+        **source.tables.metadata(),
+    }
+    if family is not None and family.add_bos is not None:
+        metadata["tokenizer.ggml.add_bos_token"] = family.add_bos
+    if source.chat_template:
+        metadata["tokenizer.chat_template"] = source.chat_template
+    return {**metadata, **_belle_keys(source), **checkpoint.provenance}
+
+
+def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:
+    metadata: Metadata = {}
+    if identity.license:
+        metadata["general.license"] = identity.license.id
+        metadata["general.license.name"] = identity.license.name
+        metadata["general.license.link"] = identity.license.link
+    if identity.repo_id:
+        metadata["general.source.url"] = f"https://huggingface.co/{identity.repo_id}"
+        metadata["general.source.huggingface.repository"] = identity.repo_id
+    if identity.base_model:
+        metadata["general.base_model.count"] = 1
+        metadata["general.base_model.0.name"] = identity.base_model.name
+        metadata["general.base_model.0.organization"] = identity.base_model.organization
+        metadata["general.base_model.0.repo_url"] = identity.base_model.repo_url
+    if checkpoint.revision:
+        metadata["belle.source.revision"] = checkpoint.revision
+    return metadata
+
+
+def _belle_keys(source: SourceModel) -> Metadata:
+    """Our own keys: prompt family and why, stop strings, sampling preset, hashes of the small source files."""
+    metadata: Metadata = {}
+    if (family := source.prompt_family) is not None:
+        metadata["belle.family"] = family.name
+        metadata["belle.stop_strings"] = list(family.stop_strings)
+        for key in ("temperature", "top_p", "repetition_penalty"):
+            metadata[f"belle.sampling.{key}"] = float(family.preset[key])
+        metadata["belle.sampling.top_k"] = int(family.preset["top_k"])
+        metadata["belle.identified.confidence"] = source.identity.confidence
+        metadata["belle.identified.by"] = source.identity.supported_by
+    for name in HASHED_FILES:
+        content = source.checkpoint.files.read(name)
+        if content is not None:
+            metadata[f"belle.source.sha256.{name}"] = hashlib.sha256(content).hexdigest()
+    return metadata

@@ -1,0 +1,1 @@
+"""llama.cpp's files from before GGUF, as checkpoints."""

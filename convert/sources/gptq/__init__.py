@@ -1,0 +1,1 @@
+"""GPTQ checkpoints: BELLE's own and AutoGPTQ's."""

@@ -1,0 +1,1 @@
+"""PEFT's LoRA adapters, merged into a checkpoint while it is read."""
