@@ -8,10 +8,12 @@ test:
 	pytest
 
 lint:
-	ruff check . && ruff format --check . && pytest -q tests/structure
+	pre-commit run --all-files
+	pytest -q tests/structure
 
 format:
-	ruff format . && clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'tests/*.cpp' 'tests/*.h')
+	ruff check --fix . && ruff format .
+	clang-format -i $$(git ls-files '*.h' '*.cpp')
 
 bench:
 	python benchmarks/tokenizer_load.py

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as PySequence
-from typing import Any, Final, Literal, TypedDict, overload
+from typing import Any, Final, Literal, TypedDict, overload, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,14 @@ CHECKSUM_KEYS: Final[
 ]  # algorithm, chunk_bytes, data, header: the last metadata of a file
 ENTRY_HASHES_KEY: Final[str]  # the metadata that tells a file that was rewritten from a damaged one
 
+@type_check_only
 class CpuInfo(TypedDict):
     architecture: str
     brand: str
     features: list[str]
     usable_threads: int  # processors this process may use: affinity mask and cgroup quota considered
 
+@type_check_only
 class IsaTierInfo(TypedDict):
     name: str
     supported: bool
@@ -62,6 +64,7 @@ def probe_read_bandwidth(*, n_bytes: int, passes: int = 8, threads: int = 0) -> 
     OSError when there is not so much memory.
     """
 
+@type_check_only
 class IntegerPeak(TypedDict):
     isa: str
     threads: int
@@ -70,6 +73,7 @@ class IntegerPeak(TypedDict):
 def probe_integer_peak(*, isa: str = "", threads: int = 0, seconds: float = 0.2) -> IntegerPeak:
     """How fast the tier's integer multiply is over registers alone. ValueError as for `Model` and an unknown tier."""
 
+@type_check_only
 class ReadAhead(TypedDict):
     one_token: int  # bytes in front of its products for which a kernel asks, in passes of one row
     several_tokens: int  # of 2 to 16
@@ -82,6 +86,7 @@ def probe_read_ahead(
     pieces of at least `piece_bytes`, as `Model` measures them on its weights. ValueError for impossible shapes and as
     for `Model` and an unknown tier; OSError when there is not so much memory."""
 
+@type_check_only
 class WeightTypeInfo(TypedDict):
     ggml_id: int
     block_size: int  # weights per block, 1 for the float types
@@ -141,6 +146,7 @@ class TensorInfo:
     @property
     def n_bytes(self) -> int: ...
 
+@type_check_only
 class ChecksumInfo(TypedDict):
     algorithm: str  # "xxh64"
     chunk_bytes: int
@@ -178,6 +184,9 @@ class GgufFile:
     @property
     def rewritten(self) -> str | None:
         """What another program changed since belle-edge wrote the file; None where nothing, and for foreign files."""
+    def check_in_place(self) -> None:
+        """Raise ModelFormatError unless the paths still name the files that are open here, and nobody wrote to them:
+        for another program that opens them by their paths."""
     def check_supported(self) -> None:
         """Raise what loading raises before it reads a weight, UnsupportedModelError for a sound file, if it does."""
     def verify_data(self, *, threads: int = 0, progress: Callable[[int, int], object] | None = None) -> bool:
@@ -188,14 +197,14 @@ class GgufFile:
         """
     def keys(self) -> list[str]:
         """Metadata keys in file order."""
-    def __contains__(self, key: str) -> bool: ...
-    def __getitem__(self, key: str) -> Any:
+    def __contains__(self, key: str, /) -> bool: ...
+    def __getitem__(self, key: str, /) -> Any:
         """One metadata value: int, float, bool, str, list[str], or a NumPy array of numbers. KeyError if absent."""
     def get(self, key: str, default: Any = None) -> Any: ...
-    def array_length(self, key: str) -> int:
+    def array_length(self, key: str, /) -> int:
         """Elements of an array value without converting it; 0 for a scalar."""
     def tensors(self) -> list[TensorInfo]: ...
-    def tensor_bytes(self, name: str) -> NDArray[np.uint8]:
+    def tensor_bytes(self, name: str, /) -> NDArray[np.uint8]:
         """Read-only view of a tensor's bytes in the mapped file. KeyError if absent.
 
         The file must not be cut while the view is in use: the system would end the process.
@@ -249,6 +258,7 @@ class Sequence:
     def save(self) -> bytes:
         """The whole state, to be given to Model.restore of the same model."""
 
+@type_check_only
 class ModelConfig(TypedDict):
     architecture: str  # "bloom" | "llama"
     n_layers: int
@@ -260,6 +270,7 @@ class ModelConfig(TypedDict):
     vocab_size: int  # rows of the output matrix
     context_length: int  # the file's training context
 
+@type_check_only
 class ActivationChoice(TypedDict):
     """How one weight matrix takes its input in prefill, and the measured relative RMS errors of its outputs."""
 
@@ -277,14 +288,14 @@ class Model:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        file: str | os.PathLike[str] | GgufFile,
         *,
         threads: int = 0,
         isa: str = "",
         kv_type: str = "auto",
         activations: str = "auto",
     ) -> None:
-        """Map `path`, check it, pack its weights.
+        """Check `file`, or the one at that path, and pack its weights.
 
         threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16" or "auto" (f32 for files
         whose matrices are all float, else f16). activations: one of the tier's `activation_forms` for every matrix, or

@@ -45,45 +45,64 @@ class Requirement:
     context: int  # tokens that `kv` is for
     activations: int  # buffers of one pass, logits
     tokenizer: int
-    file: int  # mapped twice while loading: address space, not memory
+    file: int  # mapped while it is open: address space, not memory
 
     @property
     def total(self) -> int:
         return self.weights + self.kv + self.activations + self.tokenizer
 
 
-def check_memory(
-    path: str | os.PathLike[str], *, context: int | None = None, kv: str = "auto", root: Path = Path("/")
-) -> Requirement:
-    """Raise InsufficientMemoryError where `path` cannot fit; else return what it needs.
+def open_file(path: str | os.PathLike[str], *, root: Path = Path("/")) -> _core.GgufFile:
+    """Open a GGUF file and check its header: once for all who load it. root: where proc/ and sys/ are.
 
-    context: tokens of cache to count; None = as trained, but not more than 4,096, because the cache grows with use
-    and few dialogues fill a longer one. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
+    OSError, ModelFormatError, and InsufficientMemoryError where even the address space for its bytes is missing.
     """
     path = user_path("[memory] path", path)
     try:
-        file = _core.GgufFile(str(path))
+        return _core.GgufFile(str(path))
     except MemoryError as error:
         limit = available_address_space(root)
         left = f": {size_text(limit.n_bytes)} of {limit.limit} are left" if limit is not None else ""
         raise InsufficientMemoryError(
             f"[memory] {path.name} ({size_text(path.stat().st_size)}) cannot even be mapped{left}"
         ) from error
-    needed = required_memory(file, context=context, kv=kv)
+
+
+def check_memory(
+    file: str | os.PathLike[str] | _core.GgufFile,
+    *,
+    context: int | None = None,
+    kv: str = "auto",
+    root: Path = Path("/"),
+) -> Requirement:
+    """Raise InsufficientMemoryError where `file`, open or a path, cannot fit; else return what it needs.
+
+    context: tokens of cache to count; None = as trained, but not more than 4,096, because the cache grows with use
+    and few dialogues fill a longer one. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
+    """
+    opened = file if isinstance(file, _core.GgufFile) else open_file(file, root=root)
+    needed = required_memory(opened, context=context, kv=kv)
     if context is None and needed.context > _USUAL_CONTEXT:
-        needed = required_memory(file, context=_USUAL_CONTEXT, kv=kv)
-    del file  # its mapping counts as used address space
+        needed = required_memory(opened, context=_USUAL_CONTEXT, kv=kv)
+    space = available_address_space(root)
+    if space is not None:  # the mapping of the open file counts as used there
+        space = Available(space.n_bytes + needed.file, space.limit)
     for available, amount in (
         (available_memory(root), needed.total),
-        (available_address_space(root), needed.total + 2 * needed.file + _stacks()),
+        (space, needed.total + needed.file + _stacks()),
     ):
         if available is not None and amount > available.n_bytes:
-            raise InsufficientMemoryError(_refusal(path, needed, amount, available))
+            raise InsufficientMemoryError(_refusal(Path(opened.path), needed, amount, available))
     return needed
 
 
 def required_memory(file: _core.GgufFile, *, context: int | None = None, kv: str = "auto") -> Requirement:
-    """Predict from a header what a model needs. A size the header lacks counts as nothing: loading refuses it."""
+    """Predict from a header what a model needs. A size the header lacks counts as nothing: loading refuses it.
+
+    ValueError for an unknown type of the cache.
+    """
+    if kv not in ("auto", *_core.KV_BYTES):
+        raise ValueError(f"[memory] kv: expected auto, f32 or f16, got '{kv}'")
     tensors = file.tensors()
     matrices = [tensor for tensor in tensors if len(tensor.shape) > 1]
     weights = sum(4 * math.prod(tensor.shape) for tensor in tensors if len(tensor.shape) == 1)
@@ -104,7 +123,7 @@ def required_memory(file: _core.GgufFile, *, context: int | None = None, kv: str
     head_dim = size("attention.key_length", hidden // n_heads if n_heads else 0)
     feed_forward, trained = size("feed_forward_length"), size("context_length", 2048)
     n_tokens = min(context or trained, trained)
-    per_token = size("block_count") * n_kv_heads * 2 * head_dim * _core.KV_BYTES.get(kv_type, 4)
+    per_token = size("block_count") * n_kv_heads * 2 * head_dim * _core.KV_BYTES[kv_type]
     widths = 4 * hidden + (2 * n_heads + 2 * n_kv_heads) * head_dim + 2 * feed_forward
     n_vocab = max((tensor.shape[0] for tensor in matrices if tensor.name == "token_embd.weight"), default=0)
     return Requirement(

@@ -18,7 +18,7 @@ from .generation.batch import Errors, answer_prompts
 from .generation.conversation import Conversation
 from .generation.prompt_ids import dialogue_ids, prompt_ids
 from .generation.streams import AsyncStream, Generation, Stream, stream_of
-from .memory import check_memory
+from .memory import check_memory, open_file
 from .regular_files import irregular
 from .sampling import SamplingParams
 from .settings import EngineSettings, token_ids
@@ -108,10 +108,11 @@ class Belle:
             raise FileNotFoundError(f"[model] no such file: {path}")
         if (kind := irregular(path)) is not None:
             raise ValueError(f"[model] {path}: expected a GGUF file, found {kind}")
+        file = open_file(path)
         if memory_check:
-            check_memory(path, context=settings.context, kv=kv)
+            check_memory(file, context=settings.context, kv=kv)
         engine = open_backend(
-            backend, path, threads=settings.threads, kv=kv, isa=isa, context=settings.context
+            backend, file, threads=settings.threads, kv=kv, isa=isa, context=settings.context
         )
         try:
             chat_format = ChatFormat.of_file(engine.metadata, family=family, chat_template=chat_template)

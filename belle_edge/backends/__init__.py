@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import RewrittenFileWarning
 from .base import Backend
+
+if TYPE_CHECKING:
+    from .._core import GgufFile
+    from .model_file import ModelFile
 
 BACKENDS = ("native", "llama.cpp")
 
 
 def open_backend(
     name: str,
-    path: Path,
+    file: ModelFile,
     *,
     threads: int | None,
     kv: str,
     isa: str | None,
     context: int | None = None,
 ) -> Backend:
-    """Load `path` with the named backend.
+    """Load `file` with the named backend.
 
     context: most tokens of one sequence, for engines that allocate their cache at load; None = as trained.
     ValueError for an unknown name, or a setting that the backend does not have; else what the backend raises. Warns
     once of a file that another program changed since the converter wrote it.
     """
-    backend = _open(name, path, threads=threads, kv=kv, isa=isa, context=context)
-    changes = getattr(backend.metadata, "rewritten", None)
-    if changes is not None:
-        checked = getattr(backend.metadata, "checksums", None) is not None
+    from .model_file import opened
+
+    gguf = opened(file)
+    backend = _open(name, gguf, threads=threads, kv=kv, isa=isa, context=context)
+    if gguf.rewritten is not None:
         warnings.warn(
-            f"[model] {path.name}: another program changed it since belle-edge wrote it ({changes}); its weights"
-            f" {'match their checksums' if checked else 'have no checksums now'}",
+            f"[model] {Path(gguf.path).name}: another program changed it since belle-edge wrote it "
+            f"({gguf.rewritten}); its weights "
+            f"{'match their checksums' if gguf.checksums is not None else 'have no checksums now'}",
             RewrittenFileWarning,
             stacklevel=3,
         )
@@ -40,16 +47,16 @@ def open_backend(
 
 
 def _open(
-    name: str, path: Path, *, threads: int | None, kv: str, isa: str | None, context: int | None
+    name: str, file: GgufFile, *, threads: int | None, kv: str, isa: str | None, context: int | None
 ) -> Backend:
     if name == "native":
         from .native import NativeBackend
 
-        return NativeBackend(path, threads=threads, kv=kv, isa=isa)
+        return NativeBackend(file, threads=threads, kv=kv, isa=isa)
     if name == "llama.cpp":
         from .llama_cpp import LlamaCppBackend
 
         if isa is not None:
             raise ValueError("[model] isa is a setting of the native engine: llama.cpp chooses for itself")
-        return LlamaCppBackend(path, threads=threads, context=context, kv=kv)
+        return LlamaCppBackend(file, threads=threads, context=context, kv=kv)
     raise ValueError(f"[model] unknown backend '{name}' (known: {', '.join(BACKENDS)})")

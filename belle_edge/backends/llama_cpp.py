@@ -30,6 +30,7 @@ from .llama_library import import_library
 from .llama_probe import extra_buffers_work
 from .llama_state import fingerprint, pack, unpack
 from .llama_tokenizer import LlamaTokenizer
+from .model_file import ModelFile, opened
 from .samplers import core_sampler
 
 _FIRST_CELLS = 4096  # tokens
@@ -45,23 +46,24 @@ class LlamaCppBackend:
     name = "llama.cpp"
 
     def __init__(
-        self, path: Path, *, threads: int | None = None, context: int | None = None, kv: str = "auto"
+        self, file: ModelFile, *, threads: int | None = None, context: int | None = None, kv: str = "auto"
     ) -> None:
         """context None: as trained. OSError, ModelFormatError, UnsupportedModelError, BackendMissingError,
         BackendError, or ValueError for an unknown KV type."""
         if kv not in ("auto", *_core.KV_BYTES):
             raise ValueError(f"[model] KV type '{kv}' is unknown: expected auto, f32 or f16")
-        self.path, self.lock = path, ProcessLock()
-        self._metadata = _core.GgufFile(str(path))  # checks the header, where it can
+        self._metadata = opened(file)  # its header is checked, where that can be done
+        self.path, self.lock = Path(self._metadata.path), ProcessLock()
         self._extra_buffers = extra_buffers_work()
         self._library = import_library()
         self._threads = threads or _core.cpu_info()["usable_threads"]
         self._kv_type = default_kv_type(self._metadata) if kv == "auto" else kv
-        self._fingerprint = fingerprint(path, self._library.version)
+        self._fingerprint = fingerprint(self.path, self._library.version)
         self._context: LlamaContext | None = None
         self._metadata.verify_data(threads=self._threads)  # llama.cpp knows nothing of our checksums
-        self._model = self._library.load_model(path, extra_buffers=self._extra_buffers)
+        self._model = self._library.load_model(self.path, extra_buffers=self._extra_buffers)
         try:
+            self._metadata.check_in_place()  # what llama.cpp opened by its path is what was checked
             self._check_decoder()
             self._config = config_of(self._library, self._model, self._metadata)
             self._context = LlamaContext(
@@ -115,9 +117,11 @@ class LlamaCppBackend:
             return Tokenizer.from_metadata(self._metadata)
         except BelleError as error:
             try:
-                return LlamaTokenizer(self._library, self.path, self._metadata)
+                tokenizer = LlamaTokenizer(self._library, self.path, self._metadata)
             except BelleError:
                 raise error from None
+            self._metadata.check_in_place()  # it opened the path once more
+            return tokenizer
 
     def new_sequence(self) -> SequenceState:
         with self.lock:

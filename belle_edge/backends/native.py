@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..sampling import SamplingParams
 from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
 from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
+from .model_file import ModelFile, opened
 from .samplers import core_sampler
 
 
@@ -23,12 +23,12 @@ class NativeBackend:
     name = "native"
 
     def __init__(
-        self, path: Path, *, threads: int | None = None, kv: str = "auto", isa: str | None = None
+        self, file: ModelFile, *, threads: int | None = None, kv: str = "auto", isa: str | None = None
     ) -> None:
         """OSError, ModelFormatError, UnsupportedModelError, or ValueError for an unknown ISA or KV type."""
-        self._metadata = _core.GgufFile(str(path))
+        self._metadata = opened(file)
         self._model: _core.Model | None = _core.Model(
-            str(path), threads=threads or 0, isa=isa or "", kv_type=kv
+            self._metadata, threads=threads or 0, isa=isa or "", kv_type=kv
         )
 
     @property

@@ -102,7 +102,7 @@ def read_workload(path: Path, *, prompt: int | None, generate: int, batch: int) 
             f"--prompt {prompt} and --generate {generate} exceed the model's context of {trained} tokens"
         )
     context = min(trained, max(prompt, batch * min(BATCH_PROMPT, prompt)) + generate)
-    own = check_memory(path, context=context)
+    own = check_memory(file, context=context)
     peer = required_memory(file, context=context, kv="f16")
     return Workload(
         path=path,

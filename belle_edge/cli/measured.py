@@ -16,7 +16,7 @@ def measured_lines(path: Path) -> Iterator[str]:
     """The active tier's choices for this file; loads the model only where prefill has a choice."""
     from .. import _core
     from ..errors import BelleError
-    from ..memory import check_memory
+    from ..memory import check_memory, open_file
 
     name = _core.default_isa()
     tier = next(tier for tier in _core.isa_tiers() if tier["name"] == name)
@@ -25,8 +25,9 @@ def measured_lines(path: Path) -> Iterator[str]:
         yield f"activations   {forms[0]}, the only form of tier {name}"
         return
     try:
-        check_memory(path)
-        model = _core.Model(str(path))
+        file = open_file(path)
+        check_memory(file)
+        model = _core.Model(file)
     except (BelleError, OSError) as error:
         yield f"activations   not measured: {error}"
         return

@@ -4,7 +4,7 @@
 #include "bindings/bindings.h"
 #include "core/processors.h"
 #include "kernels/registry.h"
-#include "ops/activation_policy.h"
+#include "ops/activation_forms.h"
 
 namespace belle {
 namespace {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bindings/bindings.h"
+#include "gguf/reader.h"
 
 namespace belle {
 namespace {
@@ -66,7 +67,7 @@ py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::ob
   py::list result;
   size_t first = 0;
   for (const BatchEntry& entry : batch.entries) {
-    const size_t count = mode == LogitsMode::kAll ? entry.tokens.size() : (mode == LogitsMode::kLast ? 1 : 0);
+    const size_t count = Engine::logit_row_count({&entry, 1}, mode);
     result.append(all[py::slice(static_cast<py::ssize_t>(first), static_cast<py::ssize_t>(first + count), 1)]);
     first += count;
   }
@@ -105,6 +106,14 @@ py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr
   return result;
 }
 
+// A file that is open already, or the one at a path.
+std::shared_ptr<const GgufFile> opened(const py::object& file) {
+  if (py::isinstance<GgufFile>(file)) return file.cast<std::shared_ptr<GgufFile>>();
+  const std::string path = to_path(file);
+  const py::gil_scoped_release no_gil;
+  return std::make_shared<GgufFile>(path);
+}
+
 py::dict config_of(const Engine& engine) {
   const ModelConfig& config = engine.config();
   py::dict result;
@@ -122,7 +131,7 @@ py::dict config_of(const Engine& engine) {
 
 py::list activation_forms_of(const Engine& engine) {
   py::list result;
-  for (const ActivationChoice& choice : engine.activation_policy().measured()) {
+  for (const ActivationChoice& choice : engine.activation_choices()) {
     py::dict errors;
     for (size_t i = 0; i < kActivationFormCount; ++i) {
       const double error = choice.errors.forms[i];
@@ -197,17 +206,17 @@ void bind_engine(py::module_& module) {
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Model")
       .def(py::init([](const py::object& file, size_t threads, const std::string& isa, const std::string& kv_type,
                        const std::string& activations) {
-             const std::string path = to_path(file);
+             const std::shared_ptr<const GgufFile> gguf = opened(file);
              const py::gil_scoped_release released;
-             return Engine::open(path, EngineOptions{threads, isa, kv_type, activations});
+             return Engine::load(*gguf, EngineOptions{threads, isa, kv_type, activations});
            }),
-           py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("isa") = "", py::arg("kv_type") = "auto",
+           py::arg("file"), py::kw_only(), py::arg("threads") = 0, py::arg("isa") = "", py::arg("kv_type") = "auto",
            py::arg("activations") = "auto")
       .def_property_readonly("config", config_of)
       .def_property_readonly("isa", [](const Engine& engine) { return std::string(engine.isa()); })
       .def_property_readonly("threads", &Engine::threads)
-      .def_property_readonly(
-          "kv_type", [](const Engine& engine) { return engine.kv_shape().type == KvType::kF32 ? "f32" : "f16"; })
+      .def_property_readonly("kv_type",
+                             [](const Engine& engine) { return by_kv_type(engine.kv_shape().type, "f32", "f16"); })
       .def_property_readonly("weight_bytes", &Engine::weight_bytes)
       .def_property_readonly("read_ahead", [](const Engine& engine) { return as_dict(engine.read_ahead()); })
       .def_property_readonly("kv_bytes_per_token",

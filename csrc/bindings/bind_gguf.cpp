@@ -3,13 +3,14 @@
 
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 
 #include "bindings/bindings.h"
 #include "core/load.h"
 #include "core/thread_pool.h"
 #include "gguf/ggml_types.h"
 #include "loading/data_section.h"
-#include "model/decoder.h"
+#include "model/architectures.h"
 
 namespace belle {
 namespace {
@@ -72,8 +73,10 @@ py::object to_python(const GgufFile& file, const MetadataValue& value) {
     case MetadataType::kUint32: return py::int_(load<uint32_t>(data));
     case MetadataType::kInt32: return py::int_(load<int32_t>(data));
     case MetadataType::kUint64: return py::int_(load<uint64_t>(data));
-    default: return py::int_(load<int64_t>(data));
+    case MetadataType::kInt64: return py::int_(load<int64_t>(data));
+    case MetadataType::kArray: break;
   }
+  throw std::logic_error("a metadata value has no type");  // the reader refuses a file with one
 }
 
 const GgufTensor& require_tensor(const GgufFile& file, const py::str& name) {
@@ -162,6 +165,7 @@ void bind_gguf(py::module_& module) {
       .def_property_readonly("data_offset", &GgufFile::data_offset)
       .def_property_readonly("checksums", checksums_of)
       .def_property_readonly("rewritten", rewritten_of)
+      .def("check_in_place", &GgufFile::check_in_place)
       .def("check_supported", check_decoder)
       .def("verify_data", verify_data, py::kw_only(), py::arg("threads") = 0, py::arg("progress") = py::none())
       .def("keys", keys_of)

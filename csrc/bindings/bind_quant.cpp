@@ -5,7 +5,6 @@
 #include "core/memory.h"
 #include "kernels/registry.h"
 #include "loading/section_reader.h"
-#include "ops/activation_policy.h"
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
 
@@ -106,8 +105,7 @@ py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_
   py::array_t<float> y({n_tokens, matrix.n_rows});
   ThreadPool pool(threads);
   const KernelTable& kernels = kernels_for(isa);
-  ActivationPolicy policy(form_named(activations, kernels));
-  const OpsContext context{kernels, pool, &policy};
+  const OpsContext context{kernels, pool, {form_named(activations, kernels)}};
   Buffer panels(matrix.image_bytes());
   pack(pool, matrix, weights, panels.data());
   matrix.panels = panels.data();

@@ -72,7 +72,15 @@ MappedFile::~MappedFile() {
   if (owns_mapping_ && data_ != nullptr) UnmapViewOfFile(data_);
 }
 
+// Neither is possible while it is mapped.
 void MappedFile::check_unchanged() const {}
+
+void MappedFile::check_in_place() const {}
+
+bool MappedFile::exists(const std::string& path) noexcept {
+  const DWORD attributes = GetFileAttributesW(to_wide(path).c_str());
+  return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) == 0;
+}
 
 int MappedFile::read(uint64_t offset, Span<uint8_t> out) const noexcept { return copy(offset, out); }
 
@@ -134,6 +142,20 @@ void MappedFile::check_unchanged() const {
         std::to_string(status.st_size) +
         "): load it again when it is complete; to replace a model in use, rename the new file over it");
   }
+}
+
+void MappedFile::check_in_place() const {
+  check_unchanged();
+  if (!owns_mapping_) return;
+  struct stat opened, named;
+  if (fstat(descriptor_, &opened) != 0) throw SystemError(errno, std::strerror(errno), path_);
+  if (stat(path_.c_str(), &named) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino) return;
+  throw ModelFormatError(path_ + ": the file was replaced while it was being loaded: load it again");
+}
+
+bool MappedFile::exists(const std::string& path) noexcept {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 int MappedFile::read(uint64_t offset, Span<uint8_t> out) const noexcept {

@@ -30,9 +30,13 @@ class MappedFile {
 
   /// Throws ModelFormatError when the file was cut, extended or rewritten since it was opened.
   void check_unchanged() const;
+  /// check_unchanged(), and throws ModelFormatError when another file has its name now, or none.
+  void check_in_place() const;
   /// Copies the bytes from `offset` on. Returns 0, or an errno: EIO where the file ends before. Unlike data(), this
   /// leaves no pages resident, and a file that was cut is no signal.
   int read(uint64_t offset, Span<uint8_t> out) const noexcept;
+  /// Whether a path names something that can be opened as a file.
+  static bool exists(const std::string& path) noexcept;
   /// Throws what read() returned: ModelFormatError where the file changed, else SystemError.
   [[noreturn]] void fail_to_read(int error) const;
 

@@ -50,7 +50,8 @@ Buffer::Buffer(size_t size_bytes) : size_(size_bytes) {
     mapping_ = nullptr;
     fail(size_bytes);
   }
-  data_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<uintptr_t>(mapping_), alignment));
+  const uintptr_t first = reinterpret_cast<uintptr_t>(mapping_);
+  data_ = static_cast<uint8_t*>(mapping_) + (round_up(first, alignment) - first);
 #ifdef MADV_HUGEPAGE
   if (alignment == kHugePageBytes) madvise(data_, round_up(size_bytes, alignment), MADV_HUGEPAGE);
 #endif

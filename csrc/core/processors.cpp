@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -24,8 +25,9 @@ size_t affinity_count() {
 
 double quota_processors(const std::string& quota, double period_us) {
   if (quota.empty() || quota == "max" || period_us <= 0) return 0.0;
-  const double quota_us = std::atof(quota.c_str());
-  return quota_us > 0 ? quota_us / period_us : 0.0;
+  char* end = nullptr;
+  const double quota_us = std::strtod(quota.c_str(), &end);
+  return *end == '\0' && quota_us > 0 ? quota_us / period_us : 0.0;
 }
 
 double read_v2(const std::string& folder) {

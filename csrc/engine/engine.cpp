@@ -1,11 +1,13 @@
 #include "engine/engine.h"
 
 #include <algorithm>
-#include <limits>
+#include <cstdlib>
 #include <stdexcept>
 
 #include "core/error.h"
 #include "engine/state.h"
+#include "model/architectures.h"
+#include "tuning/calibration.h"
 #include "tuning/read_ahead_distance.h"
 
 namespace belle {
@@ -86,19 +88,20 @@ std::vector<uint8_t> Sequence::save() const {
 
 // ---- loading
 
-std::shared_ptr<Engine> Engine::open(const std::string& path, const EngineOptions& options) {
-  return std::shared_ptr<Engine>(new Engine(path, options));
+std::shared_ptr<Engine> Engine::load(const GgufFile& gguf, const EngineOptions& options) {
+  return std::shared_ptr<Engine>(new Engine(gguf, options));
 }
 
-Engine::Engine(const std::string& path, const EngineOptions& options)
-    : pool_(options.threads), context_{kernels_for(options.isa), pool_, &policy_} {
-  const GgufFile gguf(path);
+Engine::Engine(const GgufFile& gguf, const EngineOptions& options)
+    : pool_(options.threads), context_{kernels_for(options.isa), pool_} {
   fingerprint_ = fingerprint_of(gguf);
   decoder_ = load_decoder(gguf, context_);
   const ModelConfig& config = decoder_->config();
   const KvType kv_type = choose_kv_type(options.kv_type, decoder_->matrices());
   kv_pool_ = std::make_shared<KvPool>(KvShape{kv_type, config.n_layers, config.n_kv_heads, config.head_dim});
-  choose_activation_forms(options.activations);
+  Calibration calibration = calibrate(options.activations, *decoder_, context_, kv_pool_);
+  context_.forms = std::move(calibration.forms);
+  activation_choices_ = std::move(calibration.choices);
   context_.read_ahead = measure_read_ahead(context_, decoder_->matrices());
 }
 
@@ -131,12 +134,15 @@ std::shared_ptr<Sequence> Engine::restore(Span<const uint8_t> state) {
 
 // ---- forward
 
-size_t Engine::logit_row_count(Span<const BatchEntry> batch, LogitsMode mode) {
-  if (mode == LogitsMode::kNone) return 0;
-  if (mode == LogitsMode::kLast) return batch.size();
-  size_t count = 0;
-  for (const BatchEntry& entry : batch) count += entry.tokens.size();
-  return count;
+size_t Engine::logit_row_count(Span<const BatchEntry> batch, LogitsMode mode) noexcept {
+  size_t n_tokens = 0;
+  for (const BatchEntry& entry : batch) n_tokens += entry.tokens.size();
+  switch (mode) {
+    case LogitsMode::kNone: return 0;
+    case LogitsMode::kLast: return batch.size();
+    case LogitsMode::kAll: return n_tokens;
+  }
+  std::abort();  // no mode
 }
 
 void Engine::forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits) {
@@ -209,13 +215,13 @@ void Engine::run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptC
   validate(batch);
   collect_rows(batch, mode);
   size_t next_logit = 0, first = 0;
-  if (!policy_.any_wide()) return run_rows(first, rows_.size(), check, next_logit, logits);
+  if (!context_.forms.any_wide()) return run_rows(first, rows_.size(), check, next_logit, logits);
   // Neighbours of one phase go together.
   for (size_t i = 0; i < batch.size();) {
     const Phase phase = batch[i].phase;
     size_t end = first;
     for (; i < batch.size() && batch[i].phase == phase; ++i) end += batch[i].tokens.size();
-    policy_.set_phase(phase);
+    context_.phase = phase;
     run_rows(first, end, check, next_logit, logits);
     first = end;
   }

@@ -11,8 +11,8 @@
 #include "kernels/registry.h"
 #include "kv/pages.h"
 #include "model/decoder.h"
-#include "ops/activation_policy.h"
 #include "sampling/sampler.h"
+#include "tuning/activation_policy.h"
 
 namespace belle {
 
@@ -48,7 +48,7 @@ struct EngineOptions {
   size_t threads = 0;            // 0 = usable_processors()
   std::string isa;               // "" = the default tier
   std::string kv_type = "auto";  // "f32", "f16", "auto": f32 when no matrix is quantized
-  // Forms of activations in prefill: a name of ops/activation_policy.h for every matrix, or "auto": BELLE_ACTIVATIONS
+  // Forms of activations in prefill: a name of ops/activation_forms.h for every matrix, or "auto": BELLE_ACTIVATIONS
   // if set, else chosen by calibration for each matrix.
   std::string activations = "auto";
 };
@@ -71,7 +71,9 @@ constexpr int kNoLogprobs = -1;
 
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
-  static std::shared_ptr<Engine> open(const std::string& path, const EngineOptions& options);
+  /// Checks what the file holds and packs its weights; the file is of no use to the engine afterwards.
+  /// Throws what read_config and WeightLoader do, std::invalid_argument for a bad option, SystemError, OutOfMemory.
+  static std::shared_ptr<Engine> load(const GgufFile& gguf, const EngineOptions& options);
 
   const ModelConfig& config() const noexcept { return decoder_->config(); }
   size_t vocab_size() const noexcept { return decoder_->vocab_size(); }
@@ -81,7 +83,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   size_t threads() const noexcept { return pool_.size(); }
   const KvShape& kv_shape() const noexcept { return kv_pool_->shape(); }
   size_t kv_bytes() const { return kv_pool_->allocated_bytes(); }
-  const ActivationPolicy& activation_policy() const noexcept { return policy_; }
+  /// What calibration chose for each matrix; empty where there was none.
+  const std::vector<ActivationChoice>& activation_choices() const noexcept { return activation_choices_; }
 
   /// From now on passes report the time of each operation; the times begin at nothing.
   void start_profile();
@@ -93,7 +96,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::shared_ptr<Sequence> restore(Span<const uint8_t> state);
 
   /// Rows of logits that forward() writes for these entries.
-  static size_t logit_row_count(Span<const BatchEntry> batch, LogitsMode mode);
+  static size_t logit_row_count(Span<const BatchEntry> batch, LogitsMode mode) noexcept;
 
   /// Appends each entry's tokens to its sequence in one batch; logits [logit_row_count, vocab_size] in entry order.
   /// On any exception every sequence keeps the length it had.
@@ -108,10 +111,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
  private:
   friend class Sequence;
 
-  Engine(const std::string& path, const EngineOptions& options);
+  Engine(const GgufFile& gguf, const EngineOptions& options);
 
-  void choose_activation_forms(const std::string& wanted);
-  void calibrate();
   void validate(Span<const BatchEntry> batch) const;
   void run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
   void run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits);
@@ -121,10 +122,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   ThreadPool pool_;
   Profile profile_;
-  ActivationPolicy policy_;
   OpsContext context_;        // the decoder keeps a reference
   uint64_t fingerprint_ = 0;  // of the file: a saved state must come back to the same weights
   std::unique_ptr<Decoder> decoder_;
+  std::vector<ActivationChoice> activation_choices_;
   std::shared_ptr<KvPool> kv_pool_;
 
   mutable std::mutex mutex_;  // one pass, or one change of a sequence, at a time

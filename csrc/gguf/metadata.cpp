@@ -9,6 +9,7 @@ namespace {
 bool load_integer(const MetadataValue& value, int64_t& result) noexcept {
   switch (value.type) {
     case MetadataType::kUint8: result = load<uint8_t>(value.payload); return true;
+    // NOLINTNEXTLINE(bugprone-signed-char-misuse): a number, not a character
     case MetadataType::kInt8: result = load<int8_t>(value.payload); return true;
     case MetadataType::kUint16: result = load<uint16_t>(value.payload); return true;
     case MetadataType::kInt16: result = load<int16_t>(value.payload); return true;
@@ -35,8 +36,10 @@ size_t metadata_type_bytes(MetadataType type) noexcept {
     case MetadataType::kUint64:
     case MetadataType::kInt64:
     case MetadataType::kFloat64: return 8;
-    default: return 0;
+    case MetadataType::kString:
+    case MetadataType::kArray: return 0;
   }
+  return 0;
 }
 
 const MetadataValue* GgufFile::find(const std::string& key) const {
@@ -81,13 +84,6 @@ double GgufFile::get_float(const std::string& key) const {
 
 double GgufFile::get_float(const std::string& key, double fallback) const {
   return find(key) == nullptr ? fallback : get_float(key);
-}
-
-bool GgufFile::get_bool(const std::string& key, bool fallback) const {
-  const MetadataValue* value = find(key);
-  if (value == nullptr) return fallback;
-  if (value->is_array || value->type != MetadataType::kBool) fail("metadata '" + key + "' is not a boolean");
-  return *value->payload != 0;
 }
 
 std::string GgufFile::get_string(const std::string& key) const {

@@ -225,6 +225,10 @@ void GgufFile::check_unchanged() const {
   for (size_t i = 0; i < n_parts(); ++i) part(i).file_.check_unchanged();
 }
 
+void GgufFile::check_in_place() const {
+  for (size_t i = 0; i < n_parts(); ++i) part(i).file_.check_in_place();
+}
+
 void GgufFile::add_part(std::unique_ptr<GgufFile> part) {
   more_parts_.push_back(std::move(part));
   for (GgufTensor tensor : more_parts_.back()->tensors_) {

@@ -78,8 +78,9 @@ class GgufFile {
   const GgufFile& part(size_t index) const { return index == 0 ? *this : *more_parts_.at(index - 1); }
   /// Of all parts.
   uint64_t size_bytes() const noexcept;
-  /// As MappedFile's, for all parts.
+  /// Both as MappedFile's, for all parts.
   void check_unchanged() const;
+  void check_in_place() const;
   uint32_t version() const noexcept { return version_; }
   uint64_t alignment() const noexcept { return alignment_; }
   /// The data section: from the end of the header to the end of the file.
@@ -107,7 +108,6 @@ class GgufFile {
   uint64_t get_uint(const std::string& key, uint64_t fallback) const;
   double get_float(const std::string& key) const;
   double get_float(const std::string& key, double fallback) const;
-  bool get_bool(const std::string& key, bool fallback) const;
   std::string get_string(const std::string& key) const;
   std::string get_string(const std::string& key, const std::string& fallback) const;
 

@@ -1,7 +1,6 @@
 #include "gguf/split_files.h"
 
 #include <cstdio>
-#include <vector>
 
 #include "core/error.h"
 #include "core/mapped_file.h"
@@ -37,15 +36,6 @@ std::string describe(const SplitPlace& place) {
   return "part " + std::to_string(place.number + 1) + " of " + std::to_string(place.count);
 }
 
-bool exists(const std::string& path) {
-  try {
-    const MappedFile file(path);
-    return true;
-  } catch (const SystemError&) {
-    return false;
-  }
-}
-
 [[noreturn]] void fail(const GgufFile& file, const std::string& message) {
   throw ModelFormatError(file.path() + ": " + message);
 }
@@ -75,7 +65,7 @@ void check_first_part(const GgufFile& file, const SplitPlace& place) {
                    "': the parts are found by their names; give it its name back");
   }
   if (place.number != 0) {
-    const bool found = exists(first);
+    const bool found = MappedFile::exists(first);
     fail(file, is_part + ": give the first part, '" + base_name(first) + "'" +
                    (found ? "" : ", which is missing beside it: download all parts into one folder"));
   }
@@ -83,7 +73,7 @@ void check_first_part(const GgufFile& file, const SplitPlace& place) {
   size_t n_missing = 0;
   for (uint64_t i = 1; i < place.count; ++i) {
     const std::string path = part_path(file.path(), place, i);
-    if (exists(path)) continue;
+    if (MappedFile::exists(path)) continue;
     if (n_missing++ < kNamedParts) names += (n_missing > 1 ? ", '" : "'") + base_name(path) + "'";
   }
   if (n_missing == 0) return;

@@ -34,7 +34,7 @@ struct TierSpec {
   TableFn table;  // null where this build has no code for the tier
 };
 
-// A new ISA is one line here and one file beside this one.
+// A new ISA is one line here and one folder beside this file.
 const std::vector<TierSpec>& tier_specs() {
   static const std::vector<TierSpec> specs = {
     {"scalar", 0, {}, scalar_kernels},

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 
 #include "kernels/table.h"
 
@@ -10,7 +11,17 @@ namespace belle {
 
 enum class KvType : uint8_t { kF32, kF16 };
 
-inline size_t kv_element_bytes(KvType type) noexcept { return type == KvType::kF32 ? 4 : 2; }
+/// What belongs to a type, of what belongs to each: whoever adds a type finds every place that depends on it.
+template <typename Choice>
+Choice by_kv_type(KvType type, Choice f32, Choice f16) noexcept {
+  switch (type) {
+    case KvType::kF32: return f32;
+    case KvType::kF16: return f16;
+  }
+  std::abort();  // no type
+}
+
+inline size_t kv_element_bytes(KvType type) noexcept { return by_kv_type<size_t>(type, 4, 2); }
 
 /// Shape of one page: for each layer and head keys [head_dim][kPageTokens], then values [kPageTokens][head_dim]: scores
 /// come out side by side, and so do the elements of the output; a thread's heads are one stretch of memory.

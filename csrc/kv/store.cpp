@@ -80,7 +80,7 @@ void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* 
 void KvWriter::store(const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys, HeadRows values) const {
   const OperationTimer timer(profile, Operation::kKvStore);
   std::atomic<bool> overflow{false};
-  const auto store_rows = kv.type == KvType::kF32 ? store_head<float> : store_head<uint16_t>;
+  const auto store_rows = by_kv_type(kv.type, store_head<float>, store_head<uint16_t>);
   pool.parallel_for(kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t head = begin; head < end; ++head) {
       for (size_t row = 0; row < rows.size();) {
@@ -100,7 +100,7 @@ void KvWriter::store(const KvShape& kv, size_t layer, Span<const KvRow> rows, He
 }
 
 void KvWriter::move_down(const KvShape& kv, uint8_t* const* pages, size_t first, size_t last, size_t distance) const {
-  const auto move = kv.type == KvType::kF32 ? move_position<float> : move_position<uint16_t>;
+  const auto move = by_kv_type(kv.type, move_position<float>, move_position<uint16_t>);
   pool.parallel_for(kv.n_layers * kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
       for (size_t position = first; position < last; ++position) {  // ascending: a source is read before it is written

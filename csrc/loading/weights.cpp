@@ -23,18 +23,24 @@ std::string shape_text(const std::vector<uint64_t>& dimensions) {
   return text + "]";
 }
 
-// What the products with a tensor count as in a profile; the head is what no other name fits.
+// What the products with a tensor count as in a profile. The token embedding is the head too where a file ties them.
 Operation operation_of(const std::string& name) {
   constexpr std::pair<const char*, Operation> kOperations[] = {
-      {".attn_q.", Operation::kAttentionQkv},         {".attn_k.", Operation::kAttentionQkv},
-      {".attn_v.", Operation::kAttentionQkv},         {".attn_qkv.", Operation::kAttentionQkv},
-      {".attn_output.", Operation::kAttentionOutput}, {".ffn_gate.", Operation::kFeedForwardGateUp},
-      {".ffn_up.", Operation::kFeedForwardGateUp},    {".ffn_down.", Operation::kFeedForwardDown},
+      {".attn_q.", Operation::kAttentionQkv},
+      {".attn_k.", Operation::kAttentionQkv},
+      {".attn_v.", Operation::kAttentionQkv},
+      {".attn_qkv.", Operation::kAttentionQkv},
+      {".attn_output.", Operation::kAttentionOutput},
+      {".ffn_gate.", Operation::kFeedForwardGateUp},
+      {".ffn_up.", Operation::kFeedForwardGateUp},
+      {".ffn_down.", Operation::kFeedForwardDown},
+      {"output.", Operation::kHead},
+      {"token_embd.", Operation::kHead},
   };
   for (const auto& [part, operation] : kOperations) {
     if (name.find(part) != std::string::npos) return operation;
   }
-  return Operation::kHead;
+  return Operation::kOther;
 }
 
 }  // namespace
@@ -56,7 +62,7 @@ void WeightLoader::matrix(const std::string& name, size_t n_rows, size_t n_cols,
   target.operation = operation_of(name);
   target.n_rows = n_rows;
   target.n_cols = n_cols;
-  target.policy_index = matrices_.size();
+  target.index = matrices_.size();
   matrices_.push_back({&tensor, &target});
 }
 

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "loading/weights.h"
+#include "model/architectures.h"
+#include "model/config_keys.h"
 #include "model/decoder.h"
 #include "ops/row_ops.h"
 
@@ -12,6 +14,13 @@ namespace belle {
 namespace {
 
 // ---- config and weights
+
+void read_bloom(const ConfigKeys& keys, ModelConfig& config) {
+  if (config.n_heads * config.head_dim != config.hidden_size || config.n_kv_heads != config.n_heads) {
+    keys.fail("attention.head_count", "contradicts the other sizes: BLOOM's heads share the hidden size evenly");
+  }
+  config.norm_eps = keys.norm_eps("attention.layer_norm_epsilon");
+}
 
 struct BloomLayer {
   Norm attention_norm;
@@ -73,7 +82,7 @@ struct BloomBuffers {
 class Bloom final : public Decoder {
  public:
   Bloom(const ModelConfig& config, const OpsContext& context, BloomWeights weights)
-      : Decoder(config), context_(context), weights_(std::move(weights)), slopes_(alibi_slopes(config.n_heads)) {}
+      : Decoder(config, context), weights_(std::move(weights)), slopes_(alibi_slopes(config.n_heads)) {}
 
   size_t vocab_size() const noexcept override { return output().n_rows; }
   size_t embedding_rows() const noexcept override { return weights_.token_embedding.n_rows; }
@@ -81,7 +90,7 @@ class Bloom final : public Decoder {
   const std::vector<Matrix>& matrices() const noexcept override { return weights_.matrices; }
   bool keys_can_move() const noexcept override { return true; }  // ALiBi: keys carry no position
 
-  void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
+  void compute(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
     const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;
     buffers_.fit(config_, n_rows);
     float* x = buffers_.hidden.data();
@@ -120,7 +129,7 @@ class Bloom final : public Decoder {
     LinearInput input(context_, buffers_.quantized, norm(weights, buffers_.hidden.data(), normed), normed, n_rows,
                       config_.hidden_size);
     const LinearOutput output{projection.weight, projection.bias, y};
-    linear(context_, input, {&output, 1});
+    project(input, {&output, 1});
   }
 
   // ---- attention: x += W_o attention(LN(x)) + b_o
@@ -152,17 +161,14 @@ class Bloom final : public Decoder {
 
   void add_projection(const Projection& projection, LinearInput& input) {
     const LinearOutput projected{projection.weight, projection.bias, buffers_.projected.data()};
-    linear(context_, input, {&projected, 1});
+    project(input, {&projected, 1});
     run_rows(context_, add_rows(context_, buffers_.hidden.data(), projected.y, config_.hidden_size), input.n_tokens());
   }
 
-  const OpsContext& context_;
   BloomWeights weights_;
   std::vector<float> slopes_;  // [n_heads]
   BloomBuffers buffers_;
 };
-
-}  // namespace
 
 std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context) {
   BloomWeights weights;
@@ -179,5 +185,9 @@ void check_bloom(const GgufFile& gguf, const ModelConfig& config) {
   request(loader, config, weights);
   loader.refuse_unrequested();
 }
+
+}  // namespace
+
+const Architecture kBloom = {"bloom", read_bloom, check_bloom, load_bloom};
 
 }  // namespace belle

@@ -12,7 +12,7 @@ constexpr uint64_t kMaxSize = uint64_t{1} << 24;              // of a size in th
 constexpr double kNormEpsAbove = 1e-30, kNormEpsBelow = 1.0;  // what is between them is accepted
 
 struct ModelConfig {
-  std::string architecture;  // "bloom" or "llama"
+  std::string architecture;  // a name of model/architectures.cpp
   size_t n_layers = 0;
   size_t n_heads = 0;
   size_t n_kv_heads = 0;

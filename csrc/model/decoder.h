@@ -2,11 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/span.h"
-#include "gguf/reader.h"
 #include "model/config.h"
 #include "ops/attention.h"
 #include "ops/context.h"
@@ -14,11 +13,19 @@
 
 namespace belle {
 
+/// Sees what the matrices of the layers meet in a pass, each before its product.
+class InputObserver {
+ public:
+  virtual ~InputObserver() = default;
+  virtual void see(LinearInput& input, const Matrix& weight) = 0;
+};
+
 /// Rows of one pass, in order; a sequence's rows are consecutive positions and its pages are already writable.
 struct PassInput {
   Span<const int32_t> tokens;
   Span<const KvRow> rows;           // one per token
   Span<const uint32_t> logit_rows;  // rows whose logits are wanted, ascending
+  InputObserver* observer = nullptr;
 };
 
 /// Called between layers; throws Interrupted to leave the pass.
@@ -35,7 +42,10 @@ class Decoder {
   virtual const std::vector<Matrix>& matrices() const noexcept = 0;  // all of them, in the order of the image
 
   /// Writes logits [logit_rows.size(), vocab_size()]. Reuses its buffers: one pass at a time.
-  virtual void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) = 0;
+  void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) {
+    observer_ = input.observer;
+    compute(kv, input, check, logits);
+  }
 
   /// Whether stored keys can move to other positions: they carry none (ALiBi), or one that can be turned back (rotary).
   virtual bool keys_can_move() const noexcept = 0;
@@ -44,23 +54,24 @@ class Decoder {
                           size_t /*distance*/) {}
 
  protected:
-  explicit Decoder(ModelConfig config) : config_(std::move(config)) {}
+  Decoder(ModelConfig config, const OpsContext& context) : config_(std::move(config)), context_(context) {}
+
+  /// forward()
+  virtual void compute(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) = 0;
+
+  /// linear() for the matrices of a layer.
+  void project(LinearInput& input, Span<const LinearOutput> outputs) {
+    if (observer_ != nullptr) {
+      for (const LinearOutput& output : outputs) observer_->see(input, output.weight);
+    }
+    linear(context_, input, outputs);
+  }
 
   ModelConfig config_;
+  const OpsContext& context_;
+
+ private:
+  InputObserver* observer_ = nullptr;  // of the pass that runs
 };
-
-/// Reads and packs the weights. Errors as in read_config and WeightLoader.
-std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context);
-std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context);
-std::unique_ptr<Decoder> load_decoder(const GgufFile& gguf, const OpsContext& context);
-
-/// Throws what loading throws before it reads a weight: a file that passes has the metadata, tensors, shapes and types
-/// of a model that this engine runs.
-void check_bloom(const GgufFile& gguf, const ModelConfig& config);
-void check_llama(const GgufFile& gguf, const ModelConfig& config);
-void check_decoder(const GgufFile& gguf);
-
-/// out [rows.size(), n] = the chosen rows of x [*, n].
-void gather_rows(const float* x, size_t n, Span<const uint32_t> rows, float* out);
 
 }  // namespace belle

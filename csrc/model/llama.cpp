@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "loading/weights.h"
+#include "model/architectures.h"
+#include "model/config_keys.h"
 #include "model/decoder.h"
 #include "ops/rope.h"
 #include "ops/row_ops.h"
@@ -13,6 +15,35 @@ namespace belle {
 namespace {
 
 // ---- config and weights
+
+void read_rope(const ConfigKeys& keys, ModelConfig& config) {
+  config.rope_dims = keys.size("rope.dimension_count", config.head_dim);
+  if (config.rope_dims % 2 != 0 || config.rope_dims > config.head_dim) {
+    keys.fail("rope.dimension_count", "is " + std::to_string(config.rope_dims) +
+                                          ", expected an even number up to the head size " +
+                                          std::to_string(config.head_dim));
+  }
+  config.rope_theta = keys.number("rope.freq_base", 10000.0);
+  if (!(config.rope_theta >= 1.0 && std::isfinite(config.rope_theta))) {
+    keys.fail("rope.freq_base", "is " + std::to_string(config.rope_theta) + ", expected a finite number from 1");
+  }
+
+  // As llama.cpp reads it: no type means linear, and files from before rope.scaling.* have scale_linear alone.
+  const std::string scaling = keys.text("rope.scaling.type");
+  double factor = keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1.0));
+  if (scaling == "none") factor = 1.0;
+  else if (!scaling.empty() && scaling != "linear")
+    keys.unsupported("rope.scaling.type", "RoPE scaling '" + scaling + "'");
+  if (!(factor > 1e-6 && factor < 1e6)) {
+    keys.fail("rope.scaling.factor", "is " + std::to_string(factor) + ", expected between 0.000001 and 1000000");
+  }
+  config.rope_scale = 1.0 / factor;
+}
+
+void read_llama(const ConfigKeys& keys, ModelConfig& config) {
+  config.norm_eps = keys.norm_eps("attention.layer_norm_rms_epsilon");
+  read_rope(keys, config);
+}
 
 struct LlamaLayer {
   Norm attention_norm;
@@ -85,8 +116,7 @@ struct LlamaBuffers {
 class Llama final : public Decoder {
  public:
   Llama(const ModelConfig& config, const OpsContext& context, LlamaWeights weights)
-      : Decoder(config),
-        context_(context),
+      : Decoder(config, context),
         weights_(std::move(weights)),
         rope_(config.rope_dims, config.rope_theta, config.rope_scale) {}
 
@@ -95,7 +125,7 @@ class Llama final : public Decoder {
   size_t weight_bytes() const noexcept override { return weights_.image.size(); }
   const std::vector<Matrix>& matrices() const noexcept override { return weights_.matrices; }
 
-  void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
+  void compute(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
     const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;
     buffers_.fit(config_, n_rows);
     float* x = buffers_.hidden.data();
@@ -151,7 +181,7 @@ class Llama final : public Decoder {
     const LinearOutput projections[] = {{layer.q.weight, layer.q.bias, buffers_.q.data()},
                                         {layer.k.weight, layer.k.bias, buffers_.k.data()},
                                         {layer.v.weight, layer.v.bias, buffers_.v.data()}};
-    linear(context_, input, {projections, 3});
+    project(input, {projections, 3});
     rope_.rotate(context_, buffers_.q.data(), n_rows, config_.n_heads, config_.head_dim);
     rope_.rotate(context_, buffers_.k.data(), n_rows, config_.n_kv_heads, config_.head_dim);
 
@@ -172,7 +202,7 @@ class Llama final : public Decoder {
     LinearInput input = normed_input(layer.feed_forward_norm, n_rows);
     const LinearOutput gate_and_up[] = {{layer.gate.weight, layer.gate.bias, buffers_.gate.data()},
                                         {layer.up.weight, layer.up.bias, buffers_.up.data()}};
-    linear(context_, input, {gate_and_up, 2});
+    project(input, {gate_and_up, 2});
     float* gate = buffers_.gate.data();
     LinearInput gated(context_, buffers_.quantized,
                       silu_multiply_rows(context_, gate, buffers_.up.data(), config_.feed_forward_size, gate), gate,
@@ -182,17 +212,14 @@ class Llama final : public Decoder {
 
   void add_projection(const Projection& projection, LinearInput& input) {
     const LinearOutput projected{projection.weight, projection.bias, buffers_.projected.data()};
-    linear(context_, input, {&projected, 1});
+    project(input, {&projected, 1});
     run_rows(context_, add_rows(context_, buffers_.hidden.data(), projected.y, config_.hidden_size), input.n_tokens());
   }
 
-  const OpsContext& context_;
   LlamaWeights weights_;
   RopeTable rope_;
   LlamaBuffers buffers_;
 };
-
-}  // namespace
 
 std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context) {
   LlamaWeights weights;
@@ -209,5 +236,9 @@ void check_llama(const GgufFile& gguf, const ModelConfig& config) {
   request(loader, config, weights);
   loader.refuse_unrequested();
 }
+
+}  // namespace
+
+const Architecture kLlama = {"llama", read_llama, check_llama, load_llama};
 
 }  // namespace belle

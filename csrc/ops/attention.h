@@ -2,7 +2,6 @@
 // never depends on the other rows, the batch or the thread count (Milakov & Gimelshein 2018; Dao et al. 2022).
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
 #include "core/span.h"

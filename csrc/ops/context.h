@@ -1,15 +1,18 @@
-// What every operation needs: the kernels of the active tier, the threads to run them on, how linear layers take their
-// input in prefill, how far ahead they read weights in decoding, and who asks for the time.
+// What every operation needs: the kernels of the active tier, the threads to run them on, what was decided about linear
+// layers when the model was loaded, and who asks for the time.
 #pragma once
 
 #include "core/profile.h"
 #include "core/thread_pool.h"
 #include "kernels/table.h"
 #include "kv/store.h"
+#include "ops/activation_forms.h"
 
 namespace belle {
 
-class ActivationPolicy;
+/// What the rows of a pass are: a prompt's, which take the forms in OpsContext::forms, however few they are; or an
+/// answer's, whose tokens came one by one and which always take block32.
+enum class Phase : uint8_t { kPrefill, kDecode };
 
 /// How far in front of what they multiply the kernels for few tokens ask for weights, in bytes.
 struct ReadAhead {
@@ -23,9 +26,10 @@ struct ReadAhead {
 struct OpsContext {
   const KernelTable& kernels;
   ThreadPool& pool;
-  ActivationPolicy* policy = nullptr;  // null: block 32 everywhere
-  Profile* profile = nullptr;          // where operations report their time; null = nowhere
+  ActivationForms forms = {};
   ReadAhead read_ahead = {};
+  Phase phase = Phase::kPrefill;  // of the pass that runs
+  Profile* profile = nullptr;     // where operations report their time; null = nowhere
 
   KvWriter kv_writer() const noexcept { return {kernels, pool, profile}; }
 };

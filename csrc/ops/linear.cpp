@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "ops/activation_policy.h"
-
 namespace belle {
 namespace {
 
@@ -94,14 +92,12 @@ void wide_linear(const OpsContext& context, const Route& route, LinearInput& inp
   });
 }
 
-Route route_for(const OpsContext& context, LinearInput& input, const Matrix& weight) {
+Route route_for(const OpsContext& context, const LinearInput& input, const Matrix& weight) {
   constexpr ActivationForm kBlock32 = ActivationForm::kBlock32;
   if (!weight.quantized()) return {kBlock32, false, {}};
-  if (context.policy != nullptr) {
-    if (context.policy->measuring()) context.policy->measure(context, input, weight);
-    const ActivationForm form = context.policy->form_of(weight);
-    const bool wide = context.policy->prefills() && form != kBlock32;
-    if (wide && has_wide(context.kernels, form, weight.type)) return {form, true, context.policy->outliers_of(weight)};
+  const ActivationForm form = context.forms.form_of(weight.index);
+  if (context.phase == Phase::kPrefill && form != kBlock32 && has_wide(context.kernels, form, weight.type)) {
+    return {form, true, context.forms.outliers_of(weight.index)};
   }
   return {kBlock32, input.n_tokens() > kNarrowTokens && has_wide(context.kernels, kBlock32, weight.type), {}};
 }

@@ -10,7 +10,7 @@
 
 namespace belle {
 
-constexpr size_t kNoPolicy = static_cast<size_t>(-1);
+constexpr size_t kNoIndex = static_cast<size_t>(-1);
 
 /// A packed weight matrix [n_rows, n_cols]; the panels live in the model's weight image.
 struct Matrix {
@@ -19,7 +19,7 @@ struct Matrix {
   size_t n_rows = 0;
   size_t n_cols = 0;
   const uint8_t* panels = nullptr;
-  size_t policy_index = kNoPolicy;          // of its entry in ActivationPolicy
+  size_t index = kNoIndex;                  // among the matrices of its model; of its entry in ActivationForms
   Operation operation = Operation::kOther;  // what a product with it counts as in a profile
 
   bool present() const noexcept { return panels != nullptr; }
@@ -35,7 +35,7 @@ struct LinearOutput {
 };
 
 /// Linear layers with one input, as one piece of work for the threads (queries, keys and values; gate and up). The
-/// tokens of a prompt meet a quantized weight in the form that context.policy names for it. Throws
+/// tokens of a prompt meet a quantized weight in the form that context.forms names for it. Throws
 /// std::invalid_argument when the input's columns are not a weight's.
 void linear(const OpsContext& context, LinearInput& input, Span<const LinearOutput> outputs);
 

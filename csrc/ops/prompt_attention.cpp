@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "ops/activation_policy.h"
-
 namespace belle {
 namespace {
 
@@ -41,7 +39,7 @@ void attend_head(const LayerAttention& all, size_t head, RowBlock block, uint8_t
 bool takes_prompt_attention(const OpsContext& context, const KvShape& kv) noexcept {
   const WideAttentionKernel* kernel = context.kernels.wide_attention;
   if (kernel == nullptr || kv.type != KvType::kF16 || kv.head_dim > kernel->max_head_dim) return false;
-  return context.policy != nullptr && context.policy->any_wide() && context.policy->prefills();
+  return context.phase == Phase::kPrefill && context.forms.any_wide();
 }
 
 void prompt_attention(const OpsContext& context, const LayerAttention& all, ScratchPool& scratch, float* out) {

@@ -5,6 +5,25 @@
 #include "core/half.h"
 
 namespace belle {
+namespace {
+
+float widen(float value) noexcept { return value; }
+float widen(uint16_t half) noexcept { return half_to_float(half); }
+void narrow(float value, float& out) noexcept { out = value; }
+void narrow(float value, uint16_t& out) noexcept { out = float_to_half(value); }
+
+// Turns the key in one slot of a page; key: room for its rotated elements.
+template <typename Element>
+void rotate_stored_key(const KernelTable& kernels, uint8_t* keys, size_t slot, const std::vector<float>& cosines,
+                       const std::vector<float>& sines, float* key) noexcept {
+  const size_t n_dims = 2 * cosines.size();
+  Element* elements = reinterpret_cast<Element*>(keys) + slot;
+  for (size_t d = 0; d < n_dims; ++d) key[d] = widen(elements[d * kPageTokens]);
+  kernels.rotate_pairs(key, cosines.data(), sines.data(), cosines.size());
+  for (size_t d = 0; d < n_dims; ++d) narrow(key[d], elements[d * kPageTokens]);
+}
+
+}  // namespace
 
 RopeTable::RopeTable(size_t n_dims, double theta, double scale) : n_pairs_(n_dims / 2) {
   for (size_t i = 0; i < n_pairs_; ++i) {
@@ -43,26 +62,15 @@ void RopeTable::rotate_keys_back(const OpsContext& context, const KvShape& kv, u
     cosines.push_back(static_cast<float>(std::cos(static_cast<double>(distance) * frequency)));
     sines.push_back(static_cast<float>(-std::sin(static_cast<double>(distance) * frequency)));
   }
+  const auto rotate = by_kv_type(kv.type, rotate_stored_key<float>, rotate_stored_key<uint16_t>);
   const size_t n_heads = kv.n_layers * kv.n_kv_heads, n_dims = 2 * n_pairs_;
   std::vector<float> scratch(n_heads * n_dims);  // a key per head
   context.pool.parallel_for(n_heads, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
       const size_t offset = kv.keys_offset(item / kv.n_kv_heads, item % kv.n_kv_heads);
-      float* key = scratch.data() + item * n_dims;
       for (size_t position = first; position < last; ++position) {
-        uint8_t* keys = pages[position / kPageTokens] + offset;
-        const size_t slot = position % kPageTokens;
-        if (kv.type == KvType::kF32) {
-          float* elements = reinterpret_cast<float*>(keys) + slot;
-          for (size_t d = 0; d < n_dims; ++d) key[d] = elements[d * kPageTokens];
-          context.kernels.rotate_pairs(key, cosines.data(), sines.data(), n_pairs_);
-          for (size_t d = 0; d < n_dims; ++d) elements[d * kPageTokens] = key[d];
-        } else {
-          uint16_t* elements = reinterpret_cast<uint16_t*>(keys) + slot;
-          for (size_t d = 0; d < n_dims; ++d) key[d] = half_to_float(elements[d * kPageTokens]);
-          context.kernels.rotate_pairs(key, cosines.data(), sines.data(), n_pairs_);
-          for (size_t d = 0; d < n_dims; ++d) elements[d * kPageTokens] = float_to_half(key[d]);
-        }
+        rotate(context.kernels, pages[position / kPageTokens] + offset, position % kPageTokens, cosines, sines,
+               scratch.data() + item * n_dims);
       }
     }
   });

@@ -1,5 +1,7 @@
 #include "ops/row_ops.h"
 
+#include <algorithm>
+
 namespace belle {
 namespace {
 
@@ -41,6 +43,10 @@ RowOperation silu_multiply_rows(const OpsContext& context, const float* gate, co
 
 RowOperation add_rows(const OpsContext& context, float* x, const float* y, size_t n) {
   return each_row(Operation::kResidual, [=, &context](size_t r) { context.kernels.add(x + r * n, y + r * n, n); });
+}
+
+void gather_rows(const float* x, size_t n, Span<const uint32_t> rows, float* out) {
+  for (size_t i = 0; i < rows.size(); ++i) std::copy_n(x + rows[i] * n, n, out + i * n);
 }
 
 }  // namespace belle

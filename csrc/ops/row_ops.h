@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 
+#include "core/span.h"
 #include "ops/context.h"
 
 namespace belle {
@@ -35,5 +37,8 @@ RowOperation silu_multiply_rows(const OpsContext& context, const float* gate, co
 
 /// x += y
 RowOperation add_rows(const OpsContext& context, float* x, const float* y, size_t n);
+
+/// out [rows.size(), n] = the chosen rows of x [*, n].
+void gather_rows(const float* x, size_t n, Span<const uint32_t> rows, float* out);
 
 }  // namespace belle

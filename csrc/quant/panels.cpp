@@ -1,5 +1,6 @@
 #include "quant/panels.h"
 
+#include <cstdlib>
 #include <cstring>
 
 #include "core/half.h"
@@ -83,6 +84,19 @@ void unpack_q8_0(const uint8_t* panel, size_t row, size_t k, float* out) noexcep
   }
 }
 
+// Of one unit; its scales follow.
+size_t code_bytes(WeightType type) noexcept {
+  switch (type) {
+    case WeightType::kF32:
+    case WeightType::kF16:
+    case WeightType::kBf16: break;  // have no scales
+    case WeightType::kQ4_0:
+    case WeightType::kQ4_1: return kNibbleBytes;
+    case WeightType::kQ8_0: return kCodeBytes;
+  }
+  std::abort();
+}
+
 uint16_t load_u16(const uint8_t* panel, size_t index) noexcept {
   uint16_t bits;
   std::memcpy(&bits, panel + index * sizeof bits, sizeof bits);
@@ -121,7 +135,7 @@ void unpack_panel_row(WeightType type, const uint8_t* panel, size_t row, size_t 
 }
 
 void unpack_panel_scales(WeightType type, const uint8_t* panel, size_t row, size_t k, float* out) noexcept {
-  const size_t scales_at = type == WeightType::kQ8_0 ? kCodeBytes : kNibbleBytes;
+  const size_t scales_at = code_bytes(type);
   const size_t unit_bytes = panel_bytes(type, kBlockSize);
   for (size_t b = 0; b < k / kBlockSize; ++b) out[b] = load_half(panel + b * unit_bytes + scales_at, row);
 }

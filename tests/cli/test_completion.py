@@ -17,7 +17,7 @@ Belle = Callable[..., Any]
 BASH = """
 source "$1"; shift
 COMP_WORDS=(belle-edge "$@"); COMP_CWORD=$#
-_belle_edge
+_shtab_belle_edge
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
@@ -71,6 +71,8 @@ def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
         (["bench", "b"], ["b.gguf"]),
         (["info", ""], ["a model.gguf", "b.gguf", "models"]),
         (["info", "b"], ["b.gguf"]),
+        (["info", "a m"], ["a model.gguf"]),
+        (["convert", "mo"], ["models"]),
         (["generate", "b.gguf", "--file", "no"], ["notes.txt"]),
         (["nothing", "--x"], [""]),
     ],
@@ -117,8 +119,45 @@ def test_fish(scripts: dict[str, Path], folder: Path, line: str, expected: set[s
     assert {candidate.split("\t")[0] for candidate in found} == expected
 
 
-def test_zsh_loads(scripts: dict[str, Path], folder: Path) -> None:
-    program = (
-        f"autoload -U compinit && compinit -u -D && source {scripts['zsh']} && print $_comps[belle-edge]"
-    )
-    assert run("zsh", "-f", "-c", program, folder=folder) == ["_belle-edge"]
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("belle-edge inf\t", "belle-edge info "),
+        ("belle-edge info b\t", "belle-edge info b.gguf "),
+        ("belle-edge info a\t", "belle-edge info a\\ model.gguf "),
+        ("belle-edge chat b.gguf --over\t", "belle-edge chat b.gguf --overflow "),
+        ("belle-edge chat b.gguf --overflow e\t", "belle-edge chat b.gguf --overflow error "),
+        ("belle-edge generate b.gguf --file no\t", "belle-edge generate b.gguf --file notes.txt "),
+    ],
+)
+def test_zsh_when_tab_is_pressed(scripts: dict[str, Path], folder: Path, typed: str, shown: str) -> None:
+    """The script where `belle-edge completion --help` says that it goes: in a folder of fpath."""
+    if sys.platform == "win32" or shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    from .pseudo_terminal import Terminal
+
+    functions = folder / "functions"
+    functions.mkdir()
+    shutil.copy(scripts["zsh"], functions / "_belle-edge")
+    terminal = Terminal(["zsh", "-f", "-i"], PS1="ready: ")
+    try:
+        terminal.wait_for("ready: ")
+        terminal.press(f"cd '{folder}'; fpath=({functions} $fpath); autoload -U compinit; compinit -u -D\r")
+        terminal.wait_for("ready: ")
+        terminal.press(typed)
+        terminal.wait_for(shown)
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_for_a_first_look(scripts: dict[str, Path], folder: Path, shell: str) -> None:
+    """As docs/cli/completion.md shows it: eval in the running shell."""
+    registered = {
+        "bash": "eval \"$(cat '{}')\"; complete -p belle-edge",
+        "zsh": "autoload -U compinit && compinit -u -D; eval \"$(cat '{}')\"; print $_comps[belle-edge]",
+    }
+    options = {"bash": "--norc", "zsh": "-f"}
+    found = run(shell, options[shell], "-c", registered[shell].format(scripts[shell]), folder=folder)
+    assert found[-1].split()[-1] == {"bash": "belle-edge", "zsh": "_shtab_belle_edge"}[shell]
+    assert len(found) == 1

@@ -180,7 +180,7 @@ def test_ulimit_is_respected_before_loading(converted: Callable[[str, str], Path
 def test_the_check_can_be_overridden(converted: Callable[[str, str], Path]) -> None:
     """Loading then fails by itself, or goes well; either way without a traceback."""
     path = converted("belle-tiny-zh", "f32")
-    done = limited(200, "generate", path, "你好", "--max-tokens", "3", "--no-memory-check")
+    done = limited(150, "generate", path, "你好", "--max-tokens", "3", "--no-memory-check")
     assert done.returncode == 1
     assert "cannot allocate" in done.stderr
     assert "Traceback" not in done.stderr
@@ -196,3 +196,9 @@ def test_a_long_trained_context_is_counted_only_when_asked_for(tmp_path: Path) -
     assert check_memory(path, root=root).context == 4096
     with pytest.raises(InsufficientMemoryError, match="cache for 131072 tokens"):
         check_memory(path, context=131072, root=root)
+
+
+def test_an_unknown_type_of_cache_is_no_float32(tmp_path: Path) -> None:
+    path = random_llama().write(tmp_path / "model.gguf")
+    with pytest.raises(ValueError, match="kv: expected auto, f32 or f16, got 'q8_0'"):
+        check_memory(path, kv="q8_0")

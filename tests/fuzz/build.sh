@@ -14,6 +14,6 @@ for folder in core gguf quant kv ops loading model; do
   for source in "$root/csrc/$folder"/*.cpp; do compile "$source"; done
 done
 compile "$root/csrc/kernels/read_stream.cpp"
-compile "$root/csrc/kernels/scalar.cpp"
+compile "$root/csrc/kernels/scalar/scalar.cpp"
 compile "$root/tests/fuzz/gguf_fuzzer.cpp"
 "${CXX:-clang++}" -fsanitize=fuzzer,address,undefined -pthread "$objects"/*.o -o "$1"

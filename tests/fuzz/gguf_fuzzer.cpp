@@ -10,7 +10,7 @@
 #include "gguf/ggml_types.h"
 #include "gguf/reader.h"
 #include "kernels/isa.h"
-#include "model/config.h"
+#include "model/architectures.h"
 #include "model/decoder.h"
 
 namespace {
@@ -43,7 +43,6 @@ void read_metadata(const belle::GgufFile& file) {
     }
     expect_result_or_format_error([&] { sink = sink + file.get_uint(key); });
     expect_result_or_format_error([&] { sink = sink + (file.get_float(key) > 0.0); });
-    expect_result_or_format_error([&] { sink = sink + file.get_bool(key, false); });
     expect_result_or_format_error([&] { sink = sink + file.get_string(key).size(); });
   }
 }

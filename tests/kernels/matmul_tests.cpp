@@ -162,7 +162,7 @@ void run_shape(const KernelTable& table, WeightType type, size_t n_rows, size_t 
 // the extremes everywhere: all products are small integers, so the results are exact.
 void every_code(const KernelTable& table, WeightType type, int code, Checks& checks) {
   constexpr size_t kTokens = 36;
-  const int n_codes = type == WeightType::kQ8_0 ? 256 : 16, first = type == WeightType::kQ8_0 ? -128 : 0;
+  const int first = codes_of(type).smallest, n_codes = codes_of(type).largest - first + 1;
   std::vector<int> codes(kPanelRows * 32);
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = (code + static_cast<int>(i / 32)) % n_codes + first;
   const std::vector<uint16_t> one(kPanelRows, 0x3c00), minus_three(kPanelRows, 0xc200);
@@ -209,14 +209,15 @@ void not_a_number(const KernelTable& table, WeightType type, Checks& checks) {
 }  // namespace
 
 void test_matmul_quantized(const KernelTable& table, Checks& checks) {
-  for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+  for (const CodeRange& range : kQuantizedTypes) {
+    const WeightType type = range.type;
     for (size_t n_rows = 1; n_rows <= 40; ++n_rows) run_shape(table, type, n_rows, 64, 3, checks);
     for (size_t n_tokens = 1; n_tokens <= 33; ++n_tokens) run_shape(table, type, 19, 96, n_tokens, checks);
     for (size_t k : {32, 64, 96, 1024}) run_shape(table, type, 33, k, 5, checks);
     run_shape(table, type, 33, 4096, 3, checks);
     run_shape(table, type, 32, 64, 33, checks);
     run_shape(table, type, 16, 4096, 80, checks);  // more than one token group
-    for (int code = 0; code < (type == WeightType::kQ8_0 ? 256 : 16); ++code) every_code(table, type, code, checks);
+    for (int code = 0; code <= range.largest - range.smallest; ++code) every_code(table, type, code, checks);
     not_a_number(table, type, checks);
   }
 }

@@ -18,14 +18,14 @@ void round_trip(WeightType type, size_t n_rows, size_t k, Checks& checks) {
   for (size_t row = 0; row < belle::panel_count(n_rows) * kPanelRows; ++row) {
     belle::unpack_panel_row(type, image.data() + row / kPanelRows * panel_bytes, row % kPanelRows, k,
                             row_values.data());
+    const bool has_minimum = belle::traits_of(type).quantized && codes_of(type).has_minimum;
     bool same = true;
     for (size_t col = 0; col < k; ++col) {
       const double expected = row < n_rows ? matrix.weights[row * k + col] : 0.0;
-      // q4_1 adds two rounded terms in float; the other types are exact
+      // a minimum makes two rounded terms in float; the other types are exact
       const double size =
-          std::fabs(expected) +
-          (type == WeightType::kQ4_1 && row < n_rows ? 2.0 * std::fabs(matrix.m[(row * k + col) / 32]) : 0.0);
-      same = same && near(row_values[col], expected, type == WeightType::kQ4_1 ? 2 * kFloatEps * size : 0.0);
+          std::fabs(expected) + (has_minimum && row < n_rows ? 2.0 * std::fabs(matrix.m[(row * k + col) / 32]) : 0.0);
+      same = same && near(row_values[col], expected, has_minimum ? 2 * kFloatEps * size : 0.0);
     }
     checks.that(same, "unpack_panel_row %s row %zu of %zu, k=%zu", belle::traits_of(type).name, row, n_rows, k);
   }
@@ -34,7 +34,8 @@ void round_trip(WeightType type, size_t n_rows, size_t k, Checks& checks) {
 }  // namespace
 
 void test_panels(Checks& checks) {
-  for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+  for (const CodeRange& range : kQuantizedTypes) {
+    const WeightType type = range.type;
     for (size_t n_rows = 1; n_rows <= 40; ++n_rows) {
       for (size_t k : {32, 64, 96}) round_trip(type, n_rows, k, checks);
     }

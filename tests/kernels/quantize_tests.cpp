@@ -4,7 +4,7 @@
 
 #include "core/half.h"
 #include "quant/quantize.h"
-#include "support.h"
+#include "reference.h"
 
 namespace belle_test {
 namespace {
@@ -15,7 +15,6 @@ using belle::WeightType;
 
 constexpr size_t kBlocks = 7;
 constexpr WeightType kSources[] = {WeightType::kF32, WeightType::kF16, WeightType::kBf16};
-constexpr WeightType kTargets[] = {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0};
 
 size_t value_bytes(WeightType source) { return source == WeightType::kF32 ? 4 : 2; }
 
@@ -38,7 +37,8 @@ void check_blocks(const KernelTable& table, Checks& checks) {
   Random random(31);
   for (size_t round = 0; round < 70; ++round) {
     const Guarded<float> x(values_of_kind(round % 7, random));
-    for (const WeightType target : kTargets) {
+    for (const CodeRange& range : kQuantizedTypes) {
+      const WeightType target = range.type;
       const size_t bytes = belle::row_bytes(belle::traits_of(target), x.size());
       Guarded<uint8_t> got(bytes);
       std::vector<uint8_t> expected(bytes);

@@ -66,21 +66,32 @@ GgufMatrix random_float_matrix(WeightType type, size_t n_rows, size_t k, Random&
 
 }  // namespace
 
+const std::vector<CodeRange> kQuantizedTypes = {
+    {WeightType::kQ4_0, 0, 15, 8, false},
+    {WeightType::kQ4_1, 0, 15, 0, true},
+    {WeightType::kQ8_0, -128, 127, 0, false},
+};
+
+const CodeRange& codes_of(WeightType type) {
+  return *std::find_if(kQuantizedTypes.begin(), kQuantizedTypes.end(),
+                       [type](const CodeRange& range) { return range.type == type; });
+}
+
 GgufMatrix matrix_of_codes(WeightType type, size_t n_rows, size_t k, const std::vector<int>& stored_codes,
                            const std::vector<uint16_t>& d, const std::vector<uint16_t>& m) {
   GgufMatrix matrix;
   matrix.type = type;
   matrix.n_rows = n_rows;
   matrix.k = k;
-  const int zero_code = type == WeightType::kQ4_0 ? 8 : 0;
+  const CodeRange& range = codes_of(type);
   for (size_t block = 0; block < n_rows * k / 32; ++block) {
     put_half(matrix.bytes, d[block]);
-    if (type == WeightType::kQ4_1) put_half(matrix.bytes, m[block]);
+    if (range.has_minimum) put_half(matrix.bytes, m[block]);
     put_codes(matrix.bytes, type, stored_codes.data() + block * 32);
     matrix.d.push_back(half_value(d[block]));
-    matrix.m.push_back(type == WeightType::kQ4_1 ? half_value(m[block]) : 0.0);
+    matrix.m.push_back(range.has_minimum ? half_value(m[block]) : 0.0);
     for (size_t i = 0; i < 32; ++i) {
-      const int code = stored_codes[block * 32 + i] - zero_code;
+      const int code = stored_codes[block * 32 + i] - range.zero;
       matrix.codes.push_back(code);
       matrix.weights.push_back(code * matrix.d.back() + matrix.m.back());
     }
@@ -93,7 +104,8 @@ GgufMatrix random_matrix(WeightType type, size_t n_rows, size_t k, Random& rando
   std::vector<int> codes(n_rows * k);
   for (int& code : codes) {
     const int bits = static_cast<int>(random.bits() >> 8);
-    code = type == WeightType::kQ8_0 ? static_cast<int8_t>(bits & 0xff) : bits & 0x0f;
+    const CodeRange& range = codes_of(type);
+    code = range.smallest + bits % (range.largest - range.smallest + 1);
   }
   std::vector<uint16_t> d(n_rows * k / 32), m(d.size());
   for (uint16_t& scale : d) scale = random_scale(random);

@@ -8,18 +8,27 @@
 
 namespace belle_test {
 
+/// The stored codes of a quantized type: a weight is (code - zero) * d, and plus m where there is a minimum.
+struct CodeRange {
+  belle::WeightType type;
+  int smallest, largest, zero;
+  bool has_minimum;
+};
+extern const std::vector<CodeRange> kQuantizedTypes;
+const CodeRange& codes_of(belle::WeightType type);
+
 /// A [n_rows, k] matrix as a GGUF file holds it, with the codes and scales that its bytes stand for.
 struct GgufMatrix {
   belle::WeightType type;
   size_t n_rows = 0, k = 0;
   std::vector<uint8_t> bytes;   // [n_rows, row_bytes]
-  std::vector<int> codes;       // [n_rows, k], quantized types; q4_0 already less its 8
+  std::vector<int> codes;       // [n_rows, k], quantized types; less the one whose weight is zero
   std::vector<double> d, m;     // [n_rows, k / 32], quantized types
   std::vector<double> weights;  // [n_rows, k], the exact values
 };
 
 GgufMatrix random_matrix(belle::WeightType type, size_t n_rows, size_t k, Random& random);
-/// A quantized matrix with chosen stored codes (0..15, or -128..127) and scales.
+/// A quantized matrix with chosen stored codes and scales.
 GgufMatrix matrix_of_codes(belle::WeightType type, size_t n_rows, size_t k, const std::vector<int>& stored_codes,
                            const std::vector<uint16_t>& d, const std::vector<uint16_t>& m);
 

@@ -4,7 +4,6 @@ instructions that this CPU lacks computed in software."""
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -12,22 +11,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "csrc"
-TESTS = Path(__file__).resolve().parent
-
-X86 = platform.machine().lower() in ("x86_64", "amd64")
-AVX2_FLAGS = ["-mavx2", "-mfma", "-mf16c"]
-AVX512VNNI_FLAGS = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", *AVX2_FLAGS]
-AVXVNNI_FLAGS = [*AVX2_FLAGS, "-mavxvnni"]
-AVX512BF16_FLAGS = [*AVX512VNNI_FLAGS, "-mavx512bf16"]
-X86_FILES = {
-    "kernels/avx2.cpp": AVX2_FLAGS,
-    "kernels/avxvnni.cpp": AVXVNNI_FLAGS,
-    "kernels/avx512vnni.cpp": AVX512VNNI_FLAGS,
-    "kernels/amx.cpp": [*AVX512BF16_FLAGS, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
-    "kernels/amx_emulated.cpp": AVX512BF16_FLAGS,  # the same kernels on software tiles, for CPUs without AMX
-}
+from .compiling import (
+    AVX2_FLAGS,
+    AVX512BF16_FLAGS,
+    COMMON_FLAGS,
+    SOURCES,
+    TESTS,
+    X86,
+    X86_FILES,
+    checked,
+    knows,
+    native_compiler,
+)
 
 
 def tier_of(file_name: str) -> str:
@@ -37,53 +32,25 @@ def tier_of(file_name: str) -> str:
 X86_TIERS = [tier_of(name) for name in X86_FILES]
 NATIVE_FILES = X86_FILES if X86 else {}
 X86_DEFINITIONS = {  # for the registry
-    "kernels/amx.cpp": "-DBELLE_HAS_AMX",
-    "kernels/amx_emulated.cpp": "-DBELLE_EMULATE_AMX",
+    "kernels/amx/amx.cpp": "-DBELLE_HAS_AMX",
+    "kernels/amx/amx_emulated.cpp": "-DBELLE_EMULATE_AMX",
 }
 # What the CPU lacks beyond AVX2, by SIMDe (software/immintrin.h); its 512-bit types are not those of the ABI.
 SOFTWARE_FLAGS = [*AVX2_FLAGS, f"-I{TESTS / 'software'}", "-Wno-psabi", "-Wno-ignored-attributes"]
 SOFTWARE_FILES = {
-    name: AVX2_FLAGS if name == "kernels/avx2.cpp" else SOFTWARE_FLAGS
+    name: AVX2_FLAGS if name == "kernels/avx2/avx2.cpp" else SOFTWARE_FLAGS
     for name in X86_FILES
-    if name != "kernels/amx.cpp"
+    if name != "kernels/amx/amx.cpp"
 }
 PORTABLE_FILES = [
     "cpu/features.cpp",
     "kernels/registry.cpp",
-    "kernels/scalar.cpp",
+    "kernels/scalar/scalar.cpp",
     "quant/panels.cpp",
     "quant/quantize.cpp",
     "quant/types.cpp",
 ]
 TEST_FILES = sorted(TESTS.glob("*.cpp"))
-COMMON_FLAGS = [
-    "-std=c++17",
-    "-ffp-contract=off",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    f"-I{SOURCES}",
-    f"-I{TESTS}",
-]
-
-
-def native_compiler() -> str:
-    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
-    if not compiler:
-        pytest.skip("no C++ compiler")
-    return compiler
-
-
-def knows(compiler: str, flags: list[str], source: bytes = b"") -> bool:
-    """Compilers older than an instruction set leave its tier out, as CMakeLists.txt does."""
-    command = [compiler, *flags, "-x", "c++", "-E", "-", "-o", os.devnull]
-    return subprocess.run(command, input=source, capture_output=True).returncode == 0
-
-
-def checked(command: list[str], env: dict[str, str] | None = None) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, env=env)
-    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
 
 
 def build_program(
@@ -181,7 +148,7 @@ def test_every_tier_in_software(program: Path, tmp_path: Path) -> None:
     supported = [name for name in SOFTWARE_FILES if f"tier {tier_of(name)}: supported" in listing]
     if len(supported) == len(SOFTWARE_FILES):
         pytest.skip("the CPU runs all of these tiers itself")
-    if "kernels/avx2.cpp" not in supported:
+    if "kernels/avx2/avx2.cpp" not in supported:
         pytest.skip("the CPU has no AVX2")
     if not knows(compiler, [], b"#include <simde/x86/avx512.h>\n"):
         pytest.skip("needs the headers of SIMDe (libsimde-dev)")

@@ -166,7 +166,7 @@ void run_shape(const Form& form, WeightType type, size_t n_rows, size_t k, size_
 // the form. Slabs of one scale, of mixed scales and of zeros; the last slab is short.
 void every_weight(const Form& form, WeightType type, Checks& checks) {
   const size_t k = 256 + 256 + 96, n_rows = 48, n_blocks = k / 32;
-  const int n_codes = type == WeightType::kQ8_0 ? 256 : 16, first = type == WeightType::kQ8_0 ? -128 : 0;
+  const int first = codes_of(type).smallest, n_codes = codes_of(type).largest - first + 1;
   std::vector<int> codes(n_rows * k);
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int>(i * 7 + i / 32 * 5) % n_codes + first;
   Random random(77);
@@ -193,8 +193,8 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
       double largest = 0.0;  // the largest weight that the slab's scales allow
       for (size_t b = slab / 32; b < end / 32; ++b) {
         const double scale = matrix.d[row * n_blocks + b], minimum = matrix.m[row * n_blocks + b];
-        const double low = type == WeightType::kQ4_0 ? -8 : type == WeightType::kQ8_0 ? -128 : 0;
-        const double high = type == WeightType::kQ4_1 ? 15 : 0;
+        const CodeRange& range = codes_of(type);
+        const double low = range.smallest - range.zero, high = range.has_minimum ? range.largest : 0;
         largest = std::fmax(largest, std::fmax(std::fabs(low * scale + minimum), std::fabs(high * scale + minimum)));
       }
       const double exact = matrix.weights[row * k + col];
@@ -209,7 +209,7 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
 void every_activation(const Form& form, Checks& checks) {
   const size_t k = 256 + 64 + 32, n_rows = k, n_tokens = 37;
   const WeightType type = form.has(WeightType::kQ8_0) ? WeightType::kQ8_0 : WeightType::kQ4_0;
-  const int zero = type == WeightType::kQ8_0 ? 0 : 8, lowest = type == WeightType::kQ8_0 ? -128 : 0;
+  const int zero = codes_of(type).zero, lowest = codes_of(type).smallest;
   std::vector<int> codes(n_rows * k, zero);
   for (size_t row = 0; row < n_rows; ++row) codes[row * k + row] = lowest;
   const float step = 1.0f / static_cast<float>(zero - lowest);  // so that the lowest code is the weight -1
@@ -270,7 +270,8 @@ void not_a_number(const Form& form, WeightType type, Checks& checks) {
 // Every code and every activation at its largest: integer sums that would overflow show.
 void largest_sums(const Form& form, WeightType type, Checks& checks) {
   const size_t k = 512 + 32, n_rows = 17, n_tokens = 5;
-  const int code = type == WeightType::kQ4_1 ? 15 : type == WeightType::kQ8_0 ? -128 : 0;
+  const CodeRange& range = codes_of(type);
+  const int code = range.largest - range.zero > range.zero - range.smallest ? range.largest : range.smallest;
   const std::vector<int> codes(n_rows * k, code);
   const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(0.25f)), m(d.size(), 0);
   const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
@@ -404,7 +405,8 @@ void same_as_narrow(const belle::KernelTable& table, const Form& form, WeightTyp
 
 void test_form(const Form& form, Checks& checks) {
   every_activation(form, checks);
-  for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+  for (const CodeRange& range : kQuantizedTypes) {
+    const WeightType type = range.type;
     if (!form.has(type)) continue;
     every_weight(form, type, checks);
     not_a_number(form, type, checks);
@@ -436,7 +438,8 @@ void test_wide_matmul(const belle::KernelTable& table, Checks& checks) {
     test_form(form, checks);
   }
   if (forms[0].kernels == nullptr) return;
-  for (WeightType type : {WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0}) {
+  for (const CodeRange& range : kQuantizedTypes) {
+    const WeightType type = range.type;
     if (!forms[0].has(type)) continue;
     for (size_t n_rows : {1, 16, 49, 130}) same_as_narrow(table, forms[0], type, n_rows, 544, 37, checks);
     for (size_t n_tokens : {1, 2, 3, 4, 530}) same_as_narrow(table, forms[0], type, 33, 288, n_tokens, checks);

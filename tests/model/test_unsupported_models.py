@@ -91,6 +91,18 @@ def test_what_the_engine_lacks_is_named(tmp_path: Path, name: str) -> None:
     assert "llama.cpp" in message
 
 
+@pytest.mark.parametrize("name", ["llama4", "bloomz", "LLaMA"])
+def test_no_other_name_is_taken_for_a_known_architecture(tmp_path: Path, name: str) -> None:
+    model = random_llama()
+    model.architecture = name
+    path = model.write(tmp_path / "other.gguf")
+    listed = rf"architecture '{name}' is not supported by the native engine \(it runs bloom and llama\)"
+    with pytest.raises(UnsupportedModelError, match=listed):
+        _core.Model(str(path))
+    with pytest.raises(UnsupportedModelError, match=listed):
+        _core.GgufFile(str(path)).check_supported()
+
+
 def test_a_quantized_norm_is_refused_by_name(tmp_path: Path) -> None:
     model = random_llama()
     has_quantized_norm(model)

@@ -12,7 +12,8 @@ ADDRESSES = {"belle_edge/prompts.py"}  # a public address: the code is in the ro
 
 def test_base_names_are_told_apart() -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for path in sorted((ROOT / "belle_edge").rglob("*.py")):
+    files = [path for folder in ("belle_edge", "convert") for path in sorted((ROOT / folder).rglob("*.py"))]
+    for path in files:
         name = path.relative_to(ROOT).as_posix()
         if name.startswith("belle_edge/convert/") or path.name.startswith("__") or name in ADDRESSES:
             continue

@@ -231,6 +231,34 @@ def test_cpp_includes_follow_the_ladder(path: Path) -> None:
             assert target in CPP_LADDER[folder], f"{relative} includes {include}"
 
 
+def test_names_of_cpp_files_tell_them_apart() -> None:
+    """One base name, one thing: the tiers of kernels/ alone repeat theirs on purpose."""
+    folders: dict[str, set[str]] = {}
+    for path in cpp_files():
+        if (folder := path.relative_to(CSRC).parts[0]) != "kernels":
+            folders.setdefault(path.stem, set()).add(folder)
+    assert not {name: rooms for name, rooms in folders.items() if len(rooms) > 1}
+
+
+def test_architectures_know_the_table_alone() -> None:
+    """Each architecture is one file, which shares nothing with the others and is listed."""
+    folder = CSRC / "model"
+    texts = {path: path.read_text(encoding="utf-8") for path in folder.glob("*.cpp")}
+    defined = {
+        name: path
+        for path, text in texts.items()
+        for name in re.findall(r"^const Architecture (k\w+) = ", text, re.MULTILINE)
+    }
+    listed = re.search(r"kArchitectures\[\] = \{(.*?)\}", texts[folder / "architectures.cpp"], re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r"&(k\w+)", listed[1])) == set(defined)
+    assert len(defined) >= 2
+    assert len(set(defined.values())) == len(defined)
+    shared = {"model/architectures.h", "model/config_keys.h", "model/decoder.h"}
+    for path in defined.values():
+        assert {name for name in includes(path) if name.startswith("model/")} <= shared, path
+
+
 @pytest.mark.parametrize("path", cpp_files(), ids=lambda p: str(p.relative_to(CSRC)))
 def test_cpp_features_stay_in_their_folders(path: Path) -> None:
     relative = path.relative_to(CSRC)
@@ -243,8 +271,6 @@ def test_cpp_features_stay_in_their_folders(path: Path) -> None:
         )
     if folder not in MAY_SPLIT_WORK:
         assert "parallel_for" not in text, "parallel loops belong in the rooms that work on tensors"
-    if relative.name in {"bloom.cpp", "llama.cpp"}:
-        assert not any("bloom" in include or "llama" in include for include in includes(path))
 
 
 @pytest.mark.parametrize(("module", "path"), python_files(), ids=lambda value: str(value).rsplit("/", 1)[-1])

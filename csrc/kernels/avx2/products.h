@@ -1,0 +1,76 @@
+// Products of whole numbers with AVX2: pairs of bytes are multiplied (maddubs) and summed in 16 bits.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/avx2/integers.h"
+#include "kernels/avx2/intrinsics.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/unit.h"
+
+namespace belle {
+namespace {
+
+struct Avx2Products : Avx2Integers {
+  /// A block's products of codes of up to 4 bits: each of 8 rows in two lanes of 16 bits, which hold a whole block.
+  template <class Format>
+  struct SmallDots {
+    using Register = __m256i;
+    static_assert(kGroups * 2 * Format::kLargestCode * 127 <= INT16_MAX, "two columns of each group in a lane");
+
+    static Bytes operand(Bytes codes) noexcept { return codes; }
+    // What the code of zero adds goes out in the first lane for both. Sums that wrap on the way do no harm.
+    static Register start(int32_t value_sum) noexcept {
+      static_assert(Format::kZeroCode * 32 * 127 <= INT16_MAX, "the sum of a block's activations in one lane");
+      if constexpr (Format::kZeroCode == 0) return _mm256_setzero_si256();
+      else return _mm256_set1_epi32((-Format::kZeroCode * value_sum) & 0xffff);
+    }
+    static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
+      return _mm256_add_epi16(dots, _mm256_maddubs_epi16(codes, columns));
+    }
+    static Register join(Register even, Register odd) noexcept { return _mm256_add_epi16(even, odd); }
+    static __m256 floats(Register dots) noexcept {
+      return _mm256_cvtepi32_ps(_mm256_madd_epi16(dots, _mm256_set1_epi16(1)));
+    }
+  };
+
+  /// Of signed bytes: each row in a lane of 32 bits.
+  template <class Format>
+  struct ByteDots {
+    using Register = __m256i;
+    static_assert(Format::kZeroCode == 0, "nothing is taken out");
+
+    static Bytes operand(Bytes codes) noexcept { return codes; }
+    static Register start(int32_t) noexcept { return _mm256_setzero_si256(); }
+    // |code| is unsigned and its sign goes to the activation (never -128), so 2 * 128 * 127 = 32512 is the most.
+    static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
+      const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(columns, codes));
+      return _mm256_add_epi32(dots, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    static Register join(Register even, Register odd) noexcept { return _mm256_add_epi32(even, odd); }
+    static __m256 floats(Register dots) noexcept { return _mm256_cvtepi32_ps(dots); }
+  };
+
+  /// For the peak: a product of bytes as the 4-bit formats use it, with its addition in 16 bits.
+  struct PeakMultiply : PeakRegister<Sums16> {
+    static constexpr size_t kProducts = 32;
+    static Sums16 step(Sums16 sum, Sums16 other) noexcept {
+      return (Sums16)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16((__m256i)sum, (__m256i)other));
+    }
+  };
+
+  template <class Format, bool is_signed>
+  struct DotsOf {
+    using Type = SmallDots<Format>;
+  };
+  template <class Format>
+  struct DotsOf<Format, true> {
+    using Type = ByteDots<Format>;
+  };
+  template <class Format>
+  using Dots = typename DotsOf<Format, kSignedCodes<Format>>::Type;
+};
+
+}  // namespace
+}  // namespace belle

@@ -1,0 +1,175 @@
+// What the AVX2 tier multiplies for many tokens: blocks of 32 columns, activations of a few tokens and 4-bit codes of
+// 16 rows, both laid out in the order of the products.
+//
+// vpmaddubsw wants one side unsigned. Here it is the activations, plus 128: what that adds depends on the weights
+// alone, so it is where a row's sums start, made once for all tokens.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/avx2/intrinsics.h"
+#include "kernels/avx2/tier.h"
+#include "kernels/compiler.h"
+#include "kernels/generic/outliers.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/quantize_activations.h"
+#include "kernels/generic/sizes.h"
+#include "kernels/generic/unit.h"
+#include "kernels/table.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kTileTokens = 3;  // by 2 vectors of rows: 6 sums of a block and 6 of all blocks in 16 registers
+constexpr size_t kParts = kPanelVectors<Avx2>;
+constexpr size_t kSlabBlocks = kSlabColumns / kBlockSize;
+
+// ---- activations: [slab][token tile][block of the slab], so that what one slab's products need lies together
+
+struct alignas(64) TokenBlock {
+  uint8_t values[kGroups][kTileTokens][kGroupColumns];  // plus 128
+  float scales[kTileTokens];
+  float weighted_sums[kTileTokens];  // scale * sum of the values, for formats with a minimum
+  uint8_t unused[8];
+};
+
+struct TokenBlocks {
+  size_t n_token_tiles, k_blocks;
+
+  TokenBlocks(size_t n_tokens, size_t k) noexcept
+      : n_token_tiles(quotient_up(n_tokens, kTileTokens)), k_blocks(k / kBlockSize) {}
+
+  size_t n_slabs() const noexcept { return quotient_up(k_blocks, kSlabBlocks); }
+  size_t blocks_of(size_t slab) const noexcept { return smaller(kSlabBlocks, k_blocks - slab * kSlabBlocks); }
+  size_t offset_of(size_t slab, size_t tile) const noexcept {
+    return slab * kSlabBlocks * n_token_tiles + tile * blocks_of(slab);
+  }
+};
+
+inline size_t token_block_bytes(size_t n_tokens, size_t k) noexcept {
+  const TokenBlocks blocks(n_tokens, k);
+  return blocks.n_token_tiles * blocks.k_blocks * sizeof(TokenBlock);
+}
+
+inline void pack_block(const int8_t* values, int32_t sum, float scale, size_t place, TokenBlock& packed) noexcept {
+  for (size_t g = 0; g < kGroups; ++g) {
+    uint32_t columns;
+    memcpy(&columns, values + g * kGroupColumns, sizeof columns);
+    columns ^= 0x80808080u;  // plus 128
+    memcpy(packed.values[g][place], &columns, sizeof columns);
+  }
+  packed.scales[place] = scale;
+  packed.weighted_sums[place] = scale * static_cast<float>(sum);
+}
+
+// One token's blocks of a slab, with a scale each.
+struct ScalePerBlock {
+  static void quantize(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
+    quantize_activations<Avx2>(x, n_blocks, blocks, 1);
+  }
+};
+
+// The same with one scale for all of them.
+struct ScalePerSlab {
+  static void quantize(const float* x, size_t n_blocks, ActivationBlock* blocks) noexcept {
+    const Quantizer<Avx2> quantizer(x, n_blocks * kBlockSize);
+    for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize) {
+      blocks[b].scale = quantizer.scale;
+      blocks[b].sum = Avx2::quantize_block(x, quantizer.inverse, quantizer.usable, blocks[b].values);
+    }
+  }
+};
+
+template <class Scales>
+void pack_token_blocks(const WidePack& args) noexcept {
+  const TokenBlocks blocks(args.n_tokens, args.k);
+  for (size_t tile = args.first_tile; tile < args.end_tile; ++tile) {
+    for (size_t slab = 0; slab < blocks.n_slabs(); ++slab) {
+      TokenBlock* packed = reinterpret_cast<TokenBlock*>(args.packed) + blocks.offset_of(slab, tile);
+      const size_t n_blocks = blocks.blocks_of(slab);
+      for (size_t place = 0; place < kTileTokens; ++place) {
+        const size_t token = tile * kTileTokens + place;
+        ActivationBlock quantized[kSlabBlocks] = {};  // zeros where the token is missing
+        if (token < args.n_tokens) {
+          float room[kSlabColumns];
+          const float* x = args.x + token * args.k + slab * kSlabColumns;
+          Scales::quantize(without_outliers(args.outliers, x, slab, n_blocks * kBlockSize, room), n_blocks, quantized);
+        }
+        for (size_t b = 0; b < n_blocks; ++b) {
+          pack_block(quantized[b].values, quantized[b].sum, quantized[b].scale, place, packed[b]);
+        }
+      }
+      for (size_t b = 0; b < n_blocks; ++b) memset(packed[b].unused, 0, sizeof packed[b].unused);
+    }
+  }
+}
+
+// ---- weights: [panel][block of the slab]
+
+/// One block of a panel; the last index is the part of the rows.
+struct RowBlock {
+  __m256i codes[kGroups][kParts];  // signed
+  __m256i starts[kParts];          // [8 rows][2]: -128 * the sum of the codes that meet in this lane
+  union {
+    __m256 d[kParts];
+    __m256i factors[kParts];  // [8 rows][2]: d in steps of the slab's scale; after set_factors()
+  };
+};
+
+/// The minima of a block's rows.
+struct RowMinima {
+  __m256 m[kParts];
+};
+
+/// One slab of some panels. Small, for it shares the first-level cache with the tokens.
+struct RowSlab {
+  RowBlock blocks[kBlockPanels][kSlabBlocks];
+  RowMinima minima[kBlockPanels][kSlabBlocks];  // formats with a minimum only
+};
+
+/// Of a RowBlock: the largest 2^n - 1 with which a slab's sums stay below 2^31.
+template <class Format>
+constexpr int largest_factor() noexcept {
+  int factor = 1;
+  while (int64_t{kSlabColumns} * 127 * kLargestStep<Format> * (2 * factor + 1) <= INT32_MAX) factor = 2 * factor + 1;
+  return factor;
+}
+
+/// A unit's codes minus the code of zero, which a signed byte must hold, as must the sum of a row's 8 codes in a lane.
+template <class Format>
+inline void expand_rows(const uint8_t* unit, RowBlock& block, RowMinima& minima) noexcept {
+  static_assert(kGroups * kLargestStep<Format> <= INT8_MAX, "sums of 8 codes");
+  const __m256i zero_code = _mm256_set1_epi8(Format::kZeroCode);
+  BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
+    __m256i sums = _mm256_setzero_si256();
+    BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {
+      const __m256i codes = _mm256_sub_epi8(Format::template codes<Avx2>(unit, g, part), zero_code);
+      block.codes[g][part] = codes;
+      sums = _mm256_add_epi8(sums, codes);
+    }
+    const __m256i excess = _mm256_maddubs_epi16(_mm256_set1_epi8(static_cast<char>(0x80)), sums);
+    block.starts[part] = _mm256_sub_epi16(_mm256_setzero_si256(), excess);
+    block.d[part] = scales_of<Avx2, Format>(unit, part);
+    if constexpr (Format::kHasMinimum) minima.m[part] = minima_of<Avx2, Format>(unit, part);
+  }
+}
+
+/// The factors of a panel's blocks, and in slab_scales, [16 rows], what one step of them is worth: the largest |d| of
+/// the slab over `largest`. A row of zeros gets zeros.
+inline void set_factors(RowBlock* blocks, size_t n_blocks, int largest, float* slab_scales) noexcept {
+  for (size_t part = 0; part < kParts; ++part) {
+    __m256 bound = Avx2::zeros();
+    for (size_t b = 0; b < n_blocks; ++b) bound = Avx2::larger(Avx2::magnitude(blocks[b].d[part]), bound);
+    const __m256 steps = Avx2::broadcast(static_cast<float>(largest));
+    Avx2::store(slab_scales + part * Avx2::kLanes, Avx2::divide(bound, steps), AllLanes{});
+    const __m256 inverse = Avx2::quotient_or_zero(steps, bound);
+    for (size_t b = 0; b < n_blocks; ++b) {
+      blocks[b].factors[part] = Avx2::in_both_halves(Avx2::multiply(blocks[b].d[part], inverse));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace belle

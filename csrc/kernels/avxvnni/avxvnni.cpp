@@ -1,0 +1,28 @@
+// The AVX-VNNI tier: 256-bit vectors, four byte products summed into 32 bits by one instruction.
+#include "kernels/avxvnni/tier.h"
+#include "kernels/generic/int16_attention.h"
+#include "kernels/generic/int8_slabs.h"
+#include "kernels/generic/products_table.h"
+#include "kernels/generic/rows_table.h"
+#include "kernels/isa.h"
+
+namespace belle {
+namespace {
+
+constexpr KernelTable avxvnni_table() noexcept {
+  KernelTable table = {};
+  table.name = "avxvnni";
+  set_rows<AvxVnni>(table);
+  set_products<AvxVnni>(table);
+  wide_of(table, ActivationForm::kSlab256) = &kInt8Slabs<AvxVnni>;
+  table.wide_attention = &kInt16Attention<AvxVnni>;
+  return table;
+}
+
+constexpr KernelTable kTable = avxvnni_table();
+
+}  // namespace
+
+const KernelTable* avxvnni_kernels() noexcept { return &kTable; }
+
+}  // namespace belle

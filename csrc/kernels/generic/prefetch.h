@@ -1,0 +1,39 @@
+// Asking for memory ahead of its use. Addresses are numbers, no pointers: they may pass a buffer's end.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
+
+namespace belle {
+namespace {
+
+constexpr size_t kLineBytes = 64;
+
+/// Into the first-level cache.
+inline void prefetch_line(uintptr_t address) noexcept {
+#if defined(__GNUC__)
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 3);
+#elif defined(_M_X64)
+  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
+#else
+  (void)address;
+#endif
+}
+
+/// Into the second-level cache.
+inline void prefetch_line_l2(uintptr_t address) noexcept {
+#if defined(__GNUC__)
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
+#elif defined(_M_X64)
+  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
+#else
+  (void)address;
+#endif
+}
+
+}  // namespace
+}  // namespace belle

@@ -1,0 +1,42 @@
+// A slab of quantized weights as int8 with one scale per row, 16 rows at a time: round(weight / scale), where scale =
+// (the largest weight that the slab's own scales allow) / 127. How a unit is requantized is the format's.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/generic/lanes.h"
+#include "kernels/generic/panel_shape.h"
+#include "kernels/generic/unit.h"
+
+namespace belle {
+namespace {
+
+/// The scales of one part of a panel's slab of n_units blocks of 32 columns; returns the factor of requantize.
+template <class Tier, class Format>
+inline typename Tier::Vector slab_scales(const uint8_t* units, size_t n_units, size_t part, float* scales) noexcept {
+  using Vector = typename Tier::Vector;
+  Vector bound = Tier::zeros();  // zero for a row of zeros, which has no scale
+  for (size_t u = 0; u < n_units; ++u) {
+    bound = Tier::larger(largest_weights<Tier, Format>(units + u * Format::kUnitBytes, part), bound);
+  }
+  Tier::store(scales, Tier::divide(bound, Tier::broadcast(127.0f)), AllLanes{});
+  return Tier::quotient_or_zero(Tier::broadcast(127.0f), bound);
+}
+
+constexpr size_t kUnitWeights = kBlockSize * kPanelRows;
+
+/// One panel's slab of n_units blocks of 32 columns -> int8 [groups of 4 columns][16 rows][4], scales [16].
+template <class Tier, class Format>
+inline void expand_int8(const uint8_t* units, size_t n_units, uint8_t* groups, float* scales) noexcept {
+  for (size_t part = 0; part < kPanelVectors<Tier>; ++part, scales += Tier::kLanes) {
+    const typename Tier::Vector inverse = slab_scales<Tier, Format>(units, n_units, part, scales);
+    for (size_t u = 0; u < n_units; ++u) {
+      uint8_t* out = groups + u * kUnitWeights + part * sizeof(typename Tier::Bytes);
+      Format::template requantize<Tier>(units + u * Format::kUnitBytes, part, inverse, out);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace belle

@@ -1,0 +1,56 @@
+"""Every header of csrc/ includes what it uses: it compiles alone, those of a tier with the tier's flags."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from .compiling import AVX2_FLAGS, COMMON_FLAGS, SOURCES, X86, X86_FILES, checked, knows, native_compiler
+
+TIER_FLAGS = {Path(name).parent.name: flags for name, flags in reversed(X86_FILES.items())}
+HEADERS = sorted(path.relative_to(SOURCES) for path in SOURCES.rglob("*.h"))
+
+
+def group_of(header: Path) -> str:
+    """Headers that one compiler call takes: a folder of csrc/, or of kernels/."""
+    folders = header.parts[:-1]
+    return "/".join(folders[:2])
+
+
+GROUPS = sorted({group_of(header) for header in HEADERS})
+
+
+def flags_of(group: str) -> list[str]:
+    if group == "bindings":
+        pybind11 = pytest.importorskip("pybind11")
+        return [f"-I{pybind11.get_include()}", f"-I{sysconfig.get_path('include')}"]
+    tier = group.removeprefix("kernels/")
+    if tier not in TIER_FLAGS:
+        return []
+    if not X86:
+        pytest.skip("x86 tiers")
+    return TIER_FLAGS[tier]
+
+
+def test_the_tiers_have_their_folders() -> None:
+    folders = {group.removeprefix("kernels/") for group in GROUPS if group.startswith("kernels/")}
+    assert {*TIER_FLAGS, "scalar", "generic", "formats"} <= folders
+    assert TIER_FLAGS["avx2"] == AVX2_FLAGS
+    assert "-mamx-tile" in TIER_FLAGS["amx"]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_headers_compile_alone(group: str, tmp_path: Path) -> None:
+    compiler, flags = native_compiler(), flags_of(group)
+    if not knows(compiler, flags):
+        pytest.skip("the compiler does not know this instruction set")
+    sources = []
+    for header in HEADERS:
+        if group_of(header) != group:
+            continue
+        source = tmp_path / f"{header.stem}.cpp"
+        source.write_text(f'#include "{header.as_posix()}"\n' * 2)  # twice: it guards itself
+        sources.append(str(source))
+    checked([compiler, *COMMON_FLAGS, *flags, "-fsyntax-only", *sources])
