@@ -7,7 +7,7 @@
 // program's work: by accident that would make what follows unreadable. Without such, a change is damage, but for
 // numbers of which more than one byte changed. Ids and switches of the tokenizer and the context length are one byte
 // often, so another value that is possible counts as edited. Tensors that do not lie end to end are damage.
-// docs/ARCHITECTURE.md states the rule and its limits.
+// docs/design/checksums.md states the rule and its limits.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // The checksums in files of this project's converter, metadata under belle.checksum.*: XXH64 of the header, and of each
-// chunk of the data section. docs/ARCHITECTURE.md describes them.
+// chunk of the data section. docs/design/checksums.md describes them.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,7 @@
 namespace belle {
 namespace {
 
-// The choices of the test models (docs/PERFORMANCE.md) are the same with 8 tokens as with 64; with 4 one differs.
+// The choices of the test models are the same with 8 tokens as with 64; with 4 one differs (docs/measurements).
 constexpr size_t kCalibrationTokens = 8;
 
 // Ids spread evenly over the vocabulary: the same ones for every load of a model.
