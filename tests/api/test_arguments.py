@@ -235,7 +235,7 @@ def test_the_home_folder(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert model.load_conversation("~/q.chat").messages == conversation.messages
     assert verify_file("~/x.gguf").verified
     assert verify_contents("~/x.gguf").ok
-    assert check_memory("~/x.gguf").total > 0
+    assert check_memory(path="~/x.gguf").total > 0
     with pytest.raises(FileNotFoundError, match=r"x\.gguf"):
         Belle.load("~no-such-user/x.gguf")
 

@@ -15,6 +15,9 @@ DOCUMENTS = sorted(
     if "node_modules" not in path.parts and "corpus" not in path.parts
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:[\w.]+/)+[\w.]+\.(?:py|pyi|h|cpp|md|svg))`")
+# llama.cpp's own, and files that a reader is to write
+OTHERS = re.compile(r"^src/|(^|/)my\w+[./]|/myformat\.h$")
 TREE_LINE = re.compile(r"^( *)((?:[\w.*]+(?:/|\.py|\.md|\.pyi|\.h|\.cpp) ?)+)", re.MULTILINE)
 
 
@@ -54,6 +57,28 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
         page.write_text(f"# A `b`, c\n\n{link}\n", encoding="utf-8")
         with pytest.raises(AssertionError, match="links to"):
             test_links_lead_to_files_and_headings(page)
+
+
+@pytest.fixture(scope="module")
+def all_files() -> set[str]:
+    folders = ("belle_edge", "convert", "csrc", "tests", "tools", "benchmarks", "examples", "docs", ".github")
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.*"))
+    return {path.relative_to(ROOT).as_posix() for path in found}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_that_are_named_exist(path: Path, all_files: set[str]) -> None:
+    """Names with a folder, from the root of the repository or from a room in it."""
+    named = {name for name in PATH.findall(path.read_text(encoding="utf-8")) if not OTHERS.search(name)}
+    missing = {name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in all_files)}
+    assert not missing, f"{path.name} names {missing}"
+
+
+def test_a_name_without_a_file_is_found(tmp_path: Path, all_files: set[str]) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("`docs/API.md` `core/profile.h` `csrc/core/nowhere.h`\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"names \{'csrc/core/nowhere.h'\}"):
+        test_files_that_are_named_exist(page, all_files)
 
 
 def tree_paths(text: str) -> list[str]:
