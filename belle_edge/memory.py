@@ -75,15 +75,15 @@ def check_memory(
     kv: str = "auto",
     root: Path = Path("/"),
 ) -> Requirement:
-    """Raise InsufficientMemoryError where the file, a path or one that is open, cannot fit; else return what it needs.
+    """Raise InsufficientMemoryError where `path`, or a file that is open, cannot fit; else return what it needs.
 
     context: tokens of cache to count; None = as trained, but not more than 4,096, because the cache grows with use
     and few dialogues fill a longer one. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
     """
-    opened = path if isinstance(path, _core.GgufFile) else open_file(path, root=root)
-    needed = required_memory(opened, context=context, kv=kv)
+    file = path if isinstance(path, _core.GgufFile) else open_file(path, root=root)
+    needed = required_memory(file, context=context, kv=kv)
     if context is None and needed.context > _USUAL_CONTEXT:
-        needed = required_memory(opened, context=_USUAL_CONTEXT, kv=kv)
+        needed = required_memory(file, context=_USUAL_CONTEXT, kv=kv)
     space = available_address_space(root)
     if space is not None:  # the mapping of the open file counts as used there
         space = Available(space.n_bytes + needed.file, space.limit)
@@ -92,7 +92,7 @@ def check_memory(
         (space, needed.total + needed.file + _stacks()),
     ):
         if available is not None and amount > available.n_bytes:
-            raise InsufficientMemoryError(_refusal(Path(opened.path), needed, amount, available))
+            raise InsufficientMemoryError(_refusal(Path(file.path), needed, amount, available))
     return needed
 
 
