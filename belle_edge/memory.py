@@ -52,11 +52,14 @@ class Requirement:
         return self.weights + self.kv + self.activations + self.tokenizer
 
 
-def open_file(path: str | os.PathLike[str], *, root: Path = Path("/")) -> _core.GgufFile:
-    """Open a GGUF file and check its header: once for all who load it. root: where proc/ and sys/ are.
+def open_file(path: str | os.PathLike[str] | _core.GgufFile, *, root: Path = Path("/")) -> _core.GgufFile:
+    """Open a GGUF file and check its header: once for all who load it. One that is open is given back.
 
-    OSError, ModelFormatError, and InsufficientMemoryError where even the address space for its bytes is missing.
+    root: where proc/ and sys/ are. OSError, ModelFormatError, and InsufficientMemoryError where even the address space
+    for its bytes is missing.
     """
+    if isinstance(path, _core.GgufFile):
+        return path
     path = user_path("[memory] path", path)
     try:
         return _core.GgufFile(str(path))
@@ -80,7 +83,7 @@ def check_memory(
     context: tokens of cache to count; None = as trained, but not more than 4,096, because the cache grows with use
     and few dialogues fill a longer one. root: where proc/ and sys/ are. Also raises OSError, ModelFormatError.
     """
-    file = path if isinstance(path, _core.GgufFile) else open_file(path, root=root)
+    file = open_file(path, root=root)
     needed = required_memory(file, context=context, kv=kv)
     if context is None and needed.context > _USUAL_CONTEXT:
         needed = required_memory(file, context=_USUAL_CONTEXT, kv=kv)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from ._core import GgufFile
 from .argument_names import explains_names
 from .backends import open_backend
 from .errors import ModelFormatError
@@ -71,7 +72,7 @@ class Belle:
     @explains_names("model")
     def load(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | GgufFile,
         *,
         backend: str = "native",
         threads: int | None = None,
@@ -82,7 +83,7 @@ class Belle:
         family: str | None = None,
         chat_template: str | None = None,
     ) -> Belle:
-        """Load a GGUF file; ~ in its path is the home folder.
+        """Load a GGUF file, a path or one that is open; ~ in a path is the home folder.
 
         backend: "native" runs BLOOM and LLaMA, "llama.cpp" (package llama-cpp-python) whatever that knows.
         threads: None = every processor this process may use. context: tokens of prompt and answer together,
@@ -99,16 +100,7 @@ class Belle:
         """
         settings = EngineSettings(threads=threads, context=context, kv=kv, isa=isa)
         ChatFormat.of_file({}, family=family, chat_template=chat_template)  # raises before anything is read
-        path = user_path("[model] path", path)
-        if path.is_dir():
-            raise ValueError(
-                f"[model] {path} is a folder: convert it first (belle-edge convert {path} -o model.gguf)"
-            )
-        if not path.exists():
-            raise FileNotFoundError(f"[model] no such file: {path}")
-        if (kind := irregular(path)) is not None:
-            raise ValueError(f"[model] {path}: expected a GGUF file, found {kind}")
-        file = open_file(path)
+        file = open_file(path if isinstance(path, GgufFile) else _existing_file(path))
         if memory_check:
             check_memory(file, context=settings.context, kv=kv)
         engine = open_backend(
@@ -116,7 +108,7 @@ class Belle:
         )
         try:
             chat_format = ChatFormat.of_file(engine.metadata, family=family, chat_template=chat_template)
-            return cls(engine, path=path, context=settings.context, chat_format=chat_format)
+            return cls(engine, path=Path(file.path), context=settings.context, chat_format=chat_format)
         except BaseException:
             engine.close()
             raise
@@ -286,3 +278,17 @@ class Belle:
 
     def __repr__(self) -> str:
         return f"Belle({str(self.path)!r})"
+
+
+def _existing_file(path: str | os.PathLike[str]) -> Path:
+    """The path of a model, if a regular file is there. FileNotFoundError, ValueError."""
+    path = user_path("[model] path", path)
+    if path.is_dir():
+        raise ValueError(
+            f"[model] {path} is a folder: convert it first (belle-edge convert {path} -o model.gguf)"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"[model] no such file: {path}")
+    if (kind := irregular(path)) is not None:
+        raise ValueError(f"[model] {path}: expected a GGUF file, found {kind}")
+    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..sampling import SamplingParams
 from ..text.terminal_text import printable_line
@@ -23,6 +23,9 @@ from .options import (
 from .shared_options import add_json_argument
 from .standard_streams import require_input
 from .terminal import print_remark, styled
+
+if TYPE_CHECKING:
+    from .._core import GgufFile
 
 _HOW = '''\
 A turn is a line. End a line with a backslash to go on in the next one, or put a longer text between lines of
@@ -66,9 +69,9 @@ def run(args: argparse.Namespace) -> int:
     from .turns import history_file, line_editing, pipe_line, read_turns, terminal_line
 
     require_input()
-    _check(args)
+    file = _check(args)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    with open_model(args) as model:
+    with open_model(args, file) as model:
         if not args.quiet:
             for line in start_notice(model.backend.metadata):
                 print_remark(printable_line(line))
@@ -93,14 +96,14 @@ def run(args: argparse.Namespace) -> int:
             return session.run(read_turns(terminal_line(*prompts), session.interrupted))
 
 
-def _check(args: argparse.Namespace) -> None:
-    """What can be said before gigabytes are loaded: ValueError or OSError."""
+def _check(args: argparse.Namespace) -> GgufFile | None:
+    """What can be said before gigabytes are loaded: ValueError or OSError. Returns the open file of the model."""
     if args.load is not None:
         if args.system is not None:
             raise ValueError("--system does not go with --load: a saved conversation has its own")
         args.load.open("rb").close()
     SamplingParams(**_given(args))
-    check_chat_format(args)
+    return check_chat_format(args)
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from .terminal import LOGGER, text_writer
 from .text_input import argument_text, decoded, read_input
 
 if TYPE_CHECKING:
+    from .._core import GgufFile
     from ..generation.streams import Generation, Stream
     from ..model import Belle
 
@@ -75,16 +76,16 @@ def run(args: argparse.Namespace) -> int:
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
     if args.logprobs is not None:
         settings["top_logprobs"] = args.logprobs
-    check_chat_format(args)
+    file = check_chat_format(args)
     if args.lines or args.jsonl:
-        return _answer_many(args, settings)
+        return _answer_many(args, file, settings)
     text = _read_text(args)
-    with open_model(args) as model:
+    with open_model(args, file) as model:
         _answer(model.stream(text, **settings), model, as_json=args.json, live=args.stream)
     return 0
 
 
-def _answer_many(args: argparse.Namespace, settings: dict[str, Any]) -> int:
+def _answer_many(args: argparse.Namespace, file: GgufFile | None, settings: dict[str, Any]) -> int:
     """Answer every line; prompt i, counted from 0, uses seed + i. Returns 1 where a line was refused."""
     from .many_prompts import LineAnswers
     from .prompt_lines import prompt_lines
@@ -96,7 +97,7 @@ def _answer_many(args: argparse.Namespace, settings: dict[str, Any]) -> int:
     else:
         content, where = read_input(args.file)
     lines = list(prompt_lines(content, jsonl=args.jsonl, encoding=encoding, where=where))
-    with open_model(args) as model:
+    with open_model(args, file) as model:
         n_refused = LineAnswers(model, settings, as_json=args.json, quiet=args.quiet).run(lines)
     return 1 if n_refused else 0
 

@@ -20,6 +20,7 @@ from .terminal import LOGGER
 from .text_input import checked_encoding
 
 if TYPE_CHECKING:
+    from .._core import GgufFile
     from ..model import Belle
 
 _SAMPLING_FLAGS: tuple[tuple[str, type, str], ...] = (
@@ -117,9 +118,9 @@ def chat_format_options(args: argparse.Namespace) -> dict[str, str | None]:
     return {"family": getattr(args, "family", None), "chat_template": template}
 
 
-def check_chat_format(args: argparse.Namespace) -> None:
+def check_chat_format(args: argparse.Namespace) -> GgufFile | None:
     """ValueError where a question cannot be put to args.model. Reads the file's header only, so it is said before
-    gigabytes are loaded; a file that cannot be opened is left to loading."""
+    gigabytes are loaded. Returns the open file for `open_model`; one that cannot be opened is left to loading."""
     from .._core import GgufFile
     from ..text.chat_format import ChatFormat
 
@@ -129,19 +130,20 @@ def check_chat_format(args: argparse.Namespace) -> None:
             raise ValueError(
                 "--raw sends the text as it is: it does not go with --family and --chat-template"
             )
-        return
+        return None
     path = args.model.expanduser()
     if not path.is_file():  # a folder or a hub id: its conversion knows
-        return
+        return None
     try:
-        chat_format = ChatFormat.of_file(GgufFile(str(path)), **options)
+        file = GgufFile(str(path))
     except MemoryError:  # the check of memory says what is missing
-        return
-    if chat_format.template is None:
+        return None
+    if ChatFormat.of_file(file, **options).template is None:
         raise ValueError(
             f"{path.name} has no chat template: name its family (--family), give a template "
             "(--chat-template), or send the text as it is (belle-edge generate --raw)"
         )
+    return file
 
 
 def sampling_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -150,13 +152,13 @@ def sampling_settings(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names}
 
 
-def open_model(args: argparse.Namespace, path: Path | None = None) -> Belle:
-    """Load MODEL, or the file `path`, after checking that it fits into memory. Raises what `Belle.load` raises, and
-    what the conversion of a folder or hub id raises."""
+def open_model(args: argparse.Namespace, file: Path | GgufFile | None = None) -> Belle:
+    """Load MODEL, or `file`, after checking that it fits into memory. Raises what `Belle.load` raises, and what the
+    conversion of a folder or hub id raises."""
     from ..errors import ModelFormatError
 
-    if path is not None:
-        return _load(args, path)
+    if file is not None:
+        return _load(args, file)
     source = ModelSource(args)
     try:
         return _load(args, source.path())
@@ -167,15 +169,16 @@ def open_model(args: argparse.Namespace, path: Path | None = None) -> Belle:
         return _load(args, source.path())
 
 
-def _load(args: argparse.Namespace, path: Path) -> Belle:
+def _load(args: argparse.Namespace, file: Path | GgufFile) -> Belle:
     from ..memory import InsufficientMemoryError
     from ..model import Belle
 
     start = time.perf_counter()
+    path = file if isinstance(file, Path) else Path(file.path)
     try:
         with loading_notice(path, shown=not getattr(args, "quiet", False)):
             model = Belle.load(
-                path,
+                file,
                 backend=args.backend,
                 threads=args.threads,
                 isa=args.isa,

@@ -18,6 +18,7 @@ import pytest
 import belle_edge
 from belle_edge import memory
 from belle_edge._core import GgufFile, Model
+from belle_edge.cli.main import main
 from belle_edge.errors import ModelFormatError
 
 from ..gguf.split import split
@@ -73,6 +74,17 @@ def test_a_load_opens_its_file_once(path: Path, memory_check: bool) -> None:
     ):
         assert open_now(path) == 1  # the metadata's
         assert model.logits([3, 4]).shape[0] == 2
+    assert opens == [1]
+
+
+@linux_only
+@pytest.mark.parametrize("extra", [[], ["--family", "belle"]])
+def test_a_command_opens_its_file_once(
+    path: Path, extra: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opens_of(path) as opens:
+        status = main(["generate", str(path), "1", "--raw" if not extra else "-q", "-n", "2", *extra])
+    assert status == 0, capsys.readouterr().err
     assert opens == [1]
 
 

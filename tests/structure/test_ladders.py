@@ -89,7 +89,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "backends": SHARED | {"sampling", "text", "_core"},
     "generation": SHARED | {"sampling", "text", "backends"},
     "memory": SHARED | {"_core"},
-    "model": SHARED | {"sampling", "text", "backends", "generation", "memory"},
+    "model": SHARED | {"_core", "sampling", "text", "backends", "generation", "memory"},
     "verification": SHARED | {"text", "_core", "convert"},
     "benchmark": SHARED | {"_core", "backends", "memory", "model", "convert"},
     "hf": SHARED | {"sampling", "text", "_core", "backends", "convert", "hub"},
