@@ -101,7 +101,7 @@ def test_a_batch(tiny_zh: Pair) -> None:
 
 @pytest.mark.parametrize("kind", ["f32", "f16"])
 def test_logits_of_float_files(llama_cpp: Any, converted: Callable[[str, str], Path], kind: str) -> None:
-    for native, other in open_both(converted("bloom", kind)):
+    for native, other in open_both(converted("belle-tiny-zh", kind)):
         ids = np.random.default_rng(1).integers(4, 8000, size=560).tolist()
         expected, found = native.logits(ids), other.logits(ids)
         assert found.shape == expected.shape

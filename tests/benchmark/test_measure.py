@@ -160,6 +160,7 @@ def test_a_peer_that_fails(tiny: Tiny, tmp_path: Path, body: str, kind: type[Exc
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script in place of a Python")
+@pytest.mark.slow
 def test_a_peer_that_dies_on_the_way(tiny: Tiny, tmp_path: Path) -> None:
     """It answers two requests, then it is gone."""
     python = tmp_path / "python"

@@ -51,7 +51,7 @@ def test_a_chat_fits_its_screen(chat: Opener, belle: Belle, model: Path, columns
 def test_no_word_of_an_answer_is_broken(command: list[str], belle: Belle, converted: Converted) -> None:
     arguments = [
         "generate",
-        str(converted("llama", "f32")),
+        str(converted("stories260K/hf", "f32")),  # words, not strings of letters
         "Once upon a time",
         "--raw",
         "--quiet",

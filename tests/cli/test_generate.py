@@ -161,10 +161,12 @@ def test_ctrl_c_stops_it(command: list[str], converted: Converted) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes on Windows")
 @pytest.mark.parametrize("name", ["generate", "chat"])
-def test_a_reader_that_leaves(command: list[str], model: Path, name: str) -> None:
-    arguments = [QUESTION] if name == "generate" else ["--quiet"]
+def test_a_reader_that_leaves(command: list[str], converted: Converted, model: Path, name: str) -> None:
+    arguments = [str(model), "--quiet"]
+    if name == "generate":  # an answer that does not end before the reader leaves
+        arguments = [str(converted("large", "f32")), "Once", "--raw", "--max-tokens", "1500"]
     process = subprocess.Popen(
-        [*command, name, str(model), *arguments, "--seed", "1"],
+        [*command, name, *arguments, "--seed", "1"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

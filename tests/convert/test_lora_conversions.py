@@ -244,12 +244,12 @@ def test_llama_cpp_writes_what_the_adapter_learnt(
     llama_cpp: Any,
     converted: Callable[[str, str], Path],
 ) -> None:
-    base = checkpoint("bloom")
+    base = checkpoint("belle-tiny-zh")  # wide enough to learn an answer in 60 steps
     prompt, answer = "Human: 你好，请介绍一下北京。\n\nAssistant:", "月亮上有一只会唱歌的小猫。"
     adapter = trained_adapter(base, tmp_path / "lora", prompt, answer)
     convert(base, tmp_path / "merged.gguf", type="q8_0", lora=[adapter])
     texts = []
-    for path in (tmp_path / "merged.gguf", converted("bloom", "q8_0")):
+    for path in (tmp_path / "merged.gguf", converted("belle-tiny-zh", "q8_0")):
         model = llama_cpp.Llama(str(path), n_ctx=256, n_threads=2, verbose=False)
         done = model.create_completion(prompt, max_tokens=40, temperature=0.0, repeat_penalty=1.0)
         texts.append(done["choices"][0]["text"])

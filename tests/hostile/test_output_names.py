@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from belle_edge.convert import convert, pipeline
+from belle_edge.convert import convert, output
 from belle_edge.convert.partial_file import atomic_file
 from belle_edge.errors import ConversionError
 from belle_edge.output_files import whole_file
@@ -160,13 +160,13 @@ def test_the_later_of_two_conversions_is_refused(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first one begins and ends between the second one's look at the target and its first byte."""
-    out, check = tmp_path / "out.gguf", pipeline.check_free_space
+    out, check = tmp_path / "out.gguf", output.check_free_space
 
     def first_comes(path: Path, n_bytes: int) -> None:
-        monkeypatch.setattr(pipeline, "check_free_space", check)
+        monkeypatch.setattr(output, "check_free_space", check)
         convert(source, out, type="f32")
 
-    monkeypatch.setattr(pipeline, "check_free_space", first_comes)
+    monkeypatch.setattr(output, "check_free_space", first_comes)
     with pytest.raises(ConversionError, match="exists already"):
         convert(source, out, type="q8_0")
     convert(source, tmp_path / "first.gguf", type="f32")

@@ -12,6 +12,7 @@
 
 #include "core/thread_pool.h"
 #include "engine/engine.h"
+#include "gguf/reader.h"
 
 namespace {
 
@@ -90,7 +91,7 @@ bool engine_serves_several_threads(const std::string& path, const std::string& t
   belle::EngineOptions options;
   options.threads = kPoolThreads;
   options.isa = tier;
-  const std::shared_ptr<Engine> engine = Engine::open(path, options);
+  const std::shared_ptr<Engine> engine = Engine::load(belle::GgufFile(path), options);
   std::vector<std::vector<float>> alone, together(kCallers);
   for (size_t caller = 0; caller < kCallers; ++caller) alone.push_back(conversation(engine, caller));
   std::vector<std::thread> callers;
