@@ -58,6 +58,7 @@ def test_the_event_loop_stays_free(tiny_zh: Belle) -> None:
     assert asyncio.run(count()) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_a_pass", [True, False])
 def test_cancelling_lets_go(tiny: Belle, monkeypatch: pytest.MonkeyPatch, in_a_pass: bool) -> None:
     real, entered = tiny.backend.forward_sample, threading.Event()

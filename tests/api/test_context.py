@@ -69,6 +69,7 @@ def test_real_stories_go_on_past_the_context(stories: Belle) -> None:
     assert sum(word.isascii() and word.strip('.,!?"').isalpha() for word in words) > 0.8 * len(words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["bloom", "llama"])
 @pytest.mark.parametrize(("begin", "end"), [(0, 40), (5, 33), (32, 64), (7, 8), (60, 90)])
 def test_in_one_layer_a_discard_equals_a_fresh_prefill(

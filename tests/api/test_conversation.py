@@ -31,6 +31,7 @@ def test_twelve_turns_equal_their_parts(tiny_zh: Belle) -> None:
     assert conversation.messages[0] == {"role": "system", "content": "你是一个助手。"}
 
 
+@pytest.mark.slow
 def test_twelve_turns_on_the_other_architecture(stories_chat: Belle) -> None:
     conversation = stories_chat.conversation(temperature=0, max_tokens=10)
     for index in range(12):

@@ -150,6 +150,7 @@ def test_nothing_opens_the_path_after_the_first_look(path: Path, monkeypatch: py
     assert len(done) == 1
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("backend", ["native", "llama.cpp"])
 def test_two_files_are_never_mixed(path: Path, backend: str, request: pytest.FixtureRequest) -> None:

@@ -140,6 +140,7 @@ def test_an_answer_that_begins_with_the_templates_space_is_never_computed_again(
         stories.chat_format = plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*APPENDING, *REWRITING])
 def test_turns_are_taken_back_answered_again_and_saved(model: Belle, name: str, tmp_path: Path) -> None:
     model.chat_format = ChatFormat({**APPENDING, **REWRITING}[name])
@@ -167,6 +168,7 @@ def test_turns_are_taken_back_answered_again_and_saved(model: Belle, name: str, 
     assert conversation.say(QUESTIONS[1]).text == answers[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*APPENDING, *REWRITING])
 def test_a_full_context_drops_whole_turns(tiny: Belle, name: str) -> None:
     plain, tiny.chat_format = tiny.chat_format, ChatFormat({**APPENDING, **REWRITING}[name])

@@ -32,6 +32,7 @@ def _byte_ids(tokenizer: Tokenizer, data: bytes, random_cuts: random.Random) -> 
     return ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", STOPS)
 def test_every_way_to_cut_a_text_into_tokens(tiny: Belle, stop: str) -> None:
     cuts = random.Random(9)
@@ -87,6 +88,7 @@ def test_noise_from_a_random_model(tiny: Belle) -> None:
             assert stopped.result.finish_reason == "stop_string"
 
 
+@pytest.mark.slow
 def test_a_conversation_of_noise_stays_consistent(tiny: Belle) -> None:
     for seed in range(12):
         conversation = tiny.conversation(

@@ -138,6 +138,7 @@ def test_log_probabilities(tiny_zh: Pair) -> None:
     assert found.logprob == pytest.approx(expected.logprob, abs=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["stories", "tiny_zh"])
 def test_a_window_that_slides(model: str, request: pytest.FixtureRequest) -> None:
     """Both turn rotary keys to their new positions, and shift ALiBi's distances."""

@@ -35,6 +35,7 @@ def measured(path: Path, settings: Settings) -> tuple[Measurement, dict[str, Any
     return measurement, report(measurement, workload, settings), said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", ["", "scalar"])
 def test_our_figures_are_consistent(tiny: Tiny, isa: str) -> None:
     settings = Settings(threads=2, isa=isa, repeat=3, profile=True)
@@ -86,6 +87,7 @@ def test_engines_take_turns(llama_cpp: Any, tiny: Tiny) -> None:
     assert "ratio" in text
 
 
+@pytest.mark.slow
 def test_decoding_is_cut_into_stretches(tiny: Tiny) -> None:
     workload = read_workload(tiny("llama"), prompt=40, generate=19, batch=2)
     runs = measure(workload, SETTINGS, say=lambda _text: None).own.runs
@@ -120,6 +122,7 @@ def test_one_engine_at_a_time_where_memory_is_short(
     assert "profile" in result
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_not_there(tiny: Tiny, tmp_path: Path) -> None:
     nothing = Peer("llama.cpp", str(tmp_path / "python"))
     measurement, result, _ = measured(tiny("bloom"), replace(SETTINGS, peer=nothing))
@@ -130,6 +133,7 @@ def test_a_peer_that_is_not_there(tiny: Tiny, tmp_path: Path) -> None:
     assert "BELLE Edge" in "\n".join(table(result))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a script in place of a Python")
 @pytest.mark.parametrize(
     ("body", "kind", "text"),

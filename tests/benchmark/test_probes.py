@@ -19,6 +19,7 @@ def test_reading(threads: int) -> None:
     assert min(rates) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", TIERS)
 def test_the_tier_asked_for_is_measured(isa: str) -> None:
     for threads in (1, 2):

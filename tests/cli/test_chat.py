@@ -25,6 +25,7 @@ def answers(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [json.loads(line)["text"] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_every_line_is_a_turn_of_one_conversation(belle: Belle, model: Path) -> None:
     done = belle("chat", model, "--json", *OPTIONS, text="\n\n".join(QUESTIONS))
     with Model.load(model) as loaded:
@@ -128,6 +129,7 @@ def test_input_that_is_not_utf8(command: list[str], model: Path) -> None:
     assert b"not UTF-8" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently on Windows")
 def test_ctrl_c_ends_a_script(command: list[str], converted: Callable[[str, str], Path]) -> None:
     model = converted("large", "f32")  # whose answers never end

@@ -119,6 +119,7 @@ def test_fish(scripts: dict[str, Path], folder: Path, line: str, expected: set[s
     assert {candidate.split("\t")[0] for candidate in found} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [

@@ -159,6 +159,7 @@ def test_ctrl_c_stops_it(command: list[str], converted: Converted) -> None:
     assert b"Traceback" not in errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes on Windows")
 @pytest.mark.parametrize("name", ["generate", "chat"])
 def test_a_reader_that_leaves(command: list[str], converted: Converted, model: Path, name: str) -> None:

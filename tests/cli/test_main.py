@@ -24,6 +24,7 @@ def test_help_and_version(belle: Belle) -> None:
     assert belle("--version").stdout == f"belle-edge {belle_edge.__version__}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_command(belle: Belle, name: str) -> None:
     done = belle(name, "--help")

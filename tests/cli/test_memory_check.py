@@ -167,6 +167,7 @@ def limited(n_mib: int, *arguments: str | Path) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
 
 
+@pytest.mark.slow
 @linux_only
 def test_ulimit_is_respected_before_loading(large: Path) -> None:
     path, options = large, ("--temperature", "0", "--max-tokens", "3")

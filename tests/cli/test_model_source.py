@@ -42,6 +42,7 @@ def test_a_checkpoint_folder_is_converted_once(belle: Belle, tmp_path: Path) -> 
     assert "damaged" in repaired.stderr
 
 
+@pytest.mark.slow
 def test_the_type_of_the_conversion(belle: Belle, tmp_path: Path) -> None:
     done = belle("info", checkpoint_path(), "--type", "Q8_0", "--json", "-q", BELLE_CACHE=str(tmp_path))
     assert set(json.loads(done.stdout)["types"]) == {"q8_0", "f32"}

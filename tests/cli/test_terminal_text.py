@@ -48,6 +48,7 @@ def test_what_stays_and_what_goes() -> None:
     assert printable_line("a\u2028b\u2066c\td") == "a bc d"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

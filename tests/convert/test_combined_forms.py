@@ -48,6 +48,7 @@ def gptq_folder(checkpoint: Callable[[str], Path], tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_encrypted_gptq(gptq_folder: Path, tmp_path: Path, key: Path) -> None:
     folder, out = encrypt(gptq_folder, key), tmp_path / "out.gguf"
     convert(gptq_folder, tmp_path / "plain.gguf")

@@ -91,6 +91,7 @@ def converted_bytes(source: Path, out: Path, **options: Any) -> bytes:
     return out.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["fp32 bin", "fp16 shards", "safetensors"])
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.usefixtures("small_windows")
@@ -105,6 +106,7 @@ def test_same_bytes_as_the_plain_folder(
     assert sorted(folder.iterdir()) == before  # nothing decrypted on the disk
 
 
+@pytest.mark.slow
 def test_windows_of_the_published_size(tmp_path: Path) -> None:
     """25 MiB with a key of 12.3 MiB: whole window, short one repeated, the key's first window again."""
     key_bytes, plain = random_bytes(int(12.3 * 2**20)), random_bytes(25 * 2**20, seed=2)
@@ -156,6 +158,7 @@ def test_a_pass_hashes_everything_once(tmp_path: Path, key: Path, damaged_byte: 
             source.end_pass()
 
 
+@pytest.mark.slow
 def test_same_logits_as_transformers(plain_model: Any, tmp_path: Path, key: Path) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     from belle_edge import _core
@@ -234,6 +237,7 @@ def killed_conversion(folder: Path, out: Path, key: Path) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_killed_and_resumed(plain_model: Any, tmp_path: Path, key: Path) -> None:
     plain, out = plain_model("belle-tiny-zh", "fp16 shards"), tmp_path / "out.gguf"
@@ -244,6 +248,7 @@ def test_killed_and_resumed(plain_model: Any, tmp_path: Path, key: Path) -> None
     assert not list(tmp_path.glob("out.gguf.*"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_what_a_resumed_conversion_skips_is_hashed_too(plain_model: Any, tmp_path: Path, key: Path) -> None:
     plain, out = plain_model("belle-tiny-zh"), tmp_path / "out.gguf"
@@ -262,6 +267,7 @@ def test_what_a_resumed_conversion_skips_is_hashed_too(plain_model: Any, tmp_pat
     assert not list(tmp_path.glob("out.gguf*"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, llama_tokenizer: bytes, key: Path) -> None:
     """The source is more than twice as large, the anonymous memory the same."""

@@ -212,6 +212,7 @@ def test_resuming_with_other_zeros_is_refused(
     assert (tmp_path / "out.gguf").read_bytes() == (tmp_path / "whole.gguf").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(("type", "most_bytes"), [("q4_0", 200e6), ("f32", 300e6)])
 def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, type: str, most_bytes: float) -> None:

@@ -27,6 +27,7 @@ from .gptq_files import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plain_zeros", [False, True], ids=["minus-one", "plain"])
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
 @pytest.mark.parametrize("group_size", [32, 128])

@@ -231,6 +231,7 @@ def test_parameters_and_shared_storages(make_llama: Any, tmp_path: Path, legacy:
     assert (tmp_path / "out.gguf").read_bytes() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True])
 def test_every_type_of_a_bin_is_read_as_torch_reads_it(tmp_path: Path, legacy: bool) -> None:
     import torch

@@ -27,6 +27,7 @@ def test_it_is_exactly_the_substrings_of_allowed_text() -> None:
             assert allowed.can_contain(candidate) == (candidate in parts), candidate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("token", "languages", "expected"),
     [

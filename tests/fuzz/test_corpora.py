@@ -103,6 +103,7 @@ def test_sound_tables_build(model: str) -> None:
     assert check_case({"model": model, "edits": [], "texts": TEXTS}) == "built"
 
 
+@pytest.mark.slow
 def test_random_tokenizer_tables() -> None:
     outcomes = [check_case(random_case(random.Random(seed).randrange)) for seed in range(N_RANDOM_CASES)]
     assert outcomes.count("built") > N_RANDOM_CASES // 10

@@ -203,6 +203,7 @@ def test_tensors_equal_those_of_the_gguf_package(tmp_path: Path, alignment: int)
         assert file.tensor_bytes(ours.name).tobytes() == theirs.data.tobytes()
 
 
+@pytest.mark.slow
 def test_tensor_bytes_are_read_only_and_outlive_the_file_object(tmp_path: Path) -> None:
     payload = bytes(range(64))
     file = opened(tmp_path, build([], [RawTensor("t", [16])], payload))

@@ -70,6 +70,7 @@ def test_other_settings(model: HfModel, name: str, value: Any) -> None:
         model.generate(IDS, **{"max_new_tokens": 2, "do_sample": True, name: value})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ids",
     [
@@ -116,6 +117,7 @@ def test_texts(tokenizer: HfTokenizer, value: Any) -> None:
         tokenizer.decode(value if value != 5 else 5.0)
 
 
+@pytest.mark.slow
 def test_numpy_scalars_are_taken_as_numbers(model: HfModel) -> None:
     plain = model.generate(IDS, max_new_tokens=3, do_sample=True, top_k=5, temperature=0.5, seed=1)
     numpy = model.generate(

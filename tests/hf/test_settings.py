@@ -26,6 +26,8 @@ from belle_edge.hf.tokenizer_options import DONE_IN_CALLS, REFUSED_IN_CALLS, SAM
 from ..api.tiny_models import write_tiny_model
 from .conftest import Pair
 
+pytestmark = pytest.mark.slow  # loads transformers
+
 IDS = [[5, 6, 7]]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "HF.md"
 CLASSES = {"Done": DONE, "Same answer": SAME_ANSWER, "Warned": WARNED.keys(), "Refused": REFUSED.keys()}
@@ -44,7 +46,6 @@ def model(path: Path) -> HfModel:
 # ---- every name is in one class
 
 
-@pytest.mark.slow
 def test_every_field_of_the_installed_transformers_is_in_one_class() -> None:
     transformers = pytest.importorskip("transformers", minversion="5")
     names = {name for name in vars(transformers.GenerationConfig()) if name != "_original_object_hash"}

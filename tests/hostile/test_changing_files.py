@@ -142,6 +142,7 @@ print(loaded, refused)
 """
 
 
+@pytest.mark.slow
 def test_a_file_rewritten_while_it_is_loaded(path: Path, small_model: SmallModel) -> None:
     source = small_model("llama", "q4_0")
     done = subprocess.run(
@@ -176,6 +177,7 @@ print(loaded, refused)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checksums", [False, True])
 def test_a_file_cut_while_it_is_loaded(tmp_path: Path, checksums: bool) -> None:
     source = random_llama(hidden=512, feed_forward=2048).write(tmp_path / "source.gguf", "f32")

@@ -18,6 +18,7 @@ from .damage import damaged
 N_SEEDS = 60
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*the key has")
 def test_randomly_damaged_encrypted_files(tmp_path: Path) -> None:
     plain = write_checkpoint(tmp_path / "plain", hidden=64, n_layers=1, n_heads=2)

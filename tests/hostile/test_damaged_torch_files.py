@@ -43,6 +43,7 @@ def damaged(data: bytes, choose: random.Random) -> bytes:
     return bytes(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True])
 def test_random_damage(tmp_path: Path, legacy: bool) -> None:
     data, choose, path = saved(legacy=legacy), random.Random(11), tmp_path / "pytorch_model.bin"
@@ -84,6 +85,7 @@ with open("/proc/self/status") as status:  # ru_maxrss would count the process t
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("name", BOMBS)
 def test_no_memory_for_what_a_file_only_claims(tmp_path: Path, name: str) -> None:

@@ -107,6 +107,7 @@ def test_a_hidden_size_of_bloom(tmp_path: Path) -> None:
         convert(folder, dry_run=True)
 
 
+@pytest.mark.slow
 def test_a_vocabulary_size_that_is_only_stated(tmp_path: Path) -> None:
     """Looking at a source, and loading its tokenizer alone, believe no number of rows that large."""
     folder = write_bloom(tmp_path / "source")

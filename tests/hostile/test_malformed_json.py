@@ -83,6 +83,7 @@ def convert_all(folders: Sequence[Path], out: Path) -> dict[str, str]:
     return dict(zip(names, outcomes, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["llama", "bloom"])
 def test_config(tmp_path: Path, architecture: str) -> None:
     pytest.importorskip("resource", reason="memory limits need POSIX")
@@ -102,6 +103,7 @@ def test_config(tmp_path: Path, architecture: str) -> None:
     assert str(2**40) in outcomes["hidden_size_huge"]
 
 
+@pytest.mark.slow
 def test_tokenizer_json_and_settings(tmp_path: Path) -> None:
     pytest.importorskip("resource", reason="memory limits need POSIX")
     source = write_bloom(tmp_path / "source")

@@ -248,6 +248,7 @@ for turn in range(int(sys.argv[3])):
 """
 
 
+@pytest.mark.slow
 def test_of_several_at_once_exactly_one_wins(source: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()

@@ -65,6 +65,7 @@ def commands(path: Path, checkpoint: Path, model: Path, out: Path) -> list[list[
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_place_of_any_file(
     kind: str, places: dict[str, Path], small_model: SmallModel, tmp_path: Path
@@ -79,6 +80,7 @@ def test_in_place_of_any_file(
     assert not (tmp_path / "out.gguf").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
 )
@@ -93,6 +95,7 @@ def test_in_place_of_a_checkpoints_file(name: str, tmp_path: Path) -> None:
         assert f"[{name}] expected a file, found a pipe (FIFO)" in outcome
 
 
+@pytest.mark.slow
 def test_in_place_of_an_adapters_file(tmp_path: Path) -> None:
     checkpoint = write_bloom(tmp_path / "checkpoint")
     for name in ("adapter_model.safetensors", "adapter_model.bin"):

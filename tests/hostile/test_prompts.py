@@ -71,6 +71,7 @@ def test_ids_out_of_range_in_every_method(model: belle_edge.Belle, ids: list[int
             method(ids)
 
 
+@pytest.mark.slow
 def test_the_command_line(path: Path, belle: Callable[..., Completed], tmp_path: Path) -> None:
     long = tmp_path / "long.txt"
     long.write_text("the dog " * 500, encoding="utf-8")

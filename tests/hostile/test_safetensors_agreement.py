@@ -83,6 +83,7 @@ def with_header(text: str | bytes, data: bytes = bytes(8), length: int | None = 
     return struct.pack("<Q", len(header) if length is None else length) + header + data
 
 
+@pytest.mark.slow
 def test_mutations(tmp_path: Path) -> None:
     from safetensors.numpy import save
 

@@ -48,6 +48,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_is_refused_before_writing(
     mounted: Callable[[str], Path], checkpoint: Path, belle: Callable[..., Completed]
 ) -> None:
@@ -141,6 +142,7 @@ def test_devices_and_pipes_are_no_outputs(checkpoint: Path, tmp_path: Path) -> N
     assert pipe.is_fifo()
 
 
+@pytest.mark.slow
 def test_an_existing_output(checkpoint: Path, tmp_path: Path, belle: Callable[..., Completed]) -> None:
     out = tmp_path / "out.gguf"
     out.write_bytes(b"precious")
@@ -152,6 +154,7 @@ def test_an_existing_output(checkpoint: Path, tmp_path: Path, belle: Callable[..
     assert names(tmp_path) == ["out.gguf"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
 @pytest.mark.parametrize("type", ["f32", "f16", "q4_0"])
 def test_weights_that_are_not_finite(tmp_path: Path, checkpoint: Path, type: str, value: float) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .conftest import Run
 from .stand_in import serve
 
 
+@pytest.mark.slow
 def test_no_weights_are_fetched(command: Run) -> None:
     config = {"model_type": "bloom", "vocab_size": 250880, "n_layer": 30, "n_embed": 4096}
     files = {
@@ -23,6 +26,7 @@ def test_no_weights_are_fetched(command: Run) -> None:
     assert sorted(hub.fetched()) == ["README.md", "config.json"]
 
 
+@pytest.mark.slow
 def test_an_encrypted_repository_is_known_by_its_names(command: Run) -> None:
     name = f"pytorch_model.bin.{'a' * 64}.enc"
     with serve("someone/a-copy", {name: bytes(1000), "LICENSE": b"x"}) as hub:

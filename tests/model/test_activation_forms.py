@@ -70,6 +70,7 @@ def random_layer(type: str, n_rows: int, k: int, n_tokens: int) -> tuple[Any, An
     return rows, x, x.astype(np.float64) @ _core.dequantize(rows, type).astype(np.float64).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type", QUANTIZED_TYPES)
 @pytest.mark.parametrize(
     ("n_rows", "k", "n_tokens"), [(70, 96, 17), (129, 544, 33), (320, 1376, 100), (16, 256, 600)]
@@ -143,6 +144,7 @@ def test_a_model(
     np.testing.assert_array_equal(logits_of(other, ids[:100]), logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["llama", "bloom"])
 def test_neighbours_change_nothing(
     wide_tier: str, form: str, architecture: str, model_file: ModelFile, ids: Ids
@@ -213,6 +215,7 @@ def choices_by_tensor(path: Path, tier: str) -> dict[str, _core.ActivationChoice
     return {choice["tensor"]: choice for choice in choices_of(path, tier)}
 
 
+@pytest.mark.slow
 def test_outliers_are_kept_out_of_the_slabs(wide_tier: str, tmp_path: Path) -> None:
     plain, outliers = tmp_path / "plain.gguf", tmp_path / "outliers.gguf"
     with_large_channels(slice(0)).write(plain, "q4_0")
@@ -241,6 +244,7 @@ def test_more_large_channels_than_can_be_kept_out_ask_for_the_finer_form(
         assert choices[name]["outliers"] == []
 
 
+@pytest.mark.slow
 def test_a_model_with_outliers(wide_tier: str, tmp_path: Path, ids: Ids) -> None:
     model = with_large_channels(slice(0, 512, 80))
     path = model.write(tmp_path / "outliers.gguf", "q4_0")

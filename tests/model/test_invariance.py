@@ -71,6 +71,7 @@ def test_a_prompt_of_several_passes_equals_its_chunks(model: _core.Model, ids: I
     np.testing.assert_array_equal(in_chunks(model, ids, [100]), all_logits(model, ids))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_members", [2, 5, 16])
 def test_a_batch_equals_its_members(model: _core.Model, n_members: int) -> None:
     """Sequences of different lengths; every second one decodes one token while its neighbours prefill."""

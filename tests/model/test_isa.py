@@ -14,11 +14,13 @@ def test_the_tier_asked_for_is_the_one_that_runs(tier: str, model_file: ModelFil
     assert _core.Model(str(model_file("llama", "f32")), isa=tier).isa == tier
 
 
+@pytest.mark.slow
 def test_the_environment_chooses(tier: str, model_file: ModelFile) -> None:
     script = "print(_core.default_isa(), _core.Model(sys.argv[1]).isa)"
     assert output_of(script, model_file("llama", "f32"), env={"BELLE_ISA": tier}) == f"{tier} {tier}"
 
 
+@pytest.mark.slow
 def test_the_argument_goes_before_the_environment(tier: str, model_file: ModelFile) -> None:
     script = "print(_core.Model(sys.argv[1], isa=sys.argv[2]).isa)"
     assert output_of(script, model_file("llama", "f32"), tier, env={"BELLE_ISA": "bogus"}) == tier

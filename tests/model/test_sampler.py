@@ -235,6 +235,7 @@ def test_filters_work_over_a_large_vocabulary() -> None:
 # ---- transformers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -146,6 +146,7 @@ def test_states_of_another_model_or_kv_type_are_refused(tmp_path: Path, ids: Ids
     assert model.restore(state).length == 20
 
 
+@pytest.mark.slow
 def test_kv_memory_is_shared_by_forks_and_reused(model_file: ModelFile, ids: Ids) -> None:
     model = _core.Model(str(model_file("llama", "f32")))
     assert model.kv_bytes == 0

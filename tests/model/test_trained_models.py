@@ -56,6 +56,7 @@ def trained_bloom(
     return path, ids, reference_logits(source, ids)
 
 
+@pytest.mark.slow
 def test_belle_tiny_zh(tier: str, trained_bloom: tuple[Path, NDArray[np.int32], NDArray[np.float32]]) -> None:
     path, ids, reference = trained_bloom
     assert ids.size == 300

@@ -91,6 +91,7 @@ def test_any_cut_of_a_prompt_gives_the_same_bits(
     np.testing.assert_array_equal(logits_of(model, ids, sizes), logits_of(model, ids))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [2, 7])
 def test_threads_do_not_change_the_result(wide_tier: str, path: Path, threads: int, ids: Ids) -> None:
     """More threads cut a prompt into smaller pieces of work."""
@@ -99,6 +100,7 @@ def test_threads_do_not_change_the_result(wide_tier: str, path: Path, threads: i
         np.testing.assert_array_equal(logits_of(several, ids[:size]), logits_of(one, ids[:size]))
 
 
+@pytest.mark.slow
 def test_prompts_beside_each_other_stay_apart(wide_tier: str, path: Path, ids: Ids) -> None:
     """Sequences of one pass, at positions of their own, some with a past that a fork shares."""
     model = open_model(path, wide_tier)

@@ -81,6 +81,7 @@ def listed_types(tree: ast.Module) -> Iterator[int]:
             yield node.lineno
 
 
+@pytest.mark.slow
 def test_no_module_has_a_constant_of_the_engine() -> None:
     assert not {name: found for name, tree in modules("tools", "benchmarks") if (found := list(copies(tree)))}
 

@@ -86,6 +86,7 @@ def test_pre_commit_accepts_its_configuration() -> None:
     run(tool("pre-commit"), "validate-config", ".pre-commit-config.yaml")
 
 
+@pytest.mark.slow
 def test_clang_format() -> None:
     run(tool("clang-format"), "--dry-run", "-Werror", *CPP_FILES)
 
@@ -112,6 +113,7 @@ def test_workflows_are_safe() -> None:
     run(tool("zizmor"), "--offline", "--persona", "auditor", "--no-progress", ".github")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_workflow_schema(path: Path) -> None:
     program = tool("check-jsonschema")
@@ -119,6 +121,7 @@ def test_workflow_schema(path: Path) -> None:
     run(program, "--builtin-schema", "custom.github-workflows-require-timeout", str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ISSUE_FORMS, ids=lambda path: path.name)
 def test_issue_form_schema(path: Path) -> None:
     run(tool("check-jsonschema"), "--builtin-schema", "vendor.github-issue-forms", str(path))

@@ -12,6 +12,8 @@ from belle_edge.text.prompts import FAMILIES, render
 
 from .published_templates import CONVERSATIONS, TEMPLATES, TOOLS, TURNS, USER
 
+pytestmark = pytest.mark.slow  # loads transformers
+
 ALL = {**TEMPLATES, **{f"family {name}": family.chat_template for name, family in FAMILIES.items()}}
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 
@@ -33,7 +35,6 @@ def by_us(template: str, messages: list[dict[str, Any]], **values: Any) -> str:
         return "refused"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [True, False])
 @pytest.mark.parametrize("tools", [None, TOOLS], ids=["plain", "tools"])
 @pytest.mark.parametrize("conversation", CONVERSATIONS)

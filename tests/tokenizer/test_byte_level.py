@@ -64,6 +64,7 @@ def _ends(parts: list[str]) -> set[int]:
     return ends
 
 
+@pytest.mark.slow
 def test_ids_equal_the_library(both: tuple[Tokenizer, Any], test_data: Path) -> None:
     ours, library = both
     items = json.loads((test_data / "models/belle-tiny-zh/val.json").read_text(encoding="utf-8"))
@@ -76,6 +77,7 @@ def test_ids_equal_the_library(both: tuple[Tokenizer, Any], test_data: Path) -> 
         assert ours.decode(ids) == text
 
 
+@pytest.mark.slow
 def test_every_cjk_character_round_trips(both: tuple[Tokenizer, Any]) -> None:
     for code in range(0x4E00, 0xA000):
         assert both[0].decode(both[0].encode(chr(code))) == chr(code)

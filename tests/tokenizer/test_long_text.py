@@ -86,6 +86,7 @@ def test_pieces_of_sentencepiece_texts(sentencepiece_tables: dict[str, Any]) -> 
     assert sum(check(tokenizer, random_texts(seed)) for seed in range(8)) > 800
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pieces")
 def test_pieces_of_real_texts(test_data: Path, converted: Callable[[str, str], Path]) -> None:
     from belle_edge._core import GgufFile

@@ -82,6 +82,7 @@ def test_one_leading_space_is_taken_off(llama: Tokenizer) -> None:
         assert llama.decode(llama.encode(text)) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hongloumeng_part1.txt", "eval_set.json", "zh_seed_tasks.json"])
 def test_extended_vocabulary_equals_the_library(
     chinese: tuple[Tokenizer, Any], test_data: Path, name: str
@@ -93,6 +94,7 @@ def test_extended_vocabulary_equals_the_library(
         assert ours.decode(ids) == line
 
 
+@pytest.mark.slow
 def test_every_cjk_character_round_trips(llama: Tokenizer, chinese: tuple[Tokenizer, Any]) -> None:
     for tokenizer in (llama, chinese[0]):
         for code in range(0x4E00, 0xA000):

@@ -12,6 +12,7 @@ from belle_edge.demo.questions import DEMO_QUESTIONS
 from demo_model import tasks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [tasks.training_items, tasks.held_out_items, tasks.validation_items])
 def test_a_seed_always_draws_the_same_items(draw) -> None:
     assert draw(7, 300) == draw(7, 300)

@@ -59,6 +59,7 @@ def test_one_changed_weight(gguf_of_changed: Changed, checkpoint: CheckpointOf) 
     assert "at row 11, column " in problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type", ["f32", "q4_0"])
 def test_a_changed_row_of_a_reordered_matrix(
     gguf_of_changed: Changed, checkpoint: CheckpointOf, type: str
