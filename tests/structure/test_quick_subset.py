@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL_SLOW = {"installation", "sanitizers"}  # they build
+ALL_SLOW = {"backends", "installation", "sanitizers"}  # they load another engine, or build
 
 
 def rooms(*arguments: str) -> Counter[str]:
