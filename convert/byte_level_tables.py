@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sentencepiece_tables import read_merges, tokens_by_id
 from belle_edge.convert.text_rules import refuse_unknown_options
 from belle_edge.errors import ConversionError, excerpt
+from belle_edge.text.vocabulary import TokenType
 
 # BLOOM's pre-tokenizer: runs of anything but blanks and these separators, with at most one space before.
 _BLOOM_PATTERN = " ?[^(\\s|[.,!?…。，、।۔،])]+"

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from belle_edge.convert.architectures.mapped_model import Metadata
+from belle_edge.text.vocabulary import TokenType
 
 if TYPE_CHECKING:
     from belle_edge.convert.source_tokenizer import SourceTokenizer
     from belle_edge.convert.tokenizer_comparison import TokenizerComparison
-
-
-class TokenType(IntEnum):
-    """GGUF's (and SentencePiece's) token types."""
-
-    NORMAL = 1
-    UNKNOWN = 2
-    CONTROL = 3
-    USER_DEFINED = 4
-    UNUSED = 5
-    BYTE = 6
 
 
 @dataclass

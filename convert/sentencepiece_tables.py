@@ -7,9 +7,10 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
-from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sentencepiece_reference import parse_model
 from belle_edge.errors import ConversionError, excerpt
+from belle_edge.text.vocabulary import TokenType
 
 _BYTE_TOKEN = re.compile(r"^<0x[0-9A-F]{2}>$")
 _BPE_MODEL = 2  # TrainerSpec.ModelType.BPE

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.source_tokenizer import optional_json
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.errors import excerpt
+from belle_edge.text.vocabulary import TokenType
 
 _MOST_END_IDS = 64
 

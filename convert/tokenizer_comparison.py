@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from belle_edge.convert.gguf_tokenizer import TokenType
 from belle_edge.convert.source_tokenizer import SourceTokenizer
 from belle_edge.text.tokenizer import Tokenizer
+from belle_edge.text.vocabulary import TokenType
 
 _MOST_ADDED = 24  # added tokens that get texts of their own
 _SHOWN_IDS = 12

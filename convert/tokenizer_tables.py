@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from belle_edge.convert.byte_level_tables import is_byte_level, read_byte_level_json
-from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sentencepiece_reference import parse_model
 from belle_edge.convert.sentencepiece_tables import (
     read_sentencepiece_json,
@@ -22,6 +22,7 @@ from belle_edge.convert.text_rules import refuse_unknown_options, rules_of
 from belle_edge.convert.tokenizer_comparison import compare_tokenizers
 from belle_edge.errors import BelleError, ConversionError, excerpt
 from belle_edge.text.tokenizer import Tokenizer
+from belle_edge.text.vocabulary import TokenType
 
 _SHOWN = 8  # of added tokens that are left out
 

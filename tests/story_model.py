@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,26 +72,28 @@ def write_story_model(folder: Path, size: Size = SMALL) -> Path:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "generation_config.json").write_text(json.dumps({"bos_token_id": 1, "eos_token_id": 2}))
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    (folder / "tokenizer.model").write_bytes(_vocabulary())
+    vocabulary = train_sentencepiece(
+        CORPUS.strip().splitlines(), VOCAB_SIZE, coverage=1.0
+    )  # letters or one mark each
+    (folder / "tokenizer.model").write_bytes(vocabulary)
     save_file(_weights(size), folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
-def _vocabulary() -> bytes:
-    """A SentencePiece BPE model with byte fallback; every piece is letters or one mark."""
+def train_sentencepiece(sentences: Iterable[str], vocab_size: int, *, coverage: float) -> bytes:
+    """A SentencePiece BPE model with byte fallback; coverage: the share of characters that get tokens."""
     import sentencepiece
 
     output = io.BytesIO()
-    sentences = [sentence for sentence in re.split(r"\n", CORPUS) if sentence]
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences),
         model_writer=output,
-        vocab_size=VOCAB_SIZE,
+        vocab_size=vocab_size,
         model_type="bpe",
         byte_fallback=True,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
-        character_coverage=1.0,
+        character_coverage=coverage,
         minloglevel=2,
     )
     return output.getvalue()

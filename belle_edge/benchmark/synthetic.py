@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..convert.architectures.mapped_model import Metadata
-from ..convert.gguf_tokenizer import TokenizerTables, TokenType
+from ..convert.gguf_tokenizer import TokenizerTables
 from ..convert.gguf_writer import ModelFile, build_header
 from ..convert.output_metadata import file_type
 from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
 from ..errors import ModelFormatError
 from ..folders import cache_folder
+from ..text.vocabulary import TokenType
 from .shapes import Shape, tensor_shapes
 
 _VERSION = 3  # of the bytes; part of the file's name

@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.trim.membership import AllowedText
 from belle_edge.errors import ConversionError, excerpt
 from belle_edge.text.tokenizer import Tokenizer
+from belle_edge.text.vocabulary import TokenType
 
 
 @dataclass(frozen=True)

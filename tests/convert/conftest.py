@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 
 from belle_edge.convert import ConversionReport, convert
 
+from ..story_model import train_sentencepiece
 from .adapters import changed, tensors_of
 
 CORPUS = [
@@ -51,21 +51,7 @@ def bloom_tokenizer_json(vocab_size: int = 320) -> str:
 
 def sentencepiece_model(vocab_size: int = 400) -> bytes:
     """A SentencePiece BPE model with byte fallback, as LLaMA's."""
-    import sentencepiece
-
-    output = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(CORPUS),
-        model_writer=output,
-        vocab_size=vocab_size,
-        model_type="bpe",
-        byte_fallback=True,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        character_coverage=0.98,
-        minloglevel=2,
-    )
-    return output.getvalue()
+    return train_sentencepiece(CORPUS, vocab_size, coverage=0.98)
 
 
 @pytest.fixture(scope="session")

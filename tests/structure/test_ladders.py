@@ -91,7 +91,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "memory": SHARED | {"_core"},
     "model": SHARED | {"_core", "sampling", "text", "backends", "generation", "memory"},
     "verification": SHARED | {"text", "_core", "convert"},
-    "benchmark": SHARED | {"_core", "backends", "memory", "model", "convert"},
+    "benchmark": SHARED | {"text", "_core", "backends", "memory", "model", "convert"},
     "hf": SHARED | {"sampling", "text", "_core", "backends", "convert", "hub"},
     "cli": SHARED
     | {

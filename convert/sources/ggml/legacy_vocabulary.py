@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from belle_edge.convert.gguf_tokenizer import TokenizerTables, TokenType
+from belle_edge.convert.gguf_tokenizer import TokenizerTables
 from belle_edge.convert.sources.ggml.legacy_file import GgmlFile
 from belle_edge.errors import ConversionError
+from belle_edge.text.vocabulary import TokenType
 
 _SPECIAL = (("<unk>", TokenType.UNKNOWN), ("<s>", TokenType.CONTROL), ("</s>", TokenType.CONTROL))
 _BYTES = [bytes([value]) for value in range(256)]

@@ -95,21 +95,9 @@ void multiply_bf16(const WideMatmul& args) noexcept {
 static_assert(sizeof(FewScratch) <= sizeof(Scratch), "one scratch for both");
 
 template <class Tier>
-constexpr WideKernels bf16_kernels() noexcept {
-  WideKernels kernels = {};
-  kernels.tile_tokens = kTileRows;
-  kernels.packed_bytes = bf16_packed_bytes;
-  kernels.pack = pack_bf16<Tier>;
-  kernels.scratch_bytes = sizeof(Scratch);
-  for_each_format(QuantizedFormats{}, [&](auto format) {
-    using Format = decltype(format);
-    kernels.matmul[kIndexOf<Format>] = multiply_bf16<Tier, Format>;
-  });
-  return kernels;
-}
-
-template <class Tier>
-constexpr WideKernels kBf16Kernels = bf16_kernels<Tier>();
+constexpr WideKernels kBf16Kernels =
+    wide_kernels(kTileRows, bf16_packed_bytes, pack_bf16<Tier>, sizeof(Scratch),
+                 [](auto format) noexcept -> WideMatmulFn { return multiply_bf16<Tier, decltype(format)>; });
 
 }  // namespace
 }  // namespace belle

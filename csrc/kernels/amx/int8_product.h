@@ -269,21 +269,9 @@ void multiply_slabs(const WideMatmul& args) noexcept {
 static_assert(sizeof(FewScratch) <= sizeof(SlabScratch), "one scratch for both");
 
 template <class Tier>
-constexpr WideKernels slab256_kernels() noexcept {
-  WideKernels kernels = {};
-  kernels.tile_tokens = kTileRows;
-  kernels.packed_bytes = int8_packed_bytes;
-  kernels.pack = pack_int8<Tier>;
-  kernels.scratch_bytes = sizeof(SlabScratch);
-  for_each_format(QuantizedFormats{}, [&](auto format) {
-    using Format = decltype(format);
-    kernels.matmul[kIndexOf<Format>] = multiply_slabs<Tier, Format>;
-  });
-  return kernels;
-}
-
-template <class Tier>
-constexpr WideKernels kSlab256Kernels = slab256_kernels<Tier>();
+constexpr WideKernels kSlab256Kernels =
+    wide_kernels(kTileRows, int8_packed_bytes, pack_int8<Tier>, sizeof(SlabScratch),
+                 [](auto format) noexcept -> WideMatmulFn { return multiply_slabs<Tier, decltype(format)>; });
 
 }  // namespace
 }  // namespace belle

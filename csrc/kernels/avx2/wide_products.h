@@ -214,9 +214,9 @@ template <class, class Format>
 using SlabChunk = WideChunk<Format, SlabSums<Format::kHasMinimum>>;
 
 constexpr WideKernels kBlock32Kernels =
-    wide_kernels<BlockChunk, Avx2>(token_block_bytes, pack_token_blocks<ScalePerBlock>);
+    chunk_kernels<BlockChunk, Avx2>(token_block_bytes, pack_token_blocks<ScalePerBlock>);
 constexpr WideKernels kSlab256Kernels =
-    wide_kernels<SlabChunk, Avx2>(token_block_bytes, pack_token_blocks<ScalePerSlab>);
+    chunk_kernels<SlabChunk, Avx2>(token_block_bytes, pack_token_blocks<ScalePerSlab>);
 
 }  // namespace
 }  // namespace belle

@@ -202,7 +202,7 @@ class SlabChunk {
 };
 
 template <class Tier>
-constexpr WideKernels kInt8Slabs = wide_kernels<SlabChunk, Tier>(slab_packed_bytes<Tier>, pack_slabs<Tier>);
+constexpr WideKernels kInt8Slabs = chunk_kernels<SlabChunk, Tier>(slab_packed_bytes<Tier>, pack_slabs<Tier>);
 
 }  // namespace
 }  // namespace belle

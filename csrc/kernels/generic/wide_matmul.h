@@ -192,22 +192,31 @@ void wide_matmul(const WideMatmul& args) noexcept {
   }
 }
 
-/// The kernels of a form whose chunks are Chunk<Tier, Format>, for the formats that they take.
-template <template <class, class> class Chunk, class Tier>
-constexpr WideKernels wide_kernels(size_t (*packed_bytes)(size_t, size_t) noexcept,
-                                   void (*pack)(const WidePack&) noexcept) noexcept {
+/// The entry of a form: product(Format{}) is the function that multiplies a format's weights, null where there is none.
+template <class Product>
+constexpr WideKernels wide_kernels(size_t tile_tokens, size_t (*packed_bytes)(size_t, size_t) noexcept,
+                                   void (*pack)(const WidePack&) noexcept, size_t scratch_bytes,
+                                   Product product) noexcept {
   WideKernels kernels = {};
+  kernels.tile_tokens = tile_tokens;
   kernels.packed_bytes = packed_bytes;
   kernels.pack = pack;
-  kernels.scratch_bytes = sizeof(Scratch);
-  for_each_format(QuantizedFormats{}, [&](auto format) {
-    using Format = decltype(format);
-    if constexpr (Chunk<Tier, Format>::kTakes) {
-      kernels.tile_tokens = Chunk<Tier, Format>::kTileTokens;
-      kernels.matmul[kIndexOf<Format>] = wide_matmul<Tier, Format, Chunk<Tier, Format>>;
-    }
-  });
+  kernels.scratch_bytes = scratch_bytes;
+  for_each_format(QuantizedFormats{},
+                  [&](auto format) { kernels.matmul[kIndexOf<decltype(format)>] = product(format); });
   return kernels;
+}
+
+/// The entry of a form whose chunks are Chunk<Tier, Format>, for the formats that they take.
+template <template <class, class> class Chunk, class Tier>
+constexpr WideKernels chunk_kernels(size_t (*packed_bytes)(size_t, size_t) noexcept,
+                                    void (*pack)(const WidePack&) noexcept) noexcept {
+  const auto product = [](auto format) noexcept -> WideMatmulFn {
+    using Format = decltype(format);
+    if constexpr (Chunk<Tier, Format>::kTakes) return wide_matmul<Tier, Format, Chunk<Tier, Format>>;
+    else return nullptr;
+  };
+  return wide_kernels(Chunk<Tier, Q4_0>::kTileTokens, packed_bytes, pack, sizeof(Scratch), product);
 }
 
 }  // namespace
