@@ -24,7 +24,9 @@ def test_names_and_classes(tmp_path: Path) -> None:
     """Both ways: what a stub promises exists, and what exists has a stub."""
     pytest.importorskip("mypy")
     config = tmp_path / "mypy.ini"
-    config.write_text("[mypy]\nfollow_imports = skip\n")  # the stub stands alone: without it PyTorch is read, too
+    config.write_text(
+        "[mypy]\nfollow_imports = skip\n"
+    )  # the stub stands alone: without it PyTorch is read, too
     command = [sys.executable, "-m", "mypy.stubtest", "belle_edge._core", "--allowlist", str(ALLOWLIST)]
     command += ["--mypy-config-file", str(config)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
