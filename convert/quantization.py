@@ -15,7 +15,7 @@ from belle_edge.convert.architectures.mapped_model import MappedTensor
 from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, BlockTensor, RequantizedTensor, to_float32
 from belle_edge.errors import ConversionError
 
-TYPES = tuple(_core.weight_types())
+TYPES = tuple(name for name, kind in _core.weight_types().items() if kind["written"])
 DEFAULT_TYPE = "q4_0"
 BLOCK_BYTES = 16 << 20  # source bytes read, quantized and written at a time
 
@@ -138,12 +138,13 @@ def read_rows(planned: PlannedTensor, start: int, stop: int) -> NDArray[np.gener
 
 
 def _has_finite_scales(data: NDArray[np.uint8], type: str) -> bool:
-    """Whether every block can be expanded again: its scales come first, in f16."""
+    """Whether every block can be expanded again: its scales and minima in f16."""
     kind = _core.weight_types()[type]
-    if kind["n_scales"] == 0:
-        return True
-    scales = data.reshape(-1, kind["block_bytes"])[:, : kind["n_scales"] * np.dtype(np.float16).itemsize]
-    return bool(np.isfinite(np.ascontiguousarray(scales).view(np.float16)).all())
+    blocks = data.reshape(-1, kind["block_bytes"])
+    return all(
+        bool(np.isfinite(np.ascontiguousarray(blocks[:, at : at + 2]).view(np.float16)).all())
+        for at in kind["scale_offsets"]
+    )
 
 
 def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 0) -> NDArray[np.uint8]:

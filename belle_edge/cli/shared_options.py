@@ -7,7 +7,7 @@ import argparse
 from .._core import KV_BYTES, weight_types
 from ..text.prompts import FAMILIES
 
-TYPES = tuple(weight_types())  # of the matrices, as the converter writes them
+TYPES = tuple(name for name, kind in weight_types().items() if kind["written"])  # of the matrices
 DEFAULT_TYPE = "q4_0"
 _Container = argparse._ActionsContainer  # a parser, or a group of one
 
