@@ -123,8 +123,9 @@ ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
     "text": {
         "terminal_text": set(),
         "chat_template": set(),
-        "vocabulary": set(),
-        "encoders": {"vocabulary"},
+        "pre_tokenizers": set(),
+        "vocabulary": {"pre_tokenizers"},
+        "encoders": {"vocabulary", "pre_tokenizers"},
         "long_text": {"vocabulary"},
         "tokenizer": {"vocabulary", "encoders", "long_text"},
         "assembly": {"tokenizer"},
