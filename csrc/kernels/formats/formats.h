@@ -16,6 +16,8 @@ struct FormatList {};
 
 using FloatElements = FormatList<F32, F16, Bf16>;
 using QuantizedFormats = FormatList<Q4_0, Q4_1, Q8_0>;
+/// Those whose blocks a tier computes itself (Format::quantize).
+using RoundedFormats = FormatList<Q4_0, Q4_1, Q8_0>;
 
 /// Calls function(Format{}) for each type of a list.
 template <class... Types, class Function>

@@ -27,7 +27,8 @@ constexpr void set_rows(KernelTable& table) noexcept {
   table.rotate_pairs = rotate_pairs<Tier>;
   table.to_half = to_half<Tier>;
   table.widen = Tier::widen;
-  for_each_format(QuantizedFormats{}, [&](auto format) noexcept {
+  table.search = Tier::search;
+  for_each_format(RoundedFormats{}, [&](auto format) noexcept {
     using Format = decltype(format);
     table.quantize[kIndexOf<Format>] = quantize_blocks<Tier, Format>;
   });
