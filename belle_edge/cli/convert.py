@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         "convert",
         help="convert a BLOOM or LLaMA checkpoint, in any form it was published in, to a GGUF file",
         description="Convert a BLOOM or LLaMA checkpoint (a folder, a weight file or a hub id; plain, encrypted, GPTQ, "
-        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file, or a GGUF file to other types.",
+        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file, or a GGUF to other types.",
     )
     parser.add_argument(
         "src",
