@@ -9,6 +9,7 @@
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unit.h"
 #include "kernels/generic/wide_format.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
