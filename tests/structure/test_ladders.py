@@ -80,6 +80,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "text",
         "hub",
         "errors",
+        "lazy_names",
         "output_files",
         "regular_files",
         "settings",
