@@ -5,10 +5,14 @@ With u the spacing of half precision (2^-11 of a value, and 2^-25 where it is de
 * f32: nothing. f16: |x|·2^-11 + 2^-25. bf16: |x|·2^-8.
 * q8_0, scale d = max|x|/127 of a block of 32, kept as f16: half a step, and 127 times the scale's own rounding.
 * q4_0, d = max|x|/8: half a step, 8 times d's rounding, and what is beyond 7.5 steps: codes reach from -8 to 7 only.
-* q4_1, d = (max - min)/15 and the minimum: half a step, 15 times d's rounding and that of the minimum.
+  q5_0 likewise, with twice the steps.
+* q4_1, d = (max - min)/15 and the minimum: half a step, 15 times d's rounding and that of the minimum. q5_1 with 31.
 
 So these are limits that hold for any data, not thresholds that some data may pass: a value beyond its limit was not
 made from this original.
+
+The scales of the other types are searched for, so no formula says what they allow. The limit is twice the largest error
+that our own rounding has in the same block: room for another program's search.
 """
 
 from __future__ import annotations
@@ -16,11 +20,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from .._core import BLOCK_SIZE
 
 _HALF = 2.0**-11  # relative rounding error of f16
 _HALF_TINY = 2.0**-25  # and its absolute error among denormals
 _SLACK = 1 + 2.0**-16  # for the float32 arithmetic between
+
+_STEPS_TO_ZERO = {"q4_0": 8, "q5_0": 16, "q8_0": 127}  # from the largest magnitude
+_STEPS_ABOVE_MINIMUM = {"q4_1": 15, "q5_1": 31}
 
 
 def limits(source: NDArray[np.float32], type: str, *, same_blocks: bool = False) -> NDArray[np.float32]:
@@ -42,18 +50,38 @@ def limits(source: NDArray[np.float32], type: str, *, same_blocks: bool = False)
 
 
 def _block_limits(source: NDArray[np.float32], type: str) -> NDArray[np.float32]:
+    if type in _STEPS_TO_ZERO:
+        return _symmetric_limits(source, _STEPS_TO_ZERO[type], reaches_both_ends=type == "q8_0")
+    if type in _STEPS_ABOVE_MINIMUM:
+        return _limits_with_minimum(source, _STEPS_ABOVE_MINIMUM[type])
+    return _searched_limits(source, type)
+
+
+def _symmetric_limits(
+    source: NDArray[np.float32], codes: int, *, reaches_both_ends: bool
+) -> NDArray[np.float32]:
     blocks = _blocks(source)
-    if type == "q4_1":
-        low = blocks.min(axis=-1, keepdims=True)
-        step = (blocks.max(axis=-1, keepdims=True) - low) / np.float32(15)
-        return _spread(_rounding(step, 15) + np.abs(low) * np.float32(_HALF) + np.float32(_HALF_TINY), source)
-    codes = 127 if type == "q8_0" else 8
     step = np.abs(blocks).max(axis=-1, keepdims=True) / np.float32(codes)
     allowed = _spread(_rounding(step, codes), source)
-    if type == "q4_0":
-        cut_off = np.abs(blocks) - step * np.float32(7.5)
+    if not reaches_both_ends:
+        cut_off = np.abs(blocks) - step * np.float32(codes - 0.5)
         allowed += np.maximum(cut_off, 0).reshape(source.shape)
     return allowed
+
+
+def _limits_with_minimum(source: NDArray[np.float32], codes: int) -> NDArray[np.float32]:
+    blocks = _blocks(source)
+    low = blocks.min(axis=-1, keepdims=True)
+    step = (blocks.max(axis=-1, keepdims=True) - low) / np.float32(codes)
+    return _spread(_rounding(step, codes) + np.abs(low) * np.float32(_HALF) + np.float32(_HALF_TINY), source)
+
+
+def _searched_limits(source: NDArray[np.float32], type: str) -> NDArray[np.float32]:
+    size = _core.weight_types()[type]["block_size"]
+    stored = _core.dequantize(_core.quantize(source, type), type)
+    errors = np.abs(stored - source).reshape(source.shape[0], -1, size)
+    allowed = np.float32(2 * _SLACK) * errors.max(axis=-1, keepdims=True)
+    return np.repeat(allowed[..., 0], size, axis=1).reshape(source.shape)
 
 
 def _rounding(step: NDArray[np.float32], codes: int) -> NDArray[np.float32]:

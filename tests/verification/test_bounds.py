@@ -9,9 +9,26 @@ from numpy.typing import NDArray
 from belle_edge import _core
 from belle_edge.verification.bounds import limits
 
-TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1")
+TYPES = tuple(_core.weight_types())
+BY_FORMULA = ("f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1")
 # Relative rms error of normally distributed values.
-NORMAL_RMS = {"f32": 0.0, "f16": 0.0003, "bf16": 0.002, "q8_0": 0.006, "q4_0": 0.09, "q4_1": 0.08}
+NORMAL_RMS = {
+    "f32": 0.0,
+    "f16": 0.0003,
+    "bf16": 0.002,
+    "q8_0": 0.006,
+    "q4_0": 0.09,
+    "q4_1": 0.08,
+    "q5_0": 0.045,
+    "q5_1": 0.04,
+    "q2_k": 0.3,
+    "q3_k": 0.16,
+    "q4_k": 0.074,
+    "q5_k": 0.036,
+    "q6_k": 0.02,
+    "iq4_nl": 0.075,
+    "iq4_xs": 0.075,
+}
 
 
 def values(kind: str) -> NDArray[np.float32]:
@@ -42,11 +59,18 @@ def test_rounding_stays_within(kind: str, type: str) -> None:
     assert (np.abs(stored(x, type) - x) <= limits(x, type)).all()
 
 
-@pytest.mark.parametrize("type", TYPES[1:])
+@pytest.mark.parametrize("type", BY_FORMULA)
 def test_the_limits_are_tight(type: str) -> None:
     x = values("normal")
     share = np.abs(stored(x, type) - x) / limits(x, type)
     assert share.max() > 0.9
+
+
+@pytest.mark.parametrize("type", ["q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs"])
+def test_rows_in_another_order_pass_the_limits(type: str) -> None:
+    x = values("normal")
+    beyond = np.abs(stored(np.roll(x, 1, axis=0), type) - x) > limits(x, type)
+    assert beyond.mean() > 0.4
 
 
 @pytest.mark.parametrize("type", TYPES)

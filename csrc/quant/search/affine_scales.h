@@ -36,7 +36,7 @@ class AffineSearch {
 
   Scales run() const noexcept {
     Scales best = nothing();
-    const Candidates scales = candidates_of_d();
+    const auto scales = candidates_of_d();
     const HalfScale dmin = likely_dmin();
     for (size_t i = 0; i < scales.size(); ++i) refine(scales[i], dmin, best);
     return best;
@@ -72,10 +72,10 @@ class AffineSearch {
   }
 
   // Those that round the sub-blocks' scales with the least harm, if the codes stay.
-  Candidates candidates_of_d() const noexcept {
+  Candidates<4> candidates_of_d() const noexcept {
     float largest = 0.0f;
     for (const AffineFit& fit : fits_) largest = larger_of(largest, largest_of(fit.s));
-    Candidates candidates;
+    Candidates<4> candidates;
     for (int divisor = largest_scale; divisor > 0 && divisor > largest_scale - kDivisors; --divisor) {
       const HalfScale d = HalfScale::nearest(largest / static_cast<float>(divisor), unit_);
       const Lanes inverse = inverse_or_zero(Lanes(d.value));
@@ -93,7 +93,7 @@ class AffineSearch {
   HalfScale likely_dmin() const noexcept {
     float largest = 0.0f;
     for (const AffineFit& fit : fits_) largest = larger_of(largest, largest_of(fit.m));
-    Candidates candidates;
+    Candidates<1> candidates;
     for (int divisor = largest_scale; divisor > 0 && divisor > largest_scale - kDivisors; --divisor) {
       const HalfScale dmin = HalfScale::nearest(largest / static_cast<float>(divisor), unit_);
       const Lanes inverse = inverse_or_zero(Lanes(dmin.value));
@@ -124,26 +124,22 @@ class AffineSearch {
     }
   }
 
-  // The whole scale and minimum among the neighbours of fit's that have the smallest error with codes of their own.
-  // `fit` becomes what was chosen.
+  // The whole scale among the neighbours of fit's, with its best minimum, that has the smallest error with codes of its
+  // own. `fit` becomes what was chosen.
   void choose_whole(size_t g, HalfScale d, HalfScale dmin, AffineFit& fit, Scales& now) const noexcept {
     const Lanes nearest = whole(fit.s, inverse_or_zero(Lanes(d.value)));
     const Lanes inverse_dmin = inverse_or_zero(Lanes(dmin.value));
     AffineFit best = AffineFit::nothing(all_[g]);
     now.scale[g] = now.minimum[g] = Lanes(0.0f);
-    for (const float scale_step : kNeighbours) {
-      const Lanes scale = limit(nearest + Lanes(scale_step), 0.0f, kLargestScale), s = scale * Lanes(d.value);
-      const Lanes nearest_minimum = whole(best_minimum(fit.sums, all_[g], s), inverse_dmin);
-      for (const float minimum_step : kNeighbours) {
-        const Lanes minimum = limit(nearest_minimum + Lanes(minimum_step), 0.0f, kLargestScale);
-        const Lanes m = minimum * Lanes(dmin.value);
-        const AffineSums sums = affine_sums<n_weights>(blocks_.x[g], blocks_.weight[g], s, m, kLargestCode);
-        const AffineFit tried{s, m, affine_error(sums, all_[g], s, m), sums};
-        const LaneMask better = tried.error < best.error;
-        now.scale[g] = select(better, scale, now.scale[g]);
-        now.minimum[g] = select(better, minimum, now.minimum[g]);
-        best.improve(tried);
-      }
+    for (const float step : kNeighbours) {
+      const Lanes scale = limit(nearest + Lanes(step), 0.0f, kLargestScale), s = scale * Lanes(d.value);
+      const Lanes minimum = whole(best_minimum(fit.sums, all_[g], s), inverse_dmin), m = minimum * Lanes(dmin.value);
+      const AffineSums sums = affine_sums<n_weights>(blocks_.x[g], blocks_.weight[g], s, m, kLargestCode);
+      const AffineFit tried{s, m, affine_error(sums, all_[g], s, m), sums};
+      const LaneMask better = tried.error < best.error;
+      now.scale[g] = select(better, scale, now.scale[g]);
+      now.minimum[g] = select(better, minimum, now.minimum[g]);
+      best.improve(tried);
     }
     fit = best;
   }

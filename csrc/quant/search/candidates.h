@@ -14,16 +14,15 @@ constexpr float kNeighbours[] = {0.0f, -1.0f, 1.0f};
 
 inline float larger_of(float a, float b) noexcept { return a > b ? a : b; }
 
-/// The best `kMost` of those that were added.
+/// The best `most` of those that were added.
+template <size_t most>
 class Candidates {
-  static constexpr size_t kMost = 2;
-
  public:
   void add(HalfScale d, float harm) noexcept {
     size_t at = size_;
     while (at > 0 && harm < harms_[at - 1]) --at;
-    if (at == kMost) return;
-    if (size_ < kMost) ++size_;
+    if (at == most) return;
+    if (size_ < most) ++size_;
     for (size_t i = size_ - 1; i > at; --i) {
       scales_[i] = scales_[i - 1];
       harms_[i] = harms_[i - 1];
@@ -36,8 +35,8 @@ class Candidates {
   HalfScale operator[](size_t i) const noexcept { return scales_[i]; }
 
  private:
-  HalfScale scales_[kMost] = {};
-  float harms_[kMost] = {};
+  HalfScale scales_[most] = {};
+  float harms_[most] = {};
   size_t size_ = 0;
 };
 

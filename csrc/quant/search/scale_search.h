@@ -51,7 +51,7 @@ class ScaleSearch {
       best.scale[g] = Lanes(0.0f);
       best.error += sum_of(blocks_.sum_wxx[g]);
     }
-    const Candidates scales = candidates_of_d();
+    const auto scales = candidates_of_d();
     for (size_t i = 0; i < scales.size(); ++i) refine(scales[i], best);
     return best;
   }
@@ -70,7 +70,7 @@ class ScaleSearch {
   }
 
   // Those of both signs that round the sub-blocks' scales with the least harm, if the codes stay.
-  Candidates candidates_of_d() const noexcept {
+  Candidates<2> candidates_of_d() const noexcept {
     float above = 0.0f, below = 0.0f;
     for (const ScaleFit& fit : fits_) {
       above = larger_of(above, largest_of(fit.s));
@@ -79,7 +79,7 @@ class ScaleSearch {
     // The smallest d whose multiples reach both ends.
     const float positive = larger_of(above / kHighestScale, below / -kLowestScale);
     const float negative = -larger_of(below / kHighestScale, above / -kLowestScale);
-    Candidates candidates;
+    Candidates<2> candidates;
     for (int divisor = highest_scale; divisor > highest_scale - kDivisors; --divisor) {
       const float larger_by = kHighestScale / static_cast<float>(divisor);
       add_candidate(positive * larger_by, candidates);
@@ -88,7 +88,7 @@ class ScaleSearch {
     return candidates;
   }
 
-  void add_candidate(float exact_d, Candidates& candidates) const noexcept {
+  void add_candidate(float exact_d, Candidates<2>& candidates) const noexcept {
     const HalfScale d = HalfScale::nearest(exact_d, unit_);
     const Lanes inverse = inverse_or_zero(Lanes(d.value));
     Lanes harm(0.0f);
