@@ -23,15 +23,17 @@ Lanes error_weight(Lanes x, Lanes mean_square, Lanes root_mean_square) noexcept 
   return mean_square + (x * x) * Lanes(kind == ErrorWeight::kSquare ? 1.0f : 0.5f);
 }
 
-/// A power of two by which weights are divided, so that the largest of them lies in [1, 2).
+/// A power of two by which weights are divided, so that the largest of them lies in [1, 2). Weights from 2^28 on are
+/// more than any type can hold; they count as that.
 struct Unit {
   float up;    // the unit
   float down;  // 1 / unit; 0 where every weight is too small for a binary16 scale
 
   static Unit of(float largest) noexcept {
-    constexpr int kBias = 127, kSmallest = -26;  // half of the smallest binary16 is 2^-25
-    const int exponent = static_cast<int>(float_to_bits(largest) >> 23) - kBias;
+    constexpr int kBias = 127, kLargest = 27, kSmallest = -26;  // half of the smallest binary16 is 2^-25
+    int exponent = static_cast<int>(float_to_bits(largest) >> 23) - kBias;
     if (exponent < kSmallest) return {1.0f, 0.0f};
+    if (exponent > kLargest) exponent = kLargest;
     const float up = bits_to_float(static_cast<uint32_t>(exponent + kBias) << 23);
     return {up, 1.0f / up};
   }
@@ -72,7 +74,7 @@ inline float largest_magnitude(const float* x, size_t n) noexcept {
   return largest;
 }
 
-/// Fills the lanes of x * factors[sub-block].
+/// Fills the lanes of x * factors[sub-block], which are limited to [-2, 2].
 template <size_t n_weights, size_t n_groups>
 void to_lanes(const float* x, const float* factors, Lanes (*lanes)[n_weights]) noexcept {
   float turned[kLanes * n_weights];
@@ -81,7 +83,7 @@ void to_lanes(const float* x, const float* factors, Lanes (*lanes)[n_weights]) n
       const size_t s = g * kLanes + lane;
       for (size_t i = 0; i < n_weights; ++i) turned[i * kLanes + lane] = x[s * n_weights + i] * factors[s];
     }
-    for (size_t i = 0; i < n_weights; ++i) lanes[g][i] = Lanes::load(turned + i * kLanes);
+    for (size_t i = 0; i < n_weights; ++i) lanes[g][i] = limit(Lanes::load(turned + i * kLanes), -2.0f, 2.0f);
   }
 }
 
