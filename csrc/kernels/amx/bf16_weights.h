@@ -18,7 +18,8 @@ inline void expand_bf16(const uint8_t* units, size_t n_units, uint8_t* tiles) no
   for (size_t u = 0; u < n_units; ++u) {
     const uint8_t* unit = units + u * Format::kUnitBytes;
     uint8_t* tile = tiles + u * kTileBytes;
-    const RowScales<Tier, Format> scales(unit, 0);
+    const typename Format::template Scales<Tier> unit_scales(unit);
+    const RowScales<Tier, Format> scales(unit_scales, 0, 0);
     typename Tier::Bytes codes[kGroups];
     BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) codes[g] = Format::template codes<Tier>(unit, g, 0);
     BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {

@@ -29,7 +29,8 @@ constexpr size_t kExpandAhead = 8;  // units that weights are asked for ahead of
 template <class Tier, class Format>
 inline void expand_unit(const uint8_t* unit, typename Tier::Vector inverse, uint8_t* tile) noexcept {
   prefetch_unit<Format::kUnitBytes>(unit, kExpandAhead * Format::kUnitBytes);
-  Format::template requantize<Tier>(unit, 0, inverse, tile);
+  const typename Format::template Scales<Tier> scales(unit);
+  Format::template requantize<Tier>(unit, scales, 0, 0, inverse, tile);
 }
 
 struct alignas(64) FewScratch {

@@ -33,7 +33,8 @@ inline const float* without_outliers(const Outliers& outliers, const float* x, s
 template <class Tier, class Format>
 inline typename Tier::Vector column_of(const uint8_t* unit, size_t column, size_t part) noexcept {
   const auto group = Format::template codes<Tier>(unit, column / kGroupColumns, part);
-  return RowScales<Tier, Format>(unit, part).weights(column_codes<Tier, Format>(group, column % kGroupColumns));
+  const typename Format::template Scales<Tier> scales(unit);
+  return RowScales<Tier, Format>(scales, 0, part).weights(column_codes<Tier, Format>(group, column % kGroupColumns));
 }
 
 /// sums[t][row] = the products of the outliers of n_tokens tokens, in the order of their columns, for the rows of up to

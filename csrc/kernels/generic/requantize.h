@@ -18,7 +18,8 @@ inline typename Tier::Vector slab_scales(const uint8_t* units, size_t n_units, s
   using Vector = typename Tier::Vector;
   Vector bound = Tier::zeros();  // zero for a row of zeros, which has no scale
   for (size_t u = 0; u < n_units; ++u) {
-    bound = Tier::larger(largest_weights<Tier, Format>(units + u * Format::kUnitBytes, part), bound);
+    const typename Format::template Scales<Tier> unit_scales(units + u * Format::kUnitBytes);
+    bound = Tier::larger(largest_weights<Tier, Format>(unit_scales, 0, part), bound);
   }
   Tier::store(scales, Tier::divide(bound, Tier::broadcast(127.0f)), AllLanes{});
   return Tier::quotient_or_zero(Tier::broadcast(127.0f), bound);
@@ -33,7 +34,9 @@ inline void expand_int8(const uint8_t* units, size_t n_units, uint8_t* groups, f
     const typename Tier::Vector inverse = slab_scales<Tier, Format>(units, n_units, part, scales);
     for (size_t u = 0; u < n_units; ++u) {
       uint8_t* out = groups + u * kUnitWeights + part * sizeof(typename Tier::Bytes);
-      Format::template requantize<Tier>(units + u * Format::kUnitBytes, part, inverse, out);
+      const uint8_t* unit = units + u * Format::kUnitBytes;
+      const typename Format::template Scales<Tier> unit_scales(unit);
+      Format::template requantize<Tier>(unit, unit_scales, 0, part, inverse, out);
     }
   }
 }
