@@ -11,6 +11,7 @@ from belle_edge.convert.architectures.mapped_model import MappedModel, Metadata
 from belle_edge.convert.identity import Identity
 from belle_edge.convert.source_model import SourceModel
 from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.type_mixes import Mix
 
 HASHED_FILES = ("config.json", "params.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
@@ -26,12 +27,15 @@ def size_label(model: MappedModel) -> str:
     return gguf.size_label(n_parameters, n_parameters, 0, 0)
 
 
-def file_type(type: str) -> gguf.LlamaFileType:
-    """llama.cpp's number for a file whose matrices are of this type."""
-    return gguf.LlamaFileType[f"{'ALL' if type == 'f32' else 'MOSTLY'}_{type.upper()}"]
+def type_metadata(mix: Mix) -> Metadata:
+    """llama.cpp's number for a file of this mix, and of the blocks' layout."""
+    return {
+        "general.file_type": int(gguf.LlamaFileType[mix.file_type]),
+        "general.quantization_version": gguf.GGML_QUANT_VERSION,
+    }
 
 
-def build_metadata(source: SourceModel, *, type: str) -> Metadata:
+def build_metadata(source: SourceModel, mix: Mix) -> Metadata:
     """All metadata in file order, but `general.architecture`, which the GGUF writer adds itself."""
     checkpoint, identity, family = source.checkpoint, source.identity, source.prompt_family
     metadata: Metadata = {
@@ -39,8 +43,7 @@ def build_metadata(source: SourceModel, *, type: str) -> Metadata:
         "general.name": display_name(identity, source.model),
         "general.size_label": size_label(source.model),
         **_provenance(checkpoint, identity),
-        "general.file_type": int(file_type(type)),
-        "general.quantization_version": gguf.GGML_QUANT_VERSION,
+        **type_metadata(mix),
         **source.model.metadata,
         **source.tables.metadata(),
     }

@@ -80,7 +80,7 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
 def _native_engine(file: GgufFile) -> dict[str, Any]:
     """Whether the native engine runs the file, and where not, why: as loading would say."""
     from ..errors import BelleError
-    from ..text.encoders import pre_tokenizer
+    from ..text.pre_tokenizers import pre_tokenizer
     from ..text.vocabulary import check_model
 
     try:

@@ -6,48 +6,20 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ModelFormatError, UnsupportedModelError
-from .vocabulary import USE_LLAMA_CPP, TokenType, Vocabulary
+from ..errors import ModelFormatError
+from .pre_tokenizers import pre_tokenizer
+from .vocabulary import TokenType, Vocabulary
 
 _SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space
 _PLACEHOLDER = "\ufffd"
 _KNOWN_TYPES = frozenset(TokenType)
-
-# Pre-tokenizers of byte-level BPE: tokenizer.ggml.pre -> the pattern its published tokenizer splits by.
-_BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-PRE_TOKENIZERS = {
-    "bloom": _BLOOM,
-    "gpt-2": _GPT2,
-    "llama-bpe": _LLAMA3,
-    "llama3": _LLAMA3,
-    "llama-v3": _LLAMA3,
-}
-_WHOLE_WORDS_FIRST = frozenset(
-    {"llama-bpe", "llama3", "llama-v3"}
-)  # a word in the vocabulary skips the merges
-
-
-def pre_tokenizer(name: str) -> str:
-    """The pattern of a pre-tokenizer. UnsupportedModelError for one that is not implemented."""
-    pattern = PRE_TOKENIZERS.get(name)
-    if pattern is None:
-        raise UnsupportedModelError(
-            f"[tokenizer] pre-tokenizer '{name}' (tokenizer.ggml.pre) is not implemented "
-            f"(known: {', '.join(sorted(PRE_TOKENIZERS))}); {USE_LLAMA_CPP}"
-        )
-    return pattern
 
 
 def bpe_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
     from tokenizers import Regex, models, pre_tokenizers
     from tokenizers import Tokenizer as HfTokenizer
 
-    pattern = pre_tokenizer(vocabulary.pre)
+    splits = pre_tokenizer(vocabulary.pre)
     kept = (TokenType.NORMAL, TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED, TokenType.BYTE)
     ids = {text: token_id for text, token_id in vocabulary.texts_of(kept).items() if _is_unicode(text)}
     missing = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - ids.keys())
@@ -57,7 +29,7 @@ def bpe_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
             f"[tokenizer] {len(missing)} of 256 byte tokens are missing, the first is '{missing[0]}'"
         )
     merges = [_pair(merge, ids) for merge in vocabulary.merges]
-    options: dict[str, Any] = {"ignore_merges": True} if vocabulary.pre in _WHOLE_WORDS_FIRST else {}
+    options: dict[str, Any] = {"ignore_merges": True} if splits.whole_words_first else {}
     if missing:
         options["unk_token"] = unknown
     try:
@@ -69,7 +41,7 @@ def bpe_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
     tokenizer = HfTokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            *(pre_tokenizers.Split(Regex(step), "isolated") for step in splits.steps),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

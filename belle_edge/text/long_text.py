@@ -16,7 +16,7 @@ _SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space
 # Byte-level BPE never joins what its pre-tokenizer's pattern separates. Each of the known patterns takes a run of
 # letters to its end and none goes on from a letter to one of these characters. They look ahead at white space only,
 # and never behind, so both sides are split as in the whole text.
-_PATTERNS = frozenset({"bloom", "gpt-2", "llama-bpe", "llama3", "llama-v3"})
+_PATTERNS = frozenset({"bloom", "gpt-2", "llama-bpe", "llama3", "llama-v3", "smollm"})
 _BOUNDARY = re.compile(r"[A-Za-z\u4e00-\u9fa5](?=[ \t\r\n.,!?。，、])")
 
 

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from ..errors import ModelFormatError, UnsupportedModelError
+from .pre_tokenizers import PRE_TOKENIZERS, USE_LLAMA_CPP
 
 
 class Metadata(Protocol):
@@ -32,8 +33,6 @@ class TokenType(IntEnum):
 # Texts that end a turn in well-known vocabularies; llama.cpp ends a generation on them too.
 _END_OF_TURN_TEXTS = frozenset({"<|eot_id|>", "<|im_end|>", "<|endoftext|>"})
 SPACE_PREFIXES = ("each", "always", "first")
-_BOS_BY_DEFAULT = frozenset({"llama-bpe", "llama3", "llama-v3"})
-USE_LLAMA_CPP = "the llama.cpp backend reads such files"
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Vocabulary:
             padding_id=_special_id(metadata, "padding", len(tokens), None),
             end_ids=frozenset(end_ids),
             add_bos=bos_id is not None
-            and _switch(metadata, "tokenizer.ggml.add_bos_token", spm or pre in _BOS_BY_DEFAULT),
+            and _switch(metadata, "tokenizer.ggml.add_bos_token", spm or _adds_bos(pre)),
             add_eos=eos_id is not None and _switch(metadata, "tokenizer.ggml.add_eos_token", False),
             add_space_prefix=_switch(metadata, "tokenizer.ggml.add_space_prefix", spm),
             space_prefix=_space_prefix(metadata),
@@ -140,6 +139,11 @@ def _ids(metadata: Metadata, key: str, n_tokens: int) -> frozenset[int]:
     ):
         raise ModelFormatError(f"[tokenizer] {key}: expected a list of ids from 0 to {n_tokens - 1}")
     return frozenset(values)
+
+
+def _adds_bos(pre: str) -> bool:
+    known = PRE_TOKENIZERS.get(pre)
+    return known is not None and known.adds_bos
 
 
 def check_model(metadata: Metadata) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from belle_edge.errors import ModelFormatError, UnsupportedModelError
-from belle_edge.text.encoders import PRE_TOKENIZERS
+from belle_edge.text.pre_tokenizers import PRE_TOKENIZERS
 from belle_edge.text.tokenizer import StreamDecoder, Tokenizer
 
 
@@ -45,7 +45,7 @@ def test_no_bloom_token_crosses_a_boundary_of_our_pre_tokenizer(test_data: Path)
     from tokenizers import Regex
     from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 
-    split = Split(Regex(PRE_TOKENIZERS["bloom"]), "isolated")
+    split = Split(Regex(PRE_TOKENIZERS["bloom"].steps[0]), "isolated")
     pre_tokenizer = Sequence([split, ByteLevel(add_prefix_space=False, use_regex=False)])
     cases = json.loads((test_data / "tokenizers/bloom/bloom_expected_ids.json").read_text(encoding="utf-8"))
     checked = [case for case in cases if case.get("tokens")]
@@ -126,8 +126,22 @@ def test_ids_outside_and_bad_text_are_refused(byte_level_tables: dict[str, Any])
 
 
 def test_an_unknown_pre_tokenizer_is_refused_by_name(byte_level_tables: dict[str, Any]) -> None:
-    with pytest.raises(UnsupportedModelError, match=r"'qwen2'.*llama\.cpp"):
-        Tokenizer.from_metadata({**byte_level_tables, "tokenizer.ggml.pre": "qwen2"})
+    with pytest.raises(UnsupportedModelError, match=r"'unheard-of'.*llama\.cpp"):
+        Tokenizer.from_metadata({**byte_level_tables, "tokenizer.ggml.pre": "unheard-of"})
+
+
+@pytest.mark.parametrize(
+    ("pre", "expected"), [("smollm", ["hello", " ", "1", "2", "3"]), ("gpt-2", ["hello", " 123"])]
+)
+def test_digits_that_stand_alone(byte_level_tables: dict[str, Any], pre: str, expected: list[str]) -> None:
+    tokens = byte_level_tables["tokenizer.ggml.tokens"]
+    merges = [*byte_level_tables["tokenizer.ggml.merges"], "1 2", "12 3", "Ġ 123"]
+    tables = {**byte_level_tables, "tokenizer.ggml.merges": merges, "tokenizer.ggml.pre": pre}
+    tables["tokenizer.ggml.tokens"] = [*tokens, "12", "123", "Ġ123"]
+    tables["tokenizer.ggml.token_type"] = [*byte_level_tables["tokenizer.ggml.token_type"], 1, 1, 1]
+    tokenizer = Tokenizer.from_metadata(tables)
+    ids = tokenizer.encode("hello 123")
+    assert [tokenizer.decode([token_id]) for token_id in ids] == expected
 
 
 def test_bloom_without_a_named_pre_tokenizer(byte_level_tables: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from belle_edge import Belle
 from belle_edge.text import long_text
-from belle_edge.text.encoders import PRE_TOKENIZERS
 from belle_edge.text.long_text import LongText
+from belle_edge.text.pre_tokenizers import PRE_TOKENIZERS
 from belle_edge.text.tokenizer import Tokenizer
 
 from ..api.tiny_models import write_tiny_model

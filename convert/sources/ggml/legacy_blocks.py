@@ -40,6 +40,7 @@ class GgmlBlockTensor:
     hf_rows: NDArray[np.intp] | None = None
 
     dtype = "f32"  # of the values
+    keeps_blocks = True
 
     @property
     def file(self) -> str:
