@@ -170,12 +170,13 @@ def read_rows(planned: PlannedTensor, start: int, stop: int) -> NDArray[np.gener
 
 
 def _has_finite_scales(data: NDArray[np.uint8], type: str) -> bool:
-    """Whether every block can be expanded again: its scales come first, in f16."""
+    """Whether every block can be expanded again: its scales and minima in f16."""
     kind = _core.weight_types()[type]
-    if kind["n_scales"] == 0:
-        return True
-    scales = data.reshape(-1, kind["block_bytes"])[:, : kind["n_scales"] * np.dtype(np.float16).itemsize]
-    return bool(np.isfinite(np.ascontiguousarray(scales).view(np.float16)).all())
+    blocks = data.reshape(-1, kind["block_bytes"])
+    return all(
+        bool(np.isfinite(np.ascontiguousarray(blocks[:, at : at + 2]).view(np.float16)).all())
+        for at in kind["scale_offsets"]
+    )
 
 
 def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 0) -> NDArray[np.uint8]:

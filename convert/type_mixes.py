@@ -13,7 +13,7 @@ from typing import Any
 
 from belle_edge import _core
 
-TYPES = tuple(name for name, kind in _core.weight_types().items() if dict(kind).get("written", True))
+TYPES = tuple(name for name, kind in _core.weight_types().items() if kind["written"])
 DEFAULT_TYPE = "q4_0"  # the mix that is taken where none is named
 
 Layers = Callable[[int, int], bool]  # (layer, number of layers) -> whether something holds there
