@@ -48,8 +48,9 @@ struct Activations {
 
   void set_sums() {
     for (size_t b = 0; b < blocks.size(); ++b) {
-      blocks[b].sum = 0;
-      for (const int8_t value : blocks[b].values) blocks[b].sum += value;
+      int16_t* sums = blocks[b].sums;
+      sums[0] = sums[1] = 0;
+      for (size_t i = 0; i < 32; ++i) sums[i / 16] = static_cast<int16_t>(sums[i / 16] + blocks[b].values[i]);
     }
   }
 };
@@ -86,7 +87,7 @@ Expected quantized_dot(const GgufMatrix& matrix, size_t row, const Activations& 
     for (size_t i = 0; i < 32; ++i) dot += static_cast<long long>(matrix.codes[at * 32 + i]) * activations.values[i];
     const double scale = activations.scale;
     const double product = static_cast<double>(dot) * matrix.d[at] * scale;
-    const double minimum = matrix.m[at] * scale * activations.sum;
+    const double minimum = matrix.m[at] * scale * activations.sum();
     expected.value += product + minimum;
     expected.size += std::fabs(product) + std::fabs(minimum);
   }

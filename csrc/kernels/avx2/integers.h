@@ -47,6 +47,11 @@ struct Avx2Integers {
   static Sums32 negative(Sums32 sums) noexcept {
     return (Sums32)_mm256_sub_epi32(_mm256_setzero_si256(), (__m256i)sums);
   }
+  /// sums[0] and sums[1] times the two numbers of 16 bits, added, in each lane
+  static Sums32 weighted_sums(const int16_t* sums, int32_t weights) noexcept {
+    const Bytes pairs = broadcast_group(reinterpret_cast<const int8_t*>(sums));
+    return (Sums32)_mm256_madd_epi16(pairs, _mm256_set1_epi32(weights));
+  }
   static Sums32 fill_sums(int32_t value) noexcept { return (Sums32)_mm256_set1_epi32(value); }
   static Sums32 add_sums(Sums32 a, Sums32 b) noexcept { return (Sums32)_mm256_add_epi32((__m256i)a, (__m256i)b); }
   static __m256 to_floats(Sums32 sums) noexcept { return _mm256_cvtepi32_ps((__m256i)sums); }

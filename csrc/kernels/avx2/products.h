@@ -8,6 +8,7 @@
 #include "kernels/avx2/intrinsics.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unit.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -20,11 +21,14 @@ struct Avx2Products : Avx2Integers {
     static_assert(kGroups * 2 * Format::kLargestCode * 127 <= INT16_MAX, "two columns of each group in a lane");
 
     static Bytes operand(Bytes codes) noexcept { return codes; }
-    // What the code of zero adds goes out in the first lane for both. Sums that wrap on the way do no harm.
-    static Register start(int32_t value_sum) noexcept {
-      static_assert(Format::kZeroCode * 32 * 127 <= INT16_MAX, "the sum of a block's activations in one lane");
+    // What the code of zero adds goes out at the start: for the columns' first half in the first lane, for the second
+    // in the other. Sums that wrap on the way do no harm.
+    static Register start(const ActivationBlock& token, size_t s) noexcept {
+      static_assert(Format::kZeroCode * 16 * 127 <= INT16_MAX, "the sum of half a block's activations in one lane");
       if constexpr (Format::kZeroCode == 0) return _mm256_setzero_si256();
-      else return _mm256_set1_epi32((-Format::kZeroCode * value_sum) & 0xffff);
+      else
+        return _mm256_mullo_epi16(broadcast_group(reinterpret_cast<const int8_t*>(token.sums)),
+                                  _mm256_set1_epi32(sum_weights<Format>(-Format::kZeroCode, s)));
     }
     static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
       return _mm256_add_epi16(dots, _mm256_maddubs_epi16(codes, columns));
@@ -42,7 +46,7 @@ struct Avx2Products : Avx2Integers {
     static_assert(Format::kZeroCode == 0, "nothing is taken out");
 
     static Bytes operand(Bytes codes) noexcept { return codes; }
-    static Register start(int32_t) noexcept { return _mm256_setzero_si256(); }
+    static Register start(const ActivationBlock&, size_t) noexcept { return _mm256_setzero_si256(); }
     // |code| is unsigned and its sign goes to the activation (never -128), so 2 * 128 * 127 = 32512 is the most.
     static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
       const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(columns, codes));

@@ -38,6 +38,11 @@ struct Avx512VnniProducts {
   static Sums32 negative(Sums32 sums) noexcept {
     return (Sums32)_mm512_sub_epi32(_mm512_setzero_si512(), (__m512i)sums);
   }
+  /// sums[0] and sums[1] times the two numbers of 16 bits, added, in each lane
+  static Sums32 weighted_sums(const int16_t* sums, int32_t weights) noexcept {
+    const Bytes pairs = broadcast_group(reinterpret_cast<const int8_t*>(sums));
+    return (Sums32)_mm512_madd_epi16(pairs, _mm512_set1_epi32(weights));
+  }
   static Sums32 fill_sums(int32_t value) noexcept { return (Sums32)_mm512_set1_epi32(value); }
   static Sums32 add_sums(Sums32 a, Sums32 b) noexcept { return (Sums32)_mm512_add_epi32((__m512i)a, (__m512i)b); }
   static __m512 to_floats(Sums32 sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
