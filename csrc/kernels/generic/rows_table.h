@@ -28,7 +28,7 @@ constexpr void set_rows(KernelTable& table) noexcept {
   table.to_half = to_half<Tier>;
   table.widen = Tier::widen;
   table.search = Tier::search;
-  for_each_format(RoundedFormats{}, [&](auto format) noexcept {
+  for_each_format(QuantizingFormats{}, [&](auto format) noexcept {
     using Format = decltype(format);
     table.quantize[kIndexOf<Format>] = quantize_blocks<Tier, Format>;
   });

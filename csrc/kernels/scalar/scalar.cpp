@@ -27,7 +27,7 @@ constexpr KernelTable scalar_table() noexcept {
   table.to_half = to_half;
   table.widen = widen;
   table.search = search_row;
-  for_each_format(RoundedFormats{}, [&](auto format) {
+  for_each_format(QuantizingFormats{}, [&](auto format) {
     using Format = decltype(format);
     table.quantize[kIndexOf<Format>] = quantize<Format::kType>;
   });
