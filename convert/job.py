@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from belle_edge.convert.architectures.mapped_model import MappedTensor, Metadata
+from belle_edge.convert.architectures.mapped_model import MappedTensor, Metadata, MetadataValue
 from belle_edge.convert.conversion_report import VocabularyReport
 from belle_edge.convert.gguf_writer import Header, build_header
+from belle_edge.convert.header_encoding import EncodedValue
 from belle_edge.convert.model_facts import ModelFacts, facts_of
 from belle_edge.convert.output_metadata import build_metadata
 from belle_edge.convert.quantization import (
@@ -68,7 +69,7 @@ def assemble(
     rules: TypeRules,
     *,
     weight_files: list[ByteSource],
-    metadata: Callable[[Mix], Metadata],
+    metadata: Callable[[Mix], Mapping[str, MetadataValue | EncodedValue]],
     warnings: Callable[[list[PlannedTensor]], list[str]],
 ) -> Job:
     """The job that writes `tensors` as `rules` say, with the metadata that a file of that mix has."""

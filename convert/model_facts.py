@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from belle_edge.convert.architectures.mapped_model import MappedModel
 from belle_edge.convert.output_metadata import display_name
 from belle_edge.convert.source_model import SourceModel
 from belle_edge.convert.tokenizer_comparison import TokenizerComparison
@@ -40,7 +39,7 @@ def facts_of(source: SourceModel) -> ModelFacts:
         confidence=identity.confidence,
         license=identity.license.id if identity.license else None,
         n_layers=model.n_layers,
-        key_sharing=key_sharing(model.metadata, model.architecture),
+        key_sharing=_heads(model, "head_count") // _heads(model, "head_count_kv"),
         kv_width=model.kv_width,
         context_length=model.context_length,
         n_tokens=len(tables.tokens),
@@ -50,8 +49,7 @@ def facts_of(source: SourceModel) -> ModelFacts:
     )
 
 
-def key_sharing(metadata: Mapping[str, Any], architecture: str) -> int:
-    """Query heads that share a head of keys, from a file's metadata."""
-    n_heads = metadata[f"{architecture}.attention.head_count"]
-    n_kv_heads = metadata.get(f"{architecture}.attention.head_count_kv", n_heads)
-    return int(n_heads) // max(1, int(n_kv_heads))
+def _heads(model: MappedModel, key: str) -> int:
+    value = model.metadata[f"{model.architecture}.attention.{key}"]
+    assert isinstance(value, int)
+    return value

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from belle_edge._core import KV_BYTES
 from belle_edge.convert.conversion_report import ConversionReport, TensorReport
+from belle_edge.convert.gguf_job import prepare_gguf
 from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
 from belle_edge.convert.keyword_groups import groups_of
 from belle_edge.convert.output import Output
 from belle_edge.convert.progress import ProgressCallback
 from belle_edge.convert.source_model import read_source
+from belle_edge.convert.sources.gguf.gguf_source import is_gguf, open_gguf, parts_of
 from belle_edge.convert.sources.opening import open_checkpoint
 from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.trim import TrimRequest
@@ -44,7 +46,8 @@ def convert(
     """Convert a checkpoint to a GGUF file.
 
     src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit);
-    or a folder of Meta's with params.json and consolidated.*.pth; or a llama.cpp file from before GGUF (ggml, ggjt).
+        or a folder of Meta's with params.json and consolidated.*.pth; or a llama.cpp file from before GGUF (ggml,
+        ggjt); or a GGUF file, whose matrices get other types.
     out: the file to write; it appears only when it is complete. May be left out with `dry_run`.
     type: of the matrices, a type or a mix of types: f16, q8_0, q4_k_m, … (`TypeRules`); None: the default mix. Norms
         and biases are always f32. Or a `TypeRules`, or its other fields by name:
@@ -79,8 +82,9 @@ def convert(
     output = None
     if target is not None and not dry_run:
         output = Output(target, force=force, resume=resume, threads=threads, progress=progress)
-        output.check(src, [*source.places, *(trim.corpora if trim is not None else ())])
-    job = prepare(read_source(open_checkpoint(src, source), family=family), rules, trim=trim)
+        parts = parts_of(src) if is_gguf(src) else ()
+        output.check(src, [*source.places, *parts, *(trim.corpora if trim is not None else ())])
+    job = _job(src, rules, source, trim, family=family)
     if output is not None:
         output.write(job)
     return _report(
@@ -90,6 +94,19 @@ def convert(
         dry_run=dry_run,
         seconds=time.monotonic() - start,
     )
+
+
+def _job(
+    src: str | Path, rules: TypeRules, source: SourceOptions, trim: TrimRequest | None, *, family: str | None
+) -> Job:
+    """What is to be done, of a GGUF and of every other form."""
+    if not is_gguf(src):
+        return prepare(read_source(open_checkpoint(src, source), family=family), rules, trim=trim)
+    if trim is not None:
+        raise ConversionError(
+            f"[vocab] {Path(src).name} is a GGUF file: a vocabulary is cut down when the checkpoint is converted"
+        )
+    return prepare_gguf(open_gguf(src, source), rules, family=family)
 
 
 def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, seconds: float) -> ConversionReport:

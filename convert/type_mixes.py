@@ -47,9 +47,9 @@ def about_half(layer: int, n_layers: int) -> bool:
 
 @dataclass(frozen=True)
 class More:
-    """A matrix of some layers that gets another type than most."""
+    """Matrices of some layers that get another type than most."""
 
-    part: str  # GGUF's name of it inside a layer
+    parts: tuple[str, ...]  # GGUF's names of them inside a layer
     type: str
     layers: Layers = every
     min_sharing: int = 1  # query heads that share a head of keys: only where there are at least so many
@@ -76,8 +76,9 @@ class Mix:
         }
 
 
-_FIRST_DOWN = More("ffn_down", "q5_k", first_eighth)
-_LIGHT_FOURS = (More("attn_v", "q5_k", min_sharing=4), _FIRST_DOWN)
+_VALUES, _DOWN, _OUTPUT = ("attn_v", "attn_qkv"), ("ffn_down",), ("attn_output",)
+_FIRST_DOWN = More(_DOWN, "q5_k", first_eighth)
+_LIGHT_FOURS = (More(_VALUES, "q5_k", min_sharing=4), _FIRST_DOWN)
 _MIXES = (
     Mix("q8_0", "q8_0", "MOSTLY_Q8_0"),
     Mix("q6_k", "q6_k", "MOSTLY_Q6_K"),
@@ -87,9 +88,8 @@ _MIXES = (
         "MOSTLY_Q5_K_M",
         "q6_k",
         (
-            More("attn_qkv", "q6_k"),
-            More("attn_v", "q6_k", about_half),
-            More("ffn_down", "q6_k", about_half),
+            More(_VALUES, "q6_k", about_half),
+            More(_DOWN, "q6_k", about_half),
         ),
     ),
     Mix("q5_k_s", "q5_k", "MOSTLY_Q5_K_S", "q6_k"),
@@ -101,9 +101,8 @@ _MIXES = (
         "MOSTLY_Q4_K_M",
         "q6_k",
         (
-            More("attn_qkv", "q5_k"),
-            More("attn_v", "q6_k", about_half),
-            More("ffn_down", "q6_k", about_half),
+            More(_VALUES, "q6_k", about_half),
+            More(_DOWN, "q6_k", about_half),
         ),
     ),
     Mix(
@@ -111,7 +110,7 @@ _MIXES = (
         "q4_k",
         "MOSTLY_Q4_K_S",
         "q6_k",
-        (More("attn_v", "q5_k", first_four), _FIRST_DOWN),
+        (More(_VALUES, "q5_k", first_four), _FIRST_DOWN),
     ),
     Mix("iq4_nl", "iq4_nl", "MOSTLY_IQ4_NL", "q6_k", _LIGHT_FOURS),
     Mix("iq4_xs", "iq4_xs", "MOSTLY_IQ4_XS", "q6_k", _LIGHT_FOURS),
@@ -121,10 +120,9 @@ _MIXES = (
         "MOSTLY_Q3_K_L",
         "q6_k",
         (
-            More("attn_qkv", "q4_k"),
-            More("attn_v", "q5_k"),
-            More("attn_output", "q5_k"),
-            More("ffn_down", "q5_k"),
+            More(_VALUES, "q5_k"),
+            More(_OUTPUT, "q5_k"),
+            More(_DOWN, "q5_k"),
         ),
     ),
     Mix(
@@ -133,12 +131,11 @@ _MIXES = (
         "MOSTLY_Q3_K_M",
         "q6_k",
         (
-            More("attn_qkv", "q4_k"),
-            More("attn_v", "q4_k"),
-            More("attn_v", "q5_k", first_two),
-            More("attn_output", "q4_k"),
-            More("ffn_down", "q4_k"),
-            More("ffn_down", "q5_k", first_sixteenth),
+            More(_VALUES, "q4_k"),
+            More(_VALUES, "q5_k", first_two),
+            More(_OUTPUT, "q4_k"),
+            More(_DOWN, "q4_k"),
+            More(_DOWN, "q5_k", first_sixteenth),
         ),
     ),
     Mix("q3_k_s", "q3_k", "MOSTLY_Q3_K_S", "q6_k"),
@@ -148,7 +145,7 @@ _SHORT_NAMES = (
     ("q4_k", "q4_k_m"),
     ("q5_k", "q5_k_m"),
 )  # as llama.cpp's quantizer has them
-_SMALLER_BLOCKS = (  # where rows are no multiple of 256: the same codes, or one bit more
+_SMALLER_BLOCKS = (  # where rows are no multiple of 256: as llama.cpp, but for q3_k, which is q4_0 there
     ("q6_k", "q8_0"),
     ("q5_k", "q5_1"),
     ("q4_k", "q5_0"),

@@ -143,7 +143,7 @@ def _of_mix(mix: Mix, name: str, is_tied: bool, n_layers: int, key_sharing: int)
     layer, part = place
     chosen = mix.body
     for more in mix.more:
-        if more.part == part and more.layers(layer, n_layers) and key_sharing >= more.min_sharing:
+        if part in more.parts and more.layers(layer, n_layers) and key_sharing >= more.min_sharing:
             chosen = more.type
     return chosen
 

@@ -25,12 +25,12 @@ def add_parser(subparsers: Any) -> None:
         "convert",
         help="convert a BLOOM or LLaMA checkpoint, in any form it was published in, to a GGUF file",
         description="Convert a BLOOM or LLaMA checkpoint (a folder, a weight file or a hub id; plain, encrypted, GPTQ, "
-        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file.",
+        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file, or a GGUF to other types.",
     )
     parser.add_argument(
         "src",
         metavar="SRC",
-        help="folder with config.json and weights, a weight file, or a hub id (org/name)",
+        help="folder with config.json and weights, a weight file, a GGUF file, or a hub id (org/name)",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT.gguf", help="file to write (may be left out with --dry-run)"

@@ -82,13 +82,12 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
 def _native_engine(file: GgufFile) -> dict[str, Any]:
     """Whether the native engine runs the file, and where not, why: as loading would say."""
     from ..errors import BelleError
-    from ..text.pre_tokenizers import pre_tokenizer
-    from ..text.vocabulary import check_model
+    from ..text.vocabulary import check_model, pre_tokenizer_of
 
     try:
         file.check_supported()
         if check_model(file) == "gpt2":
-            pre_tokenizer(str(file.get("tokenizer.ggml.pre") or "bloom"))
+            pre_tokenizer_of(file)
     except BelleError as error:
         return {"runs": False, "reason": str(error).removeprefix(f"{file.path}: ")}
     return {"runs": True, "reason": None}

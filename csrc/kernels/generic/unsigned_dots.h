@@ -30,7 +30,9 @@ struct UnsignedDots {
   static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
     return Tier::add_products(dots, codes, columns);
   }
-  static Register join(Register even, Register odd) noexcept { return Tier::add_sums(even, odd); }
+  static Register join(Register even, Register odd, const ActivationBlock&, size_t) noexcept {
+    return Tier::add_sums(even, odd);
+  }
   static typename Tier::Vector floats(Register dots) noexcept { return Tier::to_floats(dots); }
 };
 

@@ -77,9 +77,11 @@ void add_block(const uint8_t* block, const typename Format::template Scales<Scal
       acc[r] = multiply_add(static_cast<float>(dots[r]), scales.d(b * kScales + s, r) * scale, acc[r]);
     }
   }
-  for (size_t s = 0; Format::kHasMinimum && s < kScales; ++s) {
-    const float weighted = scale * static_cast<float>(sum_of(s));
-    for (size_t r = 0; r < kPanelRows; ++r) acc[r] = multiply_add(scales.m(b * kScales + s, r), weighted, acc[r]);
+  if constexpr (Format::kHasMinimum) {
+    for (size_t s = 0; s < kScales; ++s) {
+      const float weighted = scale * static_cast<float>(sum_of(s));
+      for (size_t r = 0; r < kPanelRows; ++r) acc[r] = multiply_add(scales.m(b * kScales + s, r), weighted, acc[r]);
+    }
   }
 }
 
