@@ -190,17 +190,11 @@ def mix_named(name: str, *, pure: bool = False) -> Mix:
     return mix or _pure(name)
 
 
-def smaller_blocks(type: str) -> str | None:
-    """The nearest type with blocks of 32 for rows that a super-block of `type` does not divide."""
-    nearest = dict(_SMALLER_BLOCKS).get(type)
-    return nearest if nearest in TYPES else None
-
-
 def type_for_rows(type: str, n_columns: int) -> str | None:
     """`type`, or the nearest one whose blocks divide rows of so many values; None where none does."""
     kinds = _core.weight_types()
-    for candidate in (type, smaller_blocks(type)):
-        if candidate is not None and n_columns % kinds[candidate]["block_size"] == 0:
+    for candidate in (type, dict(_SMALLER_BLOCKS).get(type)):
+        if candidate in kinds and n_columns % kinds[candidate]["block_size"] == 0:
             return candidate
     return None
 
