@@ -160,7 +160,7 @@ _SHORT_NAMES = (
     ("q4_k", "q4_k_m"),
     ("q5_k", "q5_k_m"),
 )  # as llama.cpp's quantizer has them
-_SMALLER_BLOCKS = (  # where rows are no multiple of 256: as llama.cpp, but for q3_k, which is q4_0 there
+_SMALLER_BLOCKS = (  # where rows are no multiple of 256: as llama.cpp, but for q3_k and q2_k, which are q4_0 there
     ("q6_k", "q8_0"),
     ("q5_k", "q5_1"),
     ("q4_k", "q5_0"),
