@@ -424,9 +424,9 @@ constexpr WideKernels kBlock32Codes =
     wide_kernels(Tier::kSlabTokens, block_packed_bytes<Tier>, pack_blocks<Tier>, sizeof(Scratch),
                  [](auto format) noexcept -> WideMatmulFn { return multiply_codes<Tier, decltype(format), false>; });
 
-/// Formats of more than 4 bits whose codes are no int8 yet.
+/// Formats of 6 bits, which requantizing would cost too much.
 template <class Format>
-constexpr bool kKeepsCodes = Format::kLargestCode - Format::kSmallestCode > 15 && !kSignedCodes<Format>;
+constexpr bool kKeepsCodes = Format::kLargestCode - Format::kSmallestCode > 31 && !kSignedCodes<Format>;
 
 template <class Tier>
 constexpr WideKernels kSlab256Codes = wide_kernels(Tier::kSlabTokens, slab_packed_bytes<Tier>, pack_slabs<Tier>,
