@@ -5,9 +5,7 @@ With u the spacing of half precision (2^-11 of a value, and 2^-25 where it is de
 * f32: nothing. f16: |x|·2^-11 + 2^-25. bf16: |x|·2^-8.
 * q8_0, scale d = max|x|/127 of a block of 32, kept as f16: half a step, and 127 times the scale's own rounding.
 * q4_0, d = max|x|/8: half a step, 8 times d's rounding, and what is beyond 7.5 steps: codes reach from -8 to 7 only.
-  q5_0 likewise, with max|x|/16.
-* q4_1, d = (max - min)/15 and the minimum: half a step, 15 times d's rounding and that of the minimum. q5_1 likewise,
-  with 31 steps.
+* q4_1, d = (max - min)/15 and the minimum: half a step, 15 times d's rounding and that of the minimum.
 
 So these are limits that hold for any data, not thresholds that some data may pass: a value beyond its limit was not
 made from this original.
@@ -45,18 +43,15 @@ def limits(source: NDArray[np.float32], type: str, *, same_blocks: bool = False)
 
 def _block_limits(source: NDArray[np.float32], type: str) -> NDArray[np.float32]:
     blocks = _blocks(source)
-    if type in ("q4_1", "q5_1"):
-        n_steps = 15 if type == "q4_1" else 31
+    if type == "q4_1":
         low = blocks.min(axis=-1, keepdims=True)
-        step = (blocks.max(axis=-1, keepdims=True) - low) / np.float32(n_steps)
-        return _spread(
-            _rounding(step, n_steps) + np.abs(low) * np.float32(_HALF) + np.float32(_HALF_TINY), source
-        )
-    codes = 127 if type == "q8_0" else 8 if type == "q4_0" else 16
+        step = (blocks.max(axis=-1, keepdims=True) - low) / np.float32(15)
+        return _spread(_rounding(step, 15) + np.abs(low) * np.float32(_HALF) + np.float32(_HALF_TINY), source)
+    codes = 127 if type == "q8_0" else 8
     step = np.abs(blocks).max(axis=-1, keepdims=True) / np.float32(codes)
     allowed = _spread(_rounding(step, codes), source)
-    if type != "q8_0":
-        cut_off = np.abs(blocks) - step * np.float32(codes - 0.5)
+    if type == "q4_0":
+        cut_off = np.abs(blocks) - step * np.float32(7.5)
         allowed += np.maximum(cut_off, 0).reshape(source.shape)
     return allowed
 

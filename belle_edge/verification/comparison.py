@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .block_bounds import is_searched, searched_limits
 from .bounds import limits
 from .tensor_rows import BLOCK_VALUES, TensorRows
 
@@ -83,10 +82,7 @@ class TensorComparison:
     def _compare(self, source: NDArray[np.float32], places: slice | NDArray[np.intp], start: int) -> None:
         stored = self._stored.at(places)
         error = np.abs(stored.astype(np.float64) - source)
-        if is_searched(self._type) and not self._same_blocks:
-            allowed = searched_limits(source, stored, self._stored.raw(places), self._type)
-        else:
-            allowed = limits(source, self._type, same_blocks=self._same_blocks)
+        allowed = limits(source, self._type, same_blocks=self._same_blocks)
         beyond = ~(error <= allowed)  # also where the error is not a number
         self._n_beyond += int(np.count_nonzero(beyond))
         if not np.isfinite(error).all():

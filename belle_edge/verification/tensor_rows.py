@@ -30,12 +30,8 @@ class TensorRows:
 
     def at(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float32]:
         """Values of these rows, [rows, n_cols]."""
-        return self._dequantize(self.raw(rows), self._type, threads=self._threads)
-
-    def raw(self, rows: slice | NDArray[np.intp]) -> NDArray[np.uint8]:
-        """Their bytes, [rows, bytes per row]."""
         data: NDArray[Any] = np.ascontiguousarray(self._bytes[rows])
-        return data
+        return self._dequantize(data, self._type, threads=self._threads)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """All rows in order, about BLOCK_VALUES at a time."""

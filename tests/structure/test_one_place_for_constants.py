@@ -13,13 +13,8 @@ from belle_edge import _core
 ROOT = Path(__file__).resolve().parents[2]
 CONSTANTS = {name for name in vars(_core) if name.isupper()}
 TYPES = set(_core.weight_types())
-# Tables of what other formats have, by names that are the same: NumPy's types of a source, torch's storages. And how
-# much each type may round.
-TABLES_OF_OTHERS = {
-    "belle_edge/verification/block_bounds.py",
-    "convert/sources/source_tensors.py",
-    "convert/sources/torch_pickle.py",
-}
+# Tables of what other formats have, by names that are the same: NumPy's types of a source, torch's storages.
+TABLES_OF_OTHERS = {"convert/sources/source_tensors.py", "convert/sources/torch_pickle.py"}
 # Words of our constants' names that are enough to recognise a copy under a longer or shorter name.
 TELLING = {
     "MAX_THREADS",
