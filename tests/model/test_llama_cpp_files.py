@@ -39,9 +39,9 @@ MIXES = {
 SOURCES = ("bloom", "llama")
 IDS = list(range(4, 44))
 OURS, THEIRS = (
-    0.02,
-    0.04,
-)  # relative RMS errors: of int8 activations, and of llama.cpp's with its cache in f16
+    0.08,
+    0.1,
+)  # relative RMS errors: of int8 activations in random weights, and of ours beside theirs
 
 
 @pytest.fixture(scope="module")
