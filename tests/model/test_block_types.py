@@ -17,7 +17,7 @@ from .random_blocks import in_blocks
 
 TYPES = [name for name, kind in _core.weight_types().items() if kind["quantized"]]
 IDS = np.random.default_rng(5).integers(0, VOCAB_SIZE, size=40, dtype=np.int32)
-BOUND = 0.08  # relative RMS error of logits: activations in int8, through two layers of random weights
+BOUND = 0.12  # relative RMS error of logits: activations in int8, through two layers of random weights
 
 
 def wide_model(architecture: str) -> GgufModel:
