@@ -67,7 +67,7 @@ def compare(original: Path, peer: Path) -> dict[str, list[NDArray[np.float64]]]:
     """Our errors over llama.cpp's for each matrix of the file `peer`, by type."""
     source, file = _core.GgufFile(str(original)), _core.GgufFile(str(peer))
     ratios: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-    for tensor in file.tensors:
+    for tensor in file.tensors():
         kind = _core.weight_types().get(tensor.type)
         if kind is None or not kind["quantized"]:
             continue
