@@ -112,8 +112,8 @@ void dequantize(const BlockQ6_K& block, float* y) noexcept {
   }
   codes.add_pairs(block.qh, 4);
   for (size_t sub = 0; sub < kSuperBlockSize / 16; ++sub) {
-    const int scale = block.scales[sub];
-    codes.scale(sub * 16, 16, 32, half_to_float(block.d) * static_cast<float>(scale), y);
+    const float scale = static_cast<float>(block.scales[sub]);
+    codes.scale(sub * 16, 16, 32, half_to_float(block.d) * scale, y);
   }
 }
 
