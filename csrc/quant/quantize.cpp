@@ -64,51 +64,34 @@ void store_fifth_bits(const uint8_t* codes, uint8_t* qh) noexcept {
   }
 }
 
-// The scale is the value of largest magnitude over -8, so that it maps to code 0 exactly.
-BlockQ4_0 quantize_q4_0(const float* x) noexcept {
-  const float d = extreme_of(x) / -8.0f;
-  BlockQ4_0 block;
+template <int highest, class Block>
+void store_codes(const float* x, float shift, float inverse, float offset, Block& block) noexcept {
   uint8_t codes[kBlockSize];
-  compute_codes<15>(x, 0.0f, inverse_scale(d), 8.5f, codes);
-  block.d = float_to_half(d);
+  compute_codes<highest>(x, shift, inverse, offset, codes);
+  if constexpr (highest > 15) store_fifth_bits(codes, block.qh);
   store_nibbles(codes, block.qs);
+}
+
+// q4_0 and q5_0. The scale is the value of largest magnitude over -8 or -16, so that it maps to code 0 exactly.
+template <class Block, int highest>
+Block quantize_around_zero(const float* x) noexcept {
+  constexpr float kZeroCode = (highest + 1) / 2;
+  const float d = extreme_of(x) / -kZeroCode;
+  Block block;
+  block.d = float_to_half(d);
+  store_codes<highest>(x, 0.0f, inverse_scale(d), kZeroCode + 0.5f, block);
   return block;
 }
 
-// As q4_0, with one bit more.
-BlockQ5_0 quantize_q5_0(const float* x) noexcept {
-  const float d = extreme_of(x) / -16.0f;
-  BlockQ5_0 block;
-  uint8_t codes[kBlockSize];
-  compute_codes<31>(x, 0.0f, inverse_scale(d), 16.5f, codes);
-  block.d = float_to_half(d);
-  store_fifth_bits(codes, block.qh);
-  store_nibbles(codes, block.qs);
-  return block;
-}
-
-BlockQ4_1 quantize_q4_1(const float* x) noexcept {
+// q4_1 and q5_1.
+template <class Block, int highest>
+Block quantize_with_minimum(const float* x) noexcept {
   const Range range = range_of(x);
-  const float d = (range.highest - range.lowest) / 15.0f;
-  BlockQ4_1 block;
-  uint8_t codes[kBlockSize];
-  compute_codes<15>(x, range.lowest, inverse_scale(d), 0.5f, codes);
+  const float d = (range.highest - range.lowest) / static_cast<float>(highest);
+  Block block;
   block.d = float_to_half(d);
   block.m = float_to_half(range.lowest);
-  store_nibbles(codes, block.qs);
-  return block;
-}
-
-BlockQ5_1 quantize_q5_1(const float* x) noexcept {
-  const Range range = range_of(x);
-  const float d = (range.highest - range.lowest) / 31.0f;
-  BlockQ5_1 block;
-  uint8_t codes[kBlockSize];
-  compute_codes<31>(x, range.lowest, inverse_scale(d), 0.5f, codes);
-  block.d = float_to_half(d);
-  block.m = float_to_half(range.lowest);
-  store_fifth_bits(codes, block.qh);
-  store_nibbles(codes, block.qs);
+  store_codes<highest>(x, range.lowest, inverse_scale(d), 0.5f, block);
   return block;
 }
 
@@ -162,11 +145,11 @@ void quantize_row(WeightType type, const float* x, size_t n, uint8_t* out) noexc
         std::memcpy(out + i * sizeof bits, &bits, sizeof bits);
       }
       return;
-    case WeightType::kQ4_0: return quantize_blocks<BlockQ4_0>(x, n, out, quantize_q4_0);
-    case WeightType::kQ4_1: return quantize_blocks<BlockQ4_1>(x, n, out, quantize_q4_1);
+    case WeightType::kQ4_0: return quantize_blocks<BlockQ4_0>(x, n, out, quantize_around_zero<BlockQ4_0, 15>);
+    case WeightType::kQ4_1: return quantize_blocks<BlockQ4_1>(x, n, out, quantize_with_minimum<BlockQ4_1, 15>);
     case WeightType::kQ8_0: return quantize_blocks<BlockQ8_0>(x, n, out, quantize_q8_0);
-    case WeightType::kQ5_0: return quantize_blocks<BlockQ5_0>(x, n, out, quantize_q5_0);
-    case WeightType::kQ5_1: return quantize_blocks<BlockQ5_1>(x, n, out, quantize_q5_1);
+    case WeightType::kQ5_0: return quantize_blocks<BlockQ5_0>(x, n, out, quantize_around_zero<BlockQ5_0, 31>);
+    case WeightType::kQ5_1: return quantize_blocks<BlockQ5_1>(x, n, out, quantize_with_minimum<BlockQ5_1, 31>);
     case WeightType::kQ2_K:
     case WeightType::kQ3_K:
     case WeightType::kQ4_K:

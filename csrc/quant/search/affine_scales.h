@@ -71,40 +71,35 @@ class AffineSearch {
     return scales;
   }
 
-  // Those that round the sub-blocks' scales with the least harm, if the codes stay.
-  Candidates<4> candidates_of_d() const noexcept {
+  // Those that round the sub-blocks' numbers with the least harm, if the codes stay. harm(group, what rounding takes
+  // off) is in units of the error.
+  template <size_t n, class Harm>
+  Candidates<n> candidates_for(Lanes AffineFit::*number, Harm harm) const noexcept {
     float largest = 0.0f;
-    for (const AffineFit& fit : fits_) largest = larger_of(largest, largest_of(fit.s));
-    Candidates<4> candidates;
+    for (const AffineFit& fit : fits_) largest = larger_of(largest, largest_of(fit.*number));
+    Candidates<n> candidates;
     for (int divisor = largest_scale; divisor > 0 && divisor > largest_scale - kDivisors; --divisor) {
-      const HalfScale d = HalfScale::nearest(largest / static_cast<float>(divisor), unit_);
-      const Lanes inverse = inverse_or_zero(Lanes(d.value));
-      Lanes harm(0.0f);
+      const HalfScale unit = HalfScale::nearest(largest / static_cast<float>(divisor), unit_);
+      const Lanes inverse = inverse_or_zero(Lanes(unit.value));
+      Lanes total(0.0f);
       for (size_t g = 0; g < n_groups; ++g) {
-        const AffineFit& fit = fits_[g];
-        const Lanes off = fit.s - whole(fit.s, inverse) * Lanes(d.value);
-        harm = harm + (off * off) * (fit.sums.cc - fit.sums.c * fit.sums.c / all_[g].w);
+        const Lanes exact = fits_[g].*number;
+        total = total + harm(g, exact - whole(exact, inverse) * Lanes(unit.value));
       }
-      candidates.add(d, sum_of(harm));
+      candidates.add(unit, sum_of(total));
     }
     return candidates;
   }
 
+  Candidates<4> candidates_of_d() const noexcept {
+    return candidates_for<4>(&AffineFit::s, [&](size_t g, Lanes off) noexcept {
+      const AffineSums& sums = fits_[g].sums;
+      return (off * off) * (sums.cc - sums.c * sums.c / all_[g].w);
+    });
+  }
+
   HalfScale likely_dmin() const noexcept {
-    float largest = 0.0f;
-    for (const AffineFit& fit : fits_) largest = larger_of(largest, largest_of(fit.m));
-    Candidates<1> candidates;
-    for (int divisor = largest_scale; divisor > 0 && divisor > largest_scale - kDivisors; --divisor) {
-      const HalfScale dmin = HalfScale::nearest(largest / static_cast<float>(divisor), unit_);
-      const Lanes inverse = inverse_or_zero(Lanes(dmin.value));
-      Lanes harm(0.0f);
-      for (size_t g = 0; g < n_groups; ++g) {
-        const Lanes off = fits_[g].m - whole(fits_[g].m, inverse) * Lanes(dmin.value);
-        harm = harm + (off * off) * all_[g].w;
-      }
-      candidates.add(dmin, sum_of(harm));
-    }
-    return candidates[0];
+    return candidates_for<1>(&AffineFit::m, [&](size_t g, Lanes off) noexcept { return (off * off) * all_[g].w; })[0];
   }
 
   // Alternates between the best whole scales for d and dmin, and the best d and dmin for these.

@@ -37,8 +37,10 @@ inline void search_blocks(WeightType type, const float* x, const float* importan
   switch (type) {
     case WeightType::kQ2_K: return search_super_blocks<BlockQ2_K>(x, importance, n, out, search_q2_k);
     case WeightType::kQ3_K: return search_super_blocks<BlockQ3_K>(x, importance, n, out, search_q3_k);
-    case WeightType::kQ4_K: return search_super_blocks<BlockQ4_K>(x, importance, n, out, search_q4_k);
-    case WeightType::kQ5_K: return search_super_blocks<BlockQ5_K>(x, importance, n, out, search_q5_k);
+    case WeightType::kQ4_K:
+      return search_super_blocks<BlockQ4_K>(x, importance, n, out, search_six_bit_pairs<BlockQ4_K, 15>);
+    case WeightType::kQ5_K:
+      return search_super_blocks<BlockQ5_K>(x, importance, n, out, search_six_bit_pairs<BlockQ5_K, 31>);
     case WeightType::kQ6_K: return search_super_blocks<BlockQ6_K>(x, importance, n, out, search_q6_k);
     case WeightType::kIQ4_NL: return search_iq4_nl_row(x, importance, n, out);
     case WeightType::kIQ4_XS: return search_super_blocks<BlockIQ4_XS>(x, importance, n, out, search_iq4_xs);

@@ -86,24 +86,15 @@ inline BlockQ3_K search_q3_k(const float* x, const float* importance) noexcept {
   return block;
 }
 
-inline BlockQ4_K search_q4_k(const float* x, const float* importance) noexcept {
-  const SuperBlockCodes found = search_affine<ErrorWeight::kMagnitude, 32, 15, 63>(x, importance);
-  BlockQ4_K block;
+template <class Block, int largest_code>
+inline Block search_six_bit_pairs(const float* x, const float* importance) noexcept {
+  const SuperBlockCodes found = search_affine<ErrorWeight::kMagnitude, 32, largest_code, 63>(x, importance);
+  Block block;
   block.d = found.d;
   block.dmin = found.dmin;
   write_scales_and_minima(found.scales, found.minima, block.scales);
   write_nibbles_of_parts(found.codes, block.qs);
-  return block;
-}
-
-inline BlockQ5_K search_q5_k(const float* x, const float* importance) noexcept {
-  const SuperBlockCodes found = search_affine<ErrorWeight::kMagnitude, 32, 31, 63>(x, importance);
-  BlockQ5_K block;
-  block.d = found.d;
-  block.dmin = found.dmin;
-  write_scales_and_minima(found.scales, found.minima, block.scales);
-  write_nibbles_of_parts(found.codes, block.qs);
-  write_bits(found.codes, 4, block.qh);
+  if constexpr (largest_code > 15) write_bits(found.codes, 4, block.qh);
   return block;
 }
 
