@@ -75,7 +75,8 @@ void store_codes(const float* x, float shift, float inverse, float offset, Block
 // q4_0 and q5_0. The scale is the value of largest magnitude over -8 or -16, so that it maps to code 0 exactly.
 template <class Block, int highest>
 Block quantize_around_zero(const float* x) noexcept {
-  constexpr float kZeroCode = (highest + 1) / 2;
+  constexpr int kHalf = (highest + 1) / 2;
+  constexpr float kZeroCode = kHalf;
   const float d = extreme_of(x) / -kZeroCode;
   Block block;
   block.d = float_to_half(d);
