@@ -289,7 +289,9 @@ class ActivationChoice(TypedDict):
         int
     ]  # columns of the input that its slabs leave to products in float; none for other forms
     errors: dict[str, float]  # by form, of the kernels on the file's weights
+    yardstick: float  # of activations as other engines have them: a scale per block of the weights' type
     weight_error: float  # of the rounding that the file's weights already have
+    influence: float  # squared share of the hidden state that the matrix' branch has added
 
 class Model:
     """Packed weights, a thread pool and a pool of KV pages. All methods may be called from any thread."""

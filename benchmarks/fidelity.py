@@ -29,9 +29,9 @@ from fidelity_engines import (
     Ids,
     Logits,
     Reference,
+    encoder_of,
     llama_cpp_logits,
     native_logits,
-    transformers_encoder,
     transformers_logits,
 )
 from fidelity_files import QuantizedFile, float_gguf, our_file, peer_file, quantize_with_llama_cpp
@@ -104,7 +104,7 @@ def passage_tokens(encode: Encode, text: str, n_passages: int, max_tokens: int) 
 
 
 def read_texts(paths: Sequence[Path], original: Path, n_items: int, max_tokens: int) -> list[Ids]:
-    encode, end = transformers_encoder(original)
+    encode, end = encoder_of(original)
     texts: list[Ids] = []
     for path in paths:
         if path.suffix in (".json", ".jsonl"):
@@ -143,7 +143,7 @@ def own_weights(file: QuantizedFile, texts: Sequence[Ids], folder: Path) -> Refe
         floats = folder / "weights-f32.gguf"
         floats.unlink(missing_ok=True)
         quantize_with_llama_cpp(file.path, floats, "f32")
-        return native_logits(floats)
+        return native_logits(floats, kv_type="f32")
 
     return Reference(folder, f"{file.maker}-{file.type.replace(':', '-')}", texts, compute)
 
@@ -155,7 +155,7 @@ def original_reference(original: Path, texts: Sequence[Ids], folder: Path) -> Re
         return (
             transformers_logits(original)
             if original.is_dir()
-            else native_logits(float_gguf(original, folder))
+            else native_logits(float_gguf(original, folder), kv_type="f32")
         )
 
     return Reference(folder, "original", texts, compute)

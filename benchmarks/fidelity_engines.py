@@ -60,13 +60,17 @@ def transformers_logits(original: Path) -> Logits:
     return logits
 
 
-def transformers_encoder(original: Path) -> tuple[Encode, int]:
-    """The original's tokenizer, without special tokens, and the id that ends a text."""
-    from transformers import AutoTokenizer
+def encoder_of(original: Path) -> tuple[Encode, int]:
+    """The original's tokenizer, without special tokens, and the id that ends a text. A GGUF file's is llama.cpp's."""
+    if original.is_dir():
+        from transformers import AutoTokenizer
 
-    folder, name = _transformers_source(original)
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, **name)
-    return lambda text: tokenizer.encode(text, add_special_tokens=False), int(tokenizer.eos_token_id)
+        tokenizer: Any = AutoTokenizer.from_pretrained(original)
+        return lambda text: tokenizer.encode(text, add_special_tokens=False), int(tokenizer.eos_token_id)
+    import llama_cpp
+
+    vocabulary = llama_cpp.Llama(str(original), vocab_only=True, verbose=False)
+    return lambda text: vocabulary.tokenize(text.encode(), add_bos=False), vocabulary.token_eos()
 
 
 def _transformers_source(original: Path) -> tuple[Path, dict[str, str]]:

@@ -50,7 +50,7 @@ def _activation_lines(choices: list[ActivationChoice], tier: str, forms: list[st
         measured = [form for form in forms if form in members[0]["errors"]]  # the tier's for this type
         errors = [f"{form} {_range([choice['errors'][form] for choice in members])}" for form in measured]
         rounding = _range([choice["weight_error"] for choice in members])
-        yield f"  {kind:<36}{counts:<26}weights {rounding}, {', '.join(errors)}"
+        yield f"  {kind:<36}{counts:<25} weights {rounding}, {', '.join(errors)}"
 
 
 def _read_ahead_line(read_ahead: ReadAhead) -> str:

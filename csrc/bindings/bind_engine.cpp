@@ -143,7 +143,9 @@ py::list activation_forms_of(const Engine& engine) {
     entry["form"] = name_of(choice.form);
     entry["outliers"] = choice.outliers;
     entry["errors"] = errors;
+    entry["yardstick"] = choice.errors.yardstick;
     entry["weight_error"] = choice.errors.weights;
+    entry["influence"] = choice.influence;
     result.append(entry);
   }
   return result;

@@ -13,11 +13,14 @@
 
 namespace belle {
 
-/// Sees what the matrices of the layers meet in a pass, each before its product.
+/// Sees what the matrices of the layers meet in a pass.
 class InputObserver {
  public:
   virtual ~InputObserver() = default;
+  /// A matrix and its input, before their product.
   virtual void see(LinearInput& input, const Matrix& weight) = 0;
+  /// What the matrices since the last call, a branch, have added to the hidden state, and the sum: [n_tokens, n] each.
+  virtual void see_addition(const float* branch, const float* hidden, size_t n_tokens, size_t n) = 0;
 };
 
 /// Rows of one pass, in order; a sequence's rows are consecutive positions and its pages are already writable.
@@ -65,6 +68,11 @@ class Decoder {
       for (const LinearOutput& output : outputs) observer_->see(input, output.weight);
     }
     linear(context_, input, outputs);
+  }
+
+  /// hidden += branch, for the observer.
+  void show_addition(const float* branch, const float* hidden, size_t n_tokens) {
+    if (observer_ != nullptr) observer_->see_addition(branch, hidden, n_tokens, config_.hidden_size);
   }
 
   ModelConfig config_;

@@ -214,6 +214,7 @@ class Llama final : public Decoder {
     const LinearOutput projected{projection.weight, projection.bias, buffers_.projected.data()};
     project(input, {&projected, 1});
     run_rows(context_, add_rows(context_, buffers_.hidden.data(), projected.y, config_.hidden_size), input.n_tokens());
+    show_addition(projected.y, buffers_.hidden.data(), input.n_tokens());
   }
 
   LlamaWeights weights_;

@@ -1,6 +1,7 @@
 #include "tuning/calibration.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <utility>
 
@@ -9,14 +10,15 @@
 namespace belle {
 namespace {
 
-// The choices of the test models are the same with 8 tokens as with 64; with 4 one differs (docs/measurements).
-constexpr size_t kCalibrationTokens = 8;
+// The first half names outlier columns, the second measures what the forms make of others.
+constexpr size_t kCalibrationTokens = 16, kMeasuredFrom = kCalibrationTokens / 2;
 
-// Ids spread evenly over the vocabulary: the same ones for every load of a model.
+// Ids spread evenly over the vocabulary, and so each half of them: the same ones for every load of a model.
 std::vector<int32_t> calibration_tokens(size_t n_ids) {
   std::vector<int32_t> tokens;
   for (size_t i = 0; i < kCalibrationTokens; ++i) {
-    tokens.push_back(static_cast<int32_t>((2 * i + 1) * n_ids / (2 * kCalibrationTokens)));
+    const size_t place = i < kMeasuredFrom ? 2 * i : 2 * (i - kMeasuredFrom) + 1;
+    tokens.push_back(static_cast<int32_t>((2 * place + 1) * n_ids / (2 * kCalibrationTokens)));
   }
   return tokens;
 }
@@ -41,8 +43,23 @@ class Measurement final : public InputObserver {
     if (has_wide(context_.kernels, ActivationForm::kSlab256, weight.type)) {
       outliers = outlier_columns(input.floats(), input.n_tokens(), input.n_cols());
     }
-    const FormErrors errors = measure_forms(context_, input, weight, outliers);
-    measured_.push_back({weight.index, weight.name, weight.type, std::move(outliers), errors});
+    const FormErrors errors = measure_forms(context_, input, weight, outliers, kMeasuredFrom);
+    measured_.push_back(
+        {weight.index, weight.name, weight.type, weight.n_rows * weight.n_cols, std::move(outliers), errors});
+  }
+
+  void see_addition(const float* branch, const float* hidden, size_t n_tokens, size_t n) override {
+    double sum = 0.0;
+    size_t n_counted = 0;
+    for (size_t token = kMeasuredFrom; token < n_tokens; ++token) {
+      const double share = square_sum(branch + token * n, n) / square_sum(hidden + token * n, n);
+      if (!std::isfinite(share)) continue;
+      sum += share;
+      ++n_counted;
+    }
+    for (; n_branches_ < measured_.size(); ++n_branches_) {
+      measured_[n_branches_].influence = n_counted > 0 ? sum / static_cast<double>(n_counted) : 1.0;
+    }
   }
 
   std::vector<ActivationChoice> take() {
@@ -52,8 +69,15 @@ class Measurement final : public InputObserver {
   }
 
  private:
+  static double square_sum(const float* x, size_t n) noexcept {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * x[i];
+    return sum;
+  }
+
   const OpsContext& context_;
   std::vector<ActivationChoice> measured_;
+  size_t n_branches_ = 0;  // measured matrices whose branch has been added
 };
 
 // The output matrix is not measured and stays in block32: prefill needs one row of logits, and its errors go straight

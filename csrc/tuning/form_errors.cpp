@@ -13,6 +13,7 @@ namespace {
 constexpr size_t kSampleUnits = 2;  // of kUnitPanels panels each: 64 rows of a large matrix
 constexpr size_t kUnitPanels = 2;
 constexpr size_t kUnitRows = kUnitPanels * kPanelRows;
+constexpr size_t kBlock32 = static_cast<size_t>(ActivationForm::kBlock32), kYardstick = kActivationFormCount;
 
 /// One sample of rows: its exact outputs, and those of each form, [n_tokens, kUnitRows].
 struct Sample {
@@ -20,8 +21,8 @@ struct Sample {
   Buffer panels;           // the weights as f32 panels
   std::vector<float> row;  // [k], one dequantized row
   std::vector<float> exact;
-  std::vector<double> variances;  // [k], of the weights' own rounding, the rows added up
-  std::vector<float> outputs[kActivationFormCount];
+  std::vector<double> variances;                         // [k], of the weights' own rounding, the rows added up
+  std::vector<float> outputs[kActivationFormCount + 1];  // by ActivationForm, and kYardstick
 };
 
 std::vector<Sample> choose_samples(const Matrix& weight, size_t n_tokens) {
@@ -66,19 +67,33 @@ PanelMatmul narrow_arguments(const Sample& sample, const Matrix& weight, size_t 
   return args;
 }
 
-void multiply_exactly(const OpsContext& context, LinearInput& input, const Matrix& weight, Sample& sample) {
-  PanelMatmul args = narrow_arguments(sample, weight, input.n_tokens(), sample.exact.data());
+void multiply_floats(const OpsContext& context, const float* x, size_t n_tokens, const Matrix& weight,
+                     const Sample& sample, std::vector<float>& y) {
+  PanelMatmul args = narrow_arguments(sample, weight, n_tokens, y.data());
   args.panels = sample.panels.data();
-  args.x = input.floats();
+  args.x = x;
   context.kernels.matmul[static_cast<size_t>(WeightType::kF32)](args);
 }
 
 void multiply_in_blocks(const OpsContext& context, const ActivationBlock* blocks, LinearInput& input,
                         const Matrix& weight, Sample& sample) {
-  PanelMatmul args = narrow_arguments(sample, weight, input.n_tokens(), sample.outputs[0].data());
+  PanelMatmul args = narrow_arguments(sample, weight, input.n_tokens(), sample.outputs[kBlock32].data());
   args.panels = weight.panels + sample.first_panel * panel_bytes(weight.type, weight.n_cols);
   args.blocks = blocks;
   context.kernels.matmul[static_cast<size_t>(weight.type)](args);
+}
+
+// Activations in int8 with a scale for every n columns, as floats again.
+std::vector<float> rounded(LinearInput& input, size_t n) {
+  std::vector<float> values(input.floats(), input.floats() + input.n_tokens() * input.n_cols());
+  for (size_t first = 0; first < values.size(); first += n) {
+    float largest = 0.0f;
+    for (size_t i = first; i < first + n; ++i) largest = std::max(largest, std::fabs(values[i]));
+    const float scale = largest / 127.0f;
+    if (!(scale > 0.0f)) continue;
+    for (size_t i = first; i < first + n; ++i) values[i] = std::nearbyint(values[i] / scale) * scale;
+  }
+  return values;
 }
 
 // |exact|^2 of one token over all samples
@@ -131,26 +146,38 @@ double relative(const std::vector<double>& sizes, Error error) {
 }  // namespace
 
 FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Matrix& weight,
-                         Span<const uint32_t> outliers) {
-  static_assert(static_cast<size_t>(ActivationForm::kBlock32) == 0, "outputs[0] is block32's");
+                         Span<const uint32_t> outliers, size_t first_token) {
   const size_t n_tokens = input.n_tokens();
   std::vector<Sample> samples = choose_samples(weight, n_tokens);
   const ActivationBlock* blocks = input.blocks();
+  const float* x = input.floats();
+  const size_t n_shared = traits_of(weight.type).block_size;
+  const std::vector<float> others = n_shared > kBlockSize ? rounded(input, n_shared) : std::vector<float>();
   context.pool.parallel_for(samples.size(), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       dequantize(weight, samples[i]);
-      multiply_exactly(context, input, weight, samples[i]);
-      multiply_in_blocks(context, blocks, input, weight, samples[i]);
+      Sample& sample = samples[i];
+      multiply_floats(context, x, n_tokens, weight, sample, sample.exact);
+      multiply_in_blocks(context, blocks, input, weight, sample);
+      if (!others.empty()) {
+        multiply_floats(context, others.data(), n_tokens, weight, sample, sample.outputs[kYardstick]);
+      }
     }
   });
 
   std::vector<double> sizes;
-  for (size_t token = 0; token < n_tokens; ++token) sizes.push_back(size_of(samples, token));
+  for (size_t token = 0; token < n_tokens; ++token) {
+    sizes.push_back(token < first_token ? 0.0 : size_of(samples, token));
+  }
 
   FormErrors result;
   std::fill_n(result.forms, kActivationFormCount, std::numeric_limits<double>::quiet_NaN());
   result.weights = relative(sizes, [&](size_t token) { return weight_error(samples, input, token); });
-  result.forms[0] = relative(sizes, [&](size_t token) { return form_error(samples, 0, token); });
+  const auto error_of = [&](size_t form) {
+    return relative(sizes, [&](size_t token) { return form_error(samples, form, token); });
+  };
+  result.forms[kBlock32] = error_of(kBlock32);
+  result.yardstick = others.empty() ? result.forms[kBlock32] : std::max(result.forms[kBlock32], error_of(kYardstick));
   for (const ActivationForm form : forms_of(context.kernels)) {
     if (form == ActivationForm::kBlock32 || !has_wide(context.kernels, form, weight.type)) continue;
     const PackedInput packed = form == ActivationForm::kSlab256 ? input.packed(form, outliers) : input.packed(form);
@@ -165,7 +192,7 @@ FormErrors measure_forms(const OpsContext& context, LinearInput& input, const Ma
       }
       scratch.give_back(piece);
     });
-    result.forms[index] = relative(sizes, [&](size_t token) { return form_error(samples, index, token); });
+    result.forms[index] = error_of(index);
   }
   return result;
 }

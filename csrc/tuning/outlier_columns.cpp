@@ -79,9 +79,11 @@ std::vector<double> errors_without(const float* x, const std::vector<float>& wei
 }  // namespace
 
 std::vector<uint32_t> outlier_columns(const float* x, size_t n_tokens, size_t n_cols) {
-  const std::vector<float> weights = token_weights(x, n_tokens, n_cols);
-  std::vector<uint32_t> columns = largest_columns(x, weights, n_cols);
-  const std::vector<double> errors = errors_without(x, weights, n_cols, columns);
+  const size_t half = n_tokens / 2;
+  const float* others = x + half * n_cols;
+  std::vector<uint32_t> columns = largest_columns(x, token_weights(x, half, n_cols), n_cols);
+  const std::vector<double> errors =
+      errors_without(others, token_weights(others, n_tokens - half, n_cols), n_cols, columns);
   const auto cost = [&](size_t n) { return errors[n] * (1.0 + static_cast<double>(n) / kColumnsWorthAFactor); };
   size_t best = 0;
   for (size_t n = 1; n < errors.size(); ++n) {

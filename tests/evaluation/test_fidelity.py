@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from belle_edge import _core
+
+from ..story_model import CORPUS
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,3 +53,39 @@ def test_divergence_is_no_worse_than_llama_cpp(
             assert result.divergence.kl_mean <= MAX_RATIO * peers[result.file.type], f"{name} {result}"
         if result.file.type == "f32":
             assert result.divergence.top1_agreement > 0.995
+
+
+@pytest.mark.usefixtures("llama_cpp")
+def test_a_gguf_file_is_an_original_too(
+    fidelity: ModuleType, converted: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    """Files are made of its dequantized weights, texts are passages in its own tokens."""
+    original = converted("bloom", "q8_0")
+    passages = tmp_path / "passages.txt"
+    passages.write_text(CORPUS, encoding="utf-8")
+    texts = fidelity.read_texts([passages], original, 2, 64)
+    assert [len(ids) for ids in texts] == [64, 64]
+    assert list(texts[0]) != list(texts[1])
+    runners = [fidelity.Runner("native", isa=_core.default_isa()), fidelity.Runner("llama.cpp")]
+    kl: dict[tuple[str, str, str, str], float] = {}
+    for against in ("original", "weights"):
+        results = fidelity.measure(
+            original,
+            texts,
+            tmp_path,
+            types=["q4_0"],
+            peer_types=["q4_0"],
+            files=[original],
+            runners=runners,
+            against=against,
+        )
+        for r in results:
+            kl[against, r.file.maker, r.file.type, r.runner.engine] = r.divergence.kl_mean
+    for engine in ("native", "llama.cpp"):
+        own = kl["weights", "given", original.name, engine]
+        assert kl["original", "given", original.name, engine] == pytest.approx(own, rel=0.05), (
+            "the same weights"
+        )
+        for maker in ("ours", "llama.cpp"):
+            assert kl["original", maker, "q4_0", engine] > 10 * own
+            assert kl["weights", maker, "q4_0", engine] < 0.5 * kl["original", maker, "q4_0", engine]
