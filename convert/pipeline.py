@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belle_edge._core import KV_BYTES
+from belle_edge._core import kv_head_bytes
 from belle_edge.convert.conversion_report import ConversionReport, TensorReport
 from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
 from belle_edge.convert.keyword_groups import source_and_trim
@@ -106,7 +106,7 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         output_bytes=job.output_bytes,
         conversion_memory_bytes=conversion_memory_bytes(job),
         weight_bytes=job.weight_bytes,
-        kv_bytes_per_token=2 * KV_BYTES["f16"] * model.n_layers * model.kv_width,  # keys and values
+        kv_bytes_per_token=model.n_layers * kv_head_bytes("f16", model.kv_width),
         context_length=model.context_length,
         tensors=[
             TensorReport(

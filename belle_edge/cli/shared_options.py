@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .._core import KV_BYTES, weight_types
+from .._core import KV_TYPES, weight_types
 from ..text.prompts import FAMILIES
 
 TYPES = tuple(weight_types())  # of the matrices, as the converter writes them
@@ -52,7 +52,7 @@ def add_context_argument(parser: _Container, *, help: str) -> None:
 
 def add_kv_argument(parser: _Container, *, help: str) -> None:
     """--kv."""
-    parser.add_argument("--kv", choices=("auto", *sorted(KV_BYTES)), default="auto", help=help)
+    parser.add_argument("--kv", choices=("auto", *KV_TYPES), default="auto", help=help)
 
 
 def add_force_argument(parser: _Container, *, help: str) -> None:

@@ -5,7 +5,7 @@
 
 namespace belle {
 
-/// Whether a pass takes it: where quantized matrices meet wide forms of the activations too, the cache is float16, and
+/// Whether a pass takes it: where quantized matrices meet wide forms of the activations too, the cache is f16 or q8, and
 /// the tier's kernel takes such heads.
 bool takes_prompt_attention(const OpsContext& context, const KvShape& kv) noexcept;
 

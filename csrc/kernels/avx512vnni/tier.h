@@ -8,6 +8,7 @@
 #include "kernels/avx512vnni/products.h"
 #include "kernels/avx512vnni/quantizing.h"
 #include "kernels/avx512vnni/vector.h"
+#include "kernels/generic/byte_factors.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unsigned_dots.h"
 #include "kernels/table.h"
@@ -15,7 +16,10 @@
 namespace belle {
 namespace {
 
-struct Avx512Vnni : Avx512Vector, Avx512VnniProducts, Avx512Quantizing {
+struct Avx512Vnni : Avx512Vector,
+                    Avx512VnniProducts,
+                    SplitFactors<Avx512Vector, Avx512VnniProducts>,
+                    Avx512Quantizing {
   // Attention's tiles: 8 queries x 2 vectors of scores, 4 queries x 4 vectors of the output.
   static constexpr size_t kScoreQueries = 8, kValueQueries = 4, kValueVectors = 4;
   // Those of attention in 16-bit integers: 16 sums, 2 vectors of keys or values.
