@@ -91,16 +91,17 @@ class WeightTypeInfo(TypedDict):
     ggml_id: int
     block_size: int  # weights per block, 1 for the float types
     block_bytes: int
-    n_scales: (
-        int  # float16 numbers that a block begins with: 1, or 2 where it has an offset; 0 for the float types
-    )
+    scale_offsets: tuple[
+        int, ...
+    ]  # bytes: where a block has its float16 numbers, the scale and then the minimum
     quantized: bool
+    written: bool  # by `quantize`; the others are only read
 
 def kv_head_bytes(kv_type: str, head_dim: int) -> int:
     """Bytes of one position's key and value in one head of the cache. ValueError for an unknown type."""
 
 def weight_types() -> dict[str, WeightTypeInfo]:
-    """Tensor types this build reads and writes, by name."""
+    """Tensor types this build knows, by name."""
 
 def quantize(
     rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],
@@ -113,12 +114,16 @@ def quantize(
 
     Rows are float32, float16, or bfloat16 as raw uint16 bits.
 
-    Bit-equal to the `gguf` package's reference on every tier; isa "" = `default_isa()`. Raises ValueError for an
-    unknown type, a row length that is not a multiple of the block size, or a value that is not finite (names the row).
+    Bit-equal to the `gguf` package's reference on every tier; isa "" = `default_isa()`. Raises ValueError for a type
+    that is unknown or not written, a row length that is not a multiple of the block size, or a value that is not
+    finite (names the row).
     """
 
 def dequantize(data: NDArray[np.uint8], type: str, *, threads: int = 0) -> NDArray[np.float32]:
-    """GGUF bytes [n_rows, row_bytes] -> float32 [n_rows, n_cols]."""
+    """GGUF bytes [n_rows, row_bytes] -> float32 [n_rows, n_cols], with the bits of the `gguf` package.
+
+    ValueError for an unknown type, and for rows that are not whole blocks.
+    """
 
 def linear(
     weights: NDArray[np.uint8],

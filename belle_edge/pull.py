@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .convert.conversion_report import ConversionReport
     from .convert.progress import ProgressCallback
+    from .convert.type_rules import TypeRules
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def pull(
     revision: str | None = None,
     to: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
-    type: str | None = None,
+    type: str | TypeRules | None = None,
     convert: bool = False,
     force: bool = False,
     progress: ProgressCallback | None = None,
@@ -45,13 +46,14 @@ def pull(
 
     Of a checkpoint that is configuration, tokenizer and one form of the weights; of a repository of GGUF files
     the one of `type` (None: the only one there). include: shell patterns of files to fetch instead.
-    convert: make a GGUF of `type` (None: q4_0) in `to`, or in the current folder, named after the
+    convert: make a GGUF of `type` (as for `convert`) in `to`, or in the current folder, named after the
     repository; `force` overwrites one that is there.
 
     A download that was cut off continues where it stopped; SHA-256 hashes are checked, of cached files too.
     Without a connection, or with HF_HUB_OFFLINE=1, an earlier download is used. Raises HubError (a
     ConversionError), ConversionError, OSError, and ValueError when there are several files to choose from.
     """
+    from .convert.type_rules import TypeRules, rules_from
     from .hub.gguf_choice import all_parts, choose_gguf
     from .hub.repository import download, is_repo_id, look_up
 
@@ -63,7 +65,8 @@ def pull(
     if include:
         files = repository.included(include)
     elif repository.gguf_names and not repository.has_checkpoint:
-        chosen = choose_gguf(repo_id, repository.gguf_names, type=type)
+        named = type.type if isinstance(type, TypeRules) else type
+        chosen = choose_gguf(repo_id, repository.gguf_names, type=named)
         files = repository.included([all_parts(chosen)])
     else:
         files = repository.checkpoint_files()
@@ -80,8 +83,9 @@ def pull(
     if convert and gguf is None:
         from .convert import convert as convert_checkpoint
 
-        gguf = (folder or Path()) / f"{repo_id.split('/')[-1]}-{type or 'q4_0'}.gguf"
-        report = convert_checkpoint(where, gguf, type=type or "q4_0", force=force, progress=progress)
+        rules = rules_from(type)
+        gguf = (folder or Path()) / f"{repo_id.split('/')[-1]}-{rules.label}.gguf"
+        report = convert_checkpoint(where, gguf, type=rules, force=force, progress=progress)
     return Pulled(
         repo_id=repo_id,
         commit=repository.commit,

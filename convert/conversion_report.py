@@ -164,16 +164,34 @@ class ConversionReport:
         return f"{self.family} ({self.confidence})" if self.family else "not a known BELLE"
 
     def _fallback_groups(self) -> list[tuple[str, str, str]]:
-        """(type, names, reason), the same tensor of many layers in one: blk.{0,1,2}.ffn_down.weight."""
-        groups: dict[tuple[str, str, str], list[str]] = {}
+        """(type, names, reason), the same tensor of many layers in one: 3 matrices, blk.{0-2}.ffn_down.weight."""
+        groups: dict[tuple[str, str], dict[str, list[int]]] = {}
         for tensor in self.fallbacks:
             block = re.match(r"blk\.(\d+)\.(.+)", tensor.name)
-            key = (tensor.type, block[2] if block else tensor.name, tensor.fallback or "")
-            groups.setdefault(key, []).extend([block[1]] if block else [])
-        return [
-            (kind, f"blk.{{{','.join(layers)}}}.{name}" if layers else name, reason)
-            for (kind, name, reason), layers in groups.items()
-        ]
+            layers = groups.setdefault((tensor.type, tensor.fallback or ""), {}).setdefault(
+                block[2] if block else tensor.name, []
+            )
+            layers += [int(block[1])] if block else []
+        return [(kind, _counted(parts), reason) for (kind, reason), parts in groups.items()]
+
+
+def _counted(parts: dict[str, list[int]]) -> str:
+    """Names of matrices by part, with their layers, and how many they are where there are several."""
+    names = [f"blk.{{{_ranges(layers)}}}.{part}" if layers else part for part, layers in parts.items()]
+    count = sum(max(1, len(layers)) for layers in parts.values())
+    return (f"{count} matrices, " if count > 1 else "") + ", ".join(names)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Increasing numbers, those that follow each other as a range: 0-3,7,9."""
+    texts: list[str] = []
+    for number in numbers:
+        first, _, last = texts[-1].partition("-") if texts else ("", "", "")
+        if texts and number == int(last or first) + 1:
+            texts[-1] = f"{first}-{number}"
+        else:
+            texts.append(str(number))
+    return ",".join(texts)
 
 
 def format_bytes(n_bytes: int) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import IO, Protocol
 
 import gguf
 
-from belle_edge.convert.architectures.mapped_model import Metadata
+from belle_edge.convert.architectures.mapped_model import MetadataValue
 from belle_edge.convert.checksum_entries import (
     N_ENTRIES,
     ChunkHashes,
@@ -17,7 +17,7 @@ from belle_edge.convert.checksum_entries import (
     entry_hashes,
     filled_in,
 )
-from belle_edge.convert.header_encoding import encode_entry, encode_start, encode_tensor_info
+from belle_edge.convert.header_encoding import EncodedValue, encode_entry, encode_start, encode_tensor_info
 
 ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
 
@@ -50,7 +50,9 @@ class Header:
         return len(self.content) + self.n_data_bytes
 
 
-def build_header(architecture: str, metadata: Metadata, tensors: Sequence[FileTensor]) -> Header:
+def build_header(
+    architecture: str, metadata: Mapping[str, MetadataValue | EncodedValue], tensors: Sequence[FileTensor]
+) -> Header:
     """The header, with room for the checksums at the end of its metadata."""
     sizes = [tensor.n_bytes + padding(tensor.n_bytes) for tensor in tensors]
     offsets = (0, *accumulate(sizes))

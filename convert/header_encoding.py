@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gguf
@@ -17,12 +18,20 @@ from belle_edge.convert.architectures.mapped_model import MetadataValue
 _Type = gguf.GGUFValueType
 
 
+@dataclass(frozen=True)
+class EncodedValue:
+    """A value that was read from another GGUF: its type there, and its bytes."""
+
+    kind: int
+    data: bytes
+
+
 def encode_start(*, n_tensors: int, n_entries: int) -> bytes:
     """Magic, version and the two counts."""
     return struct.pack("<IIQQ", gguf.GGUF_MAGIC, gguf.GGUF_VERSION, n_tensors, n_entries)
 
 
-def encode_entry(key: str, value: MetadataValue) -> bytes:
+def encode_entry(key: str, value: MetadataValue | EncodedValue) -> bytes:
     """One metadata entry. Integers become uint32, in arrays int32; floats become float32."""
     kind, data = _encode(value)
     return encode_string(key) + struct.pack("<I", kind) + data
@@ -39,7 +48,9 @@ def encode_string(text: str) -> bytes:
     return struct.pack("<Q", len(data)) + data
 
 
-def _encode(value: MetadataValue) -> tuple[int, bytes]:
+def _encode(value: MetadataValue | EncodedValue) -> tuple[int, bytes]:
+    if isinstance(value, EncodedValue):
+        return value.kind, value.data
     if isinstance(value, bool):
         return _Type.BOOL, struct.pack("<?", value)
     if isinstance(value, int):

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from belle_edge.convert.architectures.mapped_model import Metadata
+from belle_edge.convert.architectures.mapped_model import MappedTensor, Metadata, MetadataValue
 from belle_edge.convert.conversion_report import VocabularyReport
 from belle_edge.convert.gguf_writer import Header, build_header
+from belle_edge.convert.header_encoding import EncodedValue
+from belle_edge.convert.model_facts import ModelFacts, facts_of
 from belle_edge.convert.output_metadata import build_metadata
-from belle_edge.convert.quantization import BLOCK_BYTES, PlannedTensor, main_type, plan, requantized_warnings
+from belle_edge.convert.quantization import (
+    BLOCK_BYTES,
+    PlannedTensor,
+    main_mix,
+    plan,
+    requantized_warnings,
+)
 from belle_edge.convert.source_model import SourceModel
+from belle_edge.convert.sources.byte_source import ByteSource
 from belle_edge.convert.sources.source_tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.template_check import template_warnings
 from belle_edge.convert.trim import TrimRequest, trim_vocabulary
+from belle_edge.convert.type_mixes import Mix
+from belle_edge.convert.type_rules import TypeRules
 
 
 @dataclass(frozen=True)
 class Job:
     """A conversion with everything decided and nothing written."""
 
-    source: SourceModel  # trimmed, where that was asked for
+    facts: ModelFacts
     planned: list[PlannedTensor]
-    type: str  # that the file is named by
+    mix: Mix  # that the file is named by
     header: Header
+    weight_files: list[ByteSource]  # that the tensors lie in, in reading order
     warnings: list[str]
     vocabulary: VocabularyReport | None = None
     n_untrimmed_header_bytes: int = 0  # of a trim: its tokenizers, before and after, are in memory together
@@ -32,7 +45,7 @@ class Job:
     def fingerprint(self) -> str:
         """A hash of what decides the output: header, types, and the state of the files it is made from."""
         digest = hashlib.sha256(self.header.content)
-        for source in self.source.checkpoint.weight_files:
+        for source in self.weight_files:
             digest.update(f"\0{source.stamp}".encode())
         return digest.hexdigest()
 
@@ -45,17 +58,33 @@ class Job:
         return sum(tensor.n_bytes for tensor in self.planned)
 
 
-def prepare(source: SourceModel, *, type: str | None, trim: TrimRequest | None = None) -> Job:
+def prepare(source: SourceModel, rules: TypeRules, *, trim: TrimRequest | None = None) -> Job:
     """Plan. Raises ConversionError for what does not fit together, or cannot be expressed in a GGUF."""
-    return _plan(source, type=type) if trim is None else _plan_trimmed(source, type=type, trim=trim)
+    return _plan(source, rules) if trim is None else _plan_trimmed(source, rules, trim=trim)
 
 
-def _plan_trimmed(source: SourceModel, *, type: str | None, trim: TrimRequest) -> Job:
+def assemble(
+    facts: ModelFacts,
+    tensors: list[MappedTensor],
+    rules: TypeRules,
+    *,
+    weight_files: list[ByteSource],
+    metadata: Callable[[Mix], Mapping[str, MetadataValue | EncodedValue]],
+    warnings: Callable[[list[PlannedTensor]], list[str]],
+) -> Job:
+    """The job that writes `tensors` as `rules` say, with the metadata that a file of that mix has."""
+    planned = plan(tensors, rules, n_layers=facts.n_layers, key_sharing=facts.key_sharing)
+    mix = main_mix(planned, rules)
+    header = build_header(facts.architecture, metadata(mix), planned)
+    return Job(facts, planned, mix, header, weight_files, warnings(planned))
+
+
+def _plan_trimmed(source: SourceModel, rules: TypeRules, *, trim: TrimRequest) -> Job:
     """The job with a smaller vocabulary, and what that saves against the job without."""
     trimmed = trim_vocabulary(source.model, source.tables, trim, template=source.chat_template)
-    whole = _plan(source, type=type)
+    whole = _plan(source, rules)
     job = _plan(
-        replace(source, model=trimmed.model, tables=trimmed.tables), type=type, more_metadata=trimmed.metadata
+        replace(source, model=trimmed.model, tables=trimmed.tables), rules, more_metadata=trimmed.metadata
     )
     saved = VocabularyReport(
         kept=trimmed.kept,
@@ -69,10 +98,18 @@ def _plan_trimmed(source: SourceModel, *, type: str | None, trim: TrimRequest) -
     return replace(job, vocabulary=saved, n_untrimmed_header_bytes=len(whole.header.content))
 
 
-def _plan(source: SourceModel, *, type: str | None, more_metadata: Metadata | None = None) -> Job:
-    planned = plan(source.model.tensors, type=type)
-    chosen_type = main_type(planned, type=type)
-    metadata = build_metadata(source, type=chosen_type) | (more_metadata or {})
+def _plan(source: SourceModel, rules: TypeRules, *, more_metadata: Metadata | None = None) -> Job:
+    return assemble(
+        facts_of(source),
+        source.model.tensors,
+        rules,
+        weight_files=source.checkpoint.weight_files,
+        metadata=lambda mix: build_metadata(source, mix) | (more_metadata or {}),
+        warnings=lambda planned: _warnings(source, planned),
+    )
+
+
+def _warnings(source: SourceModel, planned: list[PlannedTensor]) -> list[str]:
     warnings = [
         *source.checkpoint.warnings,
         *requantized_warnings(planned),
@@ -81,14 +118,12 @@ def _plan(source: SourceModel, *, type: str | None, more_metadata: Metadata | No
         *source.tables.llama_cpp_warnings(),
         *source.identity.warnings,
     ]
-    if "tokenizer.chat_template" not in metadata:
+    if not source.chat_template:
         warnings.append(
             "no chat template: not a known BELLE (--family names one), and the source brings none of its own;"
             " chat programs will guess"
         )
-    warnings += template_warnings(metadata.get("tokenizer.chat_template"), source.tables)
-    header = build_header(source.model.architecture, metadata, planned)
-    return Job(source, planned, chosen_type, header, warnings)
+    return warnings + template_warnings(source.chat_template or None, source.tables)
 
 
 def conversion_memory_bytes(job: Job) -> int:
@@ -99,8 +134,14 @@ def conversion_memory_bytes(job: Job) -> int:
     block of its codes takes.
     """
     reordered = max((t.n_bytes for t in job.planned if t.tensor.row_order is not None), default=0)
-    quantized = [t for t in job.planned if isinstance(t.tensor.source, BlockTensor | RequantizedTensor)]
+    quantized = [t for t in job.planned if _is_packed(t)]
     packed = max((t.tensor.source.n_bytes for t in quantized), default=0)
     expanding = 4 * BLOCK_BYTES * any(not t.is_repacked for t in quantized)
     n_header_bytes = len(job.header.content) + job.n_untrimmed_header_bytes
     return (64 << 20) + 24 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed + expanding
+
+
+def _is_packed(planned: PlannedTensor) -> bool:
+    """Whether rows lie across all of a quantized matrix; those of a GGUF follow each other."""
+    source = planned.tensor.source
+    return source.keeps_blocks if isinstance(source, BlockTensor) else isinstance(source, RequantizedTensor)

@@ -42,7 +42,7 @@ class Output:
         ):
             output = ModelFile(file, job.header)
             meter = ProgressMeter(job.planned, done=journal.tensors, report=self.progress)
-            passes = reading_order(job.source.checkpoint.weight_files, job.planned, journal)
+            passes = reading_order(job.weight_files, job.planned, journal)
             events = read_in_background(source_blocks(passes))
             for event in events:
                 if isinstance(event, FileRead):

@@ -11,6 +11,8 @@ from belle_edge.convert.architectures.mapped_model import MappedModel, Metadata
 from belle_edge.convert.identity import Identity
 from belle_edge.convert.source_model import SourceModel
 from belle_edge.convert.sources.checkpoint import Checkpoint
+from belle_edge.convert.type_mixes import Mix
+from belle_edge.text.prompts import PromptFamily
 
 HASHED_FILES = ("config.json", "params.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
@@ -26,12 +28,15 @@ def size_label(model: MappedModel) -> str:
     return gguf.size_label(n_parameters, n_parameters, 0, 0)
 
 
-def file_type(type: str) -> gguf.LlamaFileType:
-    """llama.cpp's number for a file whose matrices are of this type."""
-    return gguf.LlamaFileType[f"{'ALL' if type == 'f32' else 'MOSTLY'}_{type.upper()}"]
+def type_metadata(mix: Mix) -> Metadata:
+    """llama.cpp's number for a file of this mix, and of the blocks' layout."""
+    return {
+        "general.file_type": int(gguf.LlamaFileType[mix.file_type]),
+        "general.quantization_version": gguf.GGML_QUANT_VERSION,
+    }
 
 
-def build_metadata(source: SourceModel, *, type: str) -> Metadata:
+def build_metadata(source: SourceModel, mix: Mix) -> Metadata:
     """All metadata in file order, but `general.architecture`, which the GGUF writer adds itself."""
     checkpoint, identity, family = source.checkpoint, source.identity, source.prompt_family
     metadata: Metadata = {
@@ -39,8 +44,7 @@ def build_metadata(source: SourceModel, *, type: str) -> Metadata:
         "general.name": display_name(identity, source.model),
         "general.size_label": size_label(source.model),
         **_provenance(checkpoint, identity),
-        "general.file_type": int(file_type(type)),
-        "general.quantization_version": gguf.GGML_QUANT_VERSION,
+        **type_metadata(mix),
         **source.model.metadata,
         **source.tables.metadata(),
     }
@@ -70,17 +74,23 @@ def _provenance(checkpoint: Checkpoint, identity: Identity) -> Metadata:
     return metadata
 
 
+def family_metadata(family: PromptFamily, *, confidence: str, by: list[str]) -> Metadata:
+    """Our keys of a prompt family: which one and why, stop strings, sampling preset."""
+    metadata: Metadata = {"belle.family": family.name, "belle.stop_strings": list(family.stop_strings)}
+    for key in ("temperature", "top_p", "repetition_penalty"):
+        metadata[f"belle.sampling.{key}"] = float(family.preset[key])
+    metadata["belle.sampling.top_k"] = int(family.preset["top_k"])
+    metadata["belle.identified.confidence"] = confidence
+    metadata["belle.identified.by"] = by
+    return metadata
+
+
 def _belle_keys(source: SourceModel) -> Metadata:
-    """Our own keys: prompt family and why, stop strings, sampling preset, hashes of the small source files."""
+    """Those of the family, and hashes of the small source files."""
     metadata: Metadata = {}
+    identity = source.identity
     if (family := source.prompt_family) is not None:
-        metadata["belle.family"] = family.name
-        metadata["belle.stop_strings"] = list(family.stop_strings)
-        for key in ("temperature", "top_p", "repetition_penalty"):
-            metadata[f"belle.sampling.{key}"] = float(family.preset[key])
-        metadata["belle.sampling.top_k"] = int(family.preset["top_k"])
-        metadata["belle.identified.confidence"] = source.identity.confidence
-        metadata["belle.identified.by"] = source.identity.supported_by
+        metadata = family_metadata(family, confidence=identity.confidence, by=identity.supported_by)
     for name in HASHED_FILES:
         content = source.checkpoint.files.read(name)
         if content is not None:

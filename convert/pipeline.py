@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from belle_edge._core import kv_head_bytes
 from belle_edge.convert.conversion_report import ConversionReport, TensorReport
+from belle_edge.convert.gguf_job import prepare_gguf
 from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
-from belle_edge.convert.keyword_groups import source_and_trim
+from belle_edge.convert.keyword_groups import groups_of
 from belle_edge.convert.output import Output
-from belle_edge.convert.output_metadata import display_name
 from belle_edge.convert.progress import ProgressCallback
 from belle_edge.convert.source_model import read_source
+from belle_edge.convert.sources.gguf.gguf_source import is_gguf, open_gguf, parts_of
 from belle_edge.convert.sources.opening import open_checkpoint
 from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.trim import TrimRequest
+from belle_edge.convert.type_rules import TypeRules
 from belle_edge.errors import ConversionError
 from belle_edge.settings import threads_or_all
 
@@ -30,7 +32,7 @@ def convert(
     src: str | Path,
     out: str | Path | None = None,
     *,
-    type: str | None = None,
+    type: str | TypeRules | None = None,
     family: str | None = None,
     source: SourceOptions | None = None,
     trim: TrimRequest | None = None,
@@ -44,9 +46,14 @@ def convert(
     """Convert a checkpoint to a GGUF file.
 
     src: a Hugging Face folder, a weight file in one, or a hub id (then `revision` may name a branch, tag or commit);
-    or a folder of Meta's with params.json and consolidated.*.pth; or a llama.cpp file from before GGUF (ggml, ggjt).
+        or a folder of Meta's with params.json and consolidated.*.pth; or a llama.cpp file from before GGUF (ggml,
+        ggjt); or a GGUF file, whose matrices get other types.
     out: the file to write; it appears only when it is complete. May be left out with `dry_run`.
-    type: of the matrices: f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0. Norms and biases are always f32.
+    type: of the matrices, a type or a mix of types: f16, q8_0, q4_k_m, … (`TypeRules`); None: the default mix. Norms
+        and biases are always f32. Or a `TypeRules`, or its other fields by name:
+        tensor_type: "blk.*.ffn_down=q8_0", or several: types of the matrices whose names match; the last one counts.
+        head_type, embedding_type: of the output matrix, and of the embedding.
+        pure: only the type that most matrices of the mix have.
     family: prompt family (belle, belle-llama, belle-ext, belle-v2, none) in place of the recognised one.
     source: how the source is opened; or its fields by name:
         key: of an encrypted checkpoint (.enc files): Meta's original weights, or the folder with them.
@@ -68,15 +75,16 @@ def convert(
     """
     start = time.monotonic()
     threads = threads_or_all("[threads]", threads)
-    source, trim = source_and_trim(source, trim, settings)
+    rules, source, trim = groups_of(type, source, trim, settings)
     target = Path(out).expanduser() if out is not None else None
     if target is None and not dry_run:
         raise ConversionError("[out] no output file given")
     output = None
     if target is not None and not dry_run:
         output = Output(target, force=force, resume=resume, threads=threads, progress=progress)
-        output.check(src, [*source.places, *(trim.corpora if trim is not None else ())])
-    job = prepare(read_source(open_checkpoint(src, source), family=family), type=type, trim=trim)
+        parts = parts_of(src) if is_gguf(src) else ()
+        output.check(src, [*source.places, *parts, *(trim.corpora if trim is not None else ())])
+    job = _job(src, rules, source, trim, family=family)
     if output is not None:
         output.write(job)
     return _report(
@@ -88,26 +96,39 @@ def convert(
     )
 
 
+def _job(
+    src: str | Path, rules: TypeRules, source: SourceOptions, trim: TrimRequest | None, *, family: str | None
+) -> Job:
+    """What is to be done, of a GGUF and of every other form."""
+    if not is_gguf(src):
+        return prepare(read_source(open_checkpoint(src, source), family=family), rules, trim=trim)
+    if trim is not None:
+        raise ConversionError(
+            f"[vocab] {Path(src).name} is a GGUF file: a vocabulary is cut down when the checkpoint is converted"
+        )
+    return prepare_gguf(open_gguf(src, source), rules, family=family)
+
+
 def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, seconds: float) -> ConversionReport:
-    model, tables, identity = job.source.model, job.source.tables, job.source.identity
+    facts = job.facts
     return ConversionReport(
         source=source,
         output=str(target) if target is not None else None,
         dry_run=dry_run,
-        architecture=model.architecture,
-        type=job.type,
-        name=display_name(identity, model),
-        family=identity.family,
-        confidence=identity.confidence,
-        license=identity.license.id if identity.license else None,
-        n_tokens=len(tables.tokens),
-        n_padding_tokens=tables.n_padding,
-        source_bytes=job.source.checkpoint.n_bytes,
+        architecture=facts.architecture,
+        type=job.mix.name,
+        name=facts.name,
+        family=facts.family,
+        confidence=facts.confidence,
+        license=facts.license,
+        n_tokens=facts.n_tokens,
+        n_padding_tokens=facts.n_padding_tokens,
+        source_bytes=facts.source_bytes,
         output_bytes=job.output_bytes,
         conversion_memory_bytes=conversion_memory_bytes(job),
         weight_bytes=job.weight_bytes,
-        kv_bytes_per_token=model.n_layers * kv_head_bytes("f16", model.kv_width),
-        context_length=model.context_length,
+        kv_bytes_per_token=facts.n_layers * kv_head_bytes("f16", facts.kv_width),
+        context_length=facts.context_length,
         tensors=[
             TensorReport(
                 tensor.name,
@@ -122,5 +143,5 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         warnings=job.warnings,
         seconds=seconds,
         vocabulary=job.vocabulary,
-        tokenizer=tables.comparison,
+        tokenizer=facts.tokenizer,
     )

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from belle_edge import _core
 from belle_edge.convert.architectures.mapped_model import MappedTensor
 from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, BlockTensor, RequantizedTensor, to_float32
+from belle_edge.convert.type_mixes import Mix, mix_named, smaller_blocks
+from belle_edge.convert.type_rules import TypeChoice, TypeRules
 from belle_edge.errors import ConversionError
 
-TYPES = tuple(_core.weight_types())
-DEFAULT_TYPE = "q4_0"
 BLOCK_BYTES = 16 << 20  # source bytes read, quantized and written at a time
 
 
@@ -45,53 +45,85 @@ class PlannedTensor:
         return isinstance(source, BlockTensor) and source.block_type == self.type
 
 
-def plan(tensors: list[MappedTensor], *, type: str | None) -> list[PlannedTensor]:
+def plan(
+    tensors: list[MappedTensor], rules: TypeRules, *, n_layers: int, key_sharing: int = 1
+) -> list[PlannedTensor]:
     """Choose the type of every tensor.
 
-    Norms and biases are f32. Matrices become `type` (None: q4_0); those that come in blocks of a GGUF type keep these
-    unless `type` is a float type. Beside quantized matrices None means f16, and for those that are in no GGUF type's
-    blocks the nearest type. Matrices whose rows a block of `type` does not divide become f16. Where f16 is our choice
-    and a value is too large for it, it is f32 (only those tensors are read for it). Raises ConversionError for an
-    unknown type.
+    Norms and biases are f32. Matrices become what `rules` say. Those that come in blocks of a GGUF type keep these,
+    unless a float type is asked for, or one is given for this matrix. Beside such blocks no type means f16, and for
+    those that are in no GGUF type's blocks the nearest type. Rows that a super-block does not divide get the nearest
+    type with smaller blocks, and rows that no block divides become f16. Where f16 is our choice and a value is too
+    large for it, it is f32 (only those tensors are read for it). Raises ConversionError as `TypeRules.types_of`.
     """
-    if type is not None and type not in TYPES:
-        raise ConversionError(f"[type] unknown type {type!r}: expected one of {', '.join(TYPES)}")
-    quantized = any(isinstance(tensor.source, BlockTensor | RequantizedTensor) for tensor in tensors)
-    return [_planned(tensor, type, default="f16" if quantized else DEFAULT_TYPE) for tensor in tensors]
+    names = [tensor.name for tensor in tensors if len(tensor.shape) > 1]
+    choices = rules.types_of(names, n_layers=n_layers, key_sharing=key_sharing)
+    beside_blocks = rules.type is None and any(_keeps_codes(tensor) for tensor in tensors)
+    default = TypeChoice("f16", False)
+    return [
+        _planned(
+            tensor,
+            default if beside_blocks and not choices[tensor.name].is_given else choices[tensor.name],
+            is_named=rules.type is not None,
+        )
+        if tensor.name in choices
+        else _sized(tensor, "f32", None)
+        for tensor in tensors
+    ]
 
 
-def _planned(tensor: MappedTensor, type: str | None, *, default: str) -> PlannedTensor:
+def _keeps_codes(tensor: MappedTensor) -> bool:
+    """Whether a tensor's own codes matter more than the type of the rest: it was quantized by other programs."""
+    source = tensor.source
+    return source.keeps_blocks if isinstance(source, BlockTensor) else isinstance(source, RequantizedTensor)
+
+
+def _planned(tensor: MappedTensor, choice: TypeChoice, *, is_named: bool) -> PlannedTensor:
+    """A matrix. is_named: whether a type was asked for at all."""
     known, source = _core.weight_types(), tensor.source
-    chosen, reason = type or default, None
-    if isinstance(source, BlockTensor) and (type is None or known[type]["quantized"]):
+    chosen, reason, is_ours = choice.type, None, not (is_named or choice.is_given)
+    if choice.is_given:
+        pass
+    elif isinstance(source, BlockTensor) and source.keeps_blocks and (is_ours or known[chosen]["quantized"]):
         chosen = source.block_type
-        reason = "quantized already, taken over as it is" if type not in (None, chosen) else None
-    elif len(tensor.shape) == 1:
-        chosen = "f32"
-    elif isinstance(source, RequantizedTensor) and type is None:
+        reason = "quantized already, taken over as it is" if not is_ours and chosen != choice.type else None
+    elif isinstance(source, RequantizedTensor) and is_ours:
         chosen, reason = source.nearest_type, f"requantized: {source.reason}"
-    elif type is None and chosen == "f16" and not fits_f16(tensor):
+    elif is_ours and chosen == "f16" and not fits_f16(tensor):
         chosen, reason = "f32", "a value exceeds f16"
-    if tensor.shape[-1] % known[chosen]["block_size"]:
-        reason = f"rows of {tensor.shape[-1]} are not a multiple of {known[chosen]['block_size']}"
-        chosen = "f16" if fits_f16(tensor) else "f32"
-        reason += "" if chosen == "f16" else ", and a value exceeds f16"
-    info = known[chosen]
+    return _fitting(tensor, chosen, reason)
+
+
+def _fitting(tensor: MappedTensor, type: str, reason: str | None) -> PlannedTensor:
+    """`type`, or what stands in for it where its blocks do not divide the rows."""
+    known, n_columns = _core.weight_types(), tensor.shape[-1]
+    if n_columns % known[type]["block_size"] == 0:
+        return _sized(tensor, type, reason)
+    reason = f"rows of {n_columns} are not a multiple of {known[type]['block_size']}"
+    smaller = smaller_blocks(type)
+    if smaller is not None and n_columns % known[smaller]["block_size"] == 0:
+        return _sized(tensor, smaller, f"{reason}, as {type} needs")
+    fits = fits_f16(tensor)
+    reason = f"rows of {n_columns} are not a multiple of {_core.BLOCK_SIZE}"
+    return _sized(tensor, "f16" if fits else "f32", reason + ("" if fits else ", and a value exceeds f16"))
+
+
+def _sized(tensor: MappedTensor, type: str, reason: str | None) -> PlannedTensor:
+    info = _core.weight_types()[type]
     n_bytes = math.prod(tensor.shape) // info["block_size"] * info["block_bytes"]
-    return PlannedTensor(tensor, chosen, info["ggml_id"], n_bytes, reason)
+    return PlannedTensor(tensor, type, info["ggml_id"], n_bytes, reason)
 
 
-def main_type(planned: list[PlannedTensor], *, type: str | None) -> str:
-    """The type a file is named by: the one asked for, or that of most matrix values where some were quantized."""
+def main_mix(planned: list[PlannedTensor], rules: TypeRules) -> Mix:
+    """What a file is named by: the mix asked for, or the type of most matrix values where some kept their codes."""
     counts: Counter[str] = Counter()
     for tensor in planned:
         if len(tensor.shape) > 1:
             counts[tensor.type] += math.prod(tensor.shape)
-    sources = [tensor.tensor.source for tensor in planned]
-    by_source = any(tensor.is_repacked for tensor in planned) or (
-        type is None and any(isinstance(source, RequantizedTensor) for source in sources)
+    by_source = any(tensor.is_repacked and _keeps_codes(tensor.tensor) for tensor in planned) or (
+        rules.type is None and any(_keeps_codes(tensor.tensor) for tensor in planned)
     )
-    return counts.most_common(1)[0][0] if by_source else type or DEFAULT_TYPE
+    return mix_named(counts.most_common(1)[0][0], pure=True) if by_source else rules.mix
 
 
 def requantized_warnings(planned: list[PlannedTensor]) -> list[str]:
@@ -138,12 +170,13 @@ def read_rows(planned: PlannedTensor, start: int, stop: int) -> NDArray[np.gener
 
 
 def _has_finite_scales(data: NDArray[np.uint8], type: str) -> bool:
-    """Whether every block can be expanded again: its scales come first, in f16."""
+    """Whether every block can be expanded again: its scales and minima in f16."""
     kind = _core.weight_types()[type]
-    if kind["n_scales"] == 0:
-        return True
-    scales = data.reshape(-1, kind["block_bytes"])[:, : kind["n_scales"] * np.dtype(np.float16).itemsize]
-    return bool(np.isfinite(np.ascontiguousarray(scales).view(np.float16)).all())
+    blocks = data.reshape(-1, kind["block_bytes"])
+    return all(
+        bool(np.isfinite(np.ascontiguousarray(blocks[:, at : at + 2]).view(np.float16)).all())
+        for at in kind["scale_offsets"]
+    )
 
 
 def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 0) -> NDArray[np.uint8]:

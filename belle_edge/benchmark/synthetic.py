@@ -22,9 +22,10 @@ from .. import _core
 from ..convert.architectures.mapped_model import Metadata
 from ..convert.gguf_tokenizer import TokenizerTables
 from ..convert.gguf_writer import ModelFile, build_header
-from ..convert.output_metadata import file_type
+from ..convert.output_metadata import type_metadata
 from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
+from ..convert.type_mixes import mix_named
 from ..errors import ModelFormatError
 from ..folders import cache_folder
 from ..text.vocabulary import TokenType
@@ -159,8 +160,7 @@ def _metadata(shape: Shape) -> Metadata:
         }
     return {
         "general.name": f"{shape.name}, synthetic weights",
-        "general.file_type": int(file_type("q4_0")),
-        "general.quantization_version": 2,
+        **type_metadata(mix_named("q4_0", pure=True)),
         **{f"{shape.architecture}.{key}": value for key, value in own.items()},
         **_tokenizer(shape).metadata(),
     }

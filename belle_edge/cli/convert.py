@@ -13,6 +13,8 @@ from .shared_options import (
     add_json_argument,
     add_threads_argument,
     add_type_argument,
+    add_type_rule_arguments,
+    type_rules,
 )
 from .source_options import add_source_arguments, source_options
 
@@ -23,12 +25,12 @@ def add_parser(subparsers: Any) -> None:
         "convert",
         help="convert a BLOOM or LLaMA checkpoint, in any form it was published in, to a GGUF file",
         description="Convert a BLOOM or LLaMA checkpoint (a folder, a weight file or a hub id; plain, encrypted, GPTQ, "
-        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file.",
+        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file, or a GGUF to other types.",
     )
     parser.add_argument(
         "src",
         metavar="SRC",
-        help="folder with config.json and weights, a weight file, or a hub id (org/name)",
+        help="folder with config.json and weights, a weight file, a GGUF file, or a hub id (org/name)",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT.gguf", help="file to write (may be left out with --dry-run)"
@@ -47,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="FILE",
         help="keep the tokens of this text, .json or .jsonl file (may be repeated, and joined with --vocab)",
     )
+    add_type_rule_arguments(parser)
     add_source_arguments(parser)
     add_threads_argument(parser)
     add_force_argument(parser, help="overwrite an existing output, drop an interrupted conversion")
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             report = convert(
                 args.src,
                 args.output,
-                type=args.type,
+                type=type_rules(args),
                 family=args.family,
                 source=source_options(args),
                 trim=TrimRequest.from_arguments(

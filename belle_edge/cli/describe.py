@@ -58,6 +58,8 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
         "native": native,
         "shape": shape,
         "weights": n_weights,
+        "file_type": _file_type(file),
+        "mixed": len({tensor.type for tensor in file.tensors() if len(tensor.shape) > 1}) > 1,
         "bits_per_weight": round(8 * n_bytes / n_weights, 3) if n_weights else 0.0,
         "types": types,
         "tokenizer": _tokenizer(file),
@@ -80,13 +82,12 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
 def _native_engine(file: GgufFile) -> dict[str, Any]:
     """Whether the native engine runs the file, and where not, why: as loading would say."""
     from ..errors import BelleError
-    from ..text.pre_tokenizers import pre_tokenizer
-    from ..text.vocabulary import check_model
+    from ..text.vocabulary import check_model, pre_tokenizer_of
 
     try:
         file.check_supported()
         if check_model(file) == "gpt2":
-            pre_tokenizer(str(file.get("tokenizer.ggml.pre") or "bloom"))
+            pre_tokenizer_of(file)
     except BelleError as error:
         return {"runs": False, "reason": str(error).removeprefix(f"{file.path}: ")}
     return {"runs": True, "reason": None}
@@ -117,6 +118,16 @@ def provenance(file: GgufFile) -> dict[str, str]:
 
 def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def _file_type(file: GgufFile) -> str | None:
+    """What llama.cpp calls a file of such types: q4_0, q4_k_m, …; None where the file does not say."""
+    from gguf import LlamaFileType
+
+    number = file.get("general.file_type")
+    names = {int(kind): kind.name for kind in LlamaFileType}
+    name = names.get(number) if isinstance(number, int) else None
+    return name.removeprefix("ALL_").removeprefix("MOSTLY_").lower() if name is not None else None
 
 
 def _types(file: GgufFile) -> dict[str, dict[str, int]]:

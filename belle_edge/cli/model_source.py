@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..convert.type_rules import rules_from
 from ..regular_files import irregular
-from .shared_options import DEFAULT_TYPE, add_revision_argument, add_type_argument
+from .shared_options import add_revision_argument, add_type_argument
 from .terminal import LOGGER
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def add_model_argument(parser: argparse.ArgumentParser, *, required: bool = True
         help="GGUF file, checkpoint folder, or hub id (org/name); the latter two are converted once, into a cache",
     )
     source = parser.add_argument_group("a folder or hub id as MODEL")
-    add_type_argument(source, help="type of the matrices of the conversion", default=DEFAULT_TYPE)
+    add_type_argument(source, help="type of the matrices of the conversion")
     add_revision_argument(source, help="branch, tag or commit of a hub id (default: main)")
 
 
@@ -86,4 +87,4 @@ class ModelSource:
             from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined, unused-ignore]
 
             disable_progress_bars()
-        return find(name, Options(type=self._args.type, revision=self._args.revision), weights=True)
+        return find(name, Options(rules_from(self._args.type), revision=self._args.revision), weights=True)

@@ -8,7 +8,14 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .shared_options import TYPES, add_force_argument, add_json_argument, add_revision_argument
+from ..convert.type_mixes import DEFAULT_TYPE, NAMES, plain_name
+from .shared_options import (
+    add_force_argument,
+    add_json_argument,
+    add_revision_argument,
+    add_type_rule_arguments,
+    type_rules,
+)
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -34,7 +41,8 @@ def add_parser(subparsers: Any) -> None:
         "-t",
         "--type",
         metavar="TYPE",
-        help="with --convert: type of the matrices (default: q4_0); of a repository of GGUF files: which one",
+        help="with --convert: type of the matrices (default: "
+        f"{DEFAULT_TYPE}); of a repository of GGUF files: which one",
     )
     parser.add_argument(
         "--include",
@@ -43,6 +51,7 @@ def add_parser(subparsers: Any) -> None:
         default=(),
         help="fetch the files that match instead of the needed ones",
     )
+    add_type_rule_arguments(parser)
     add_force_argument(parser, help="overwrite an existing GGUF file")
     add_json_argument(parser)
     parser.set_defaults(run=run)
@@ -57,10 +66,8 @@ def run(args: argparse.Namespace) -> int:
     from ..pull import pull
 
     silent = args.json or args.quiet
-    if args.convert and args.type is not None:
-        args.type = args.type.lower().replace("-", "_")
-    if args.convert and args.type is not None and args.type not in TYPES:
-        print(f"belle-edge: error: --type {args.type}: expected one of {', '.join(TYPES)}", file=sys.stderr)
+    if args.convert and args.type is not None and plain_name(args.type) not in NAMES:
+        print(f"belle-edge: error: --type {args.type}: expected one of {', '.join(NAMES)}", file=sys.stderr)
         return 2
     if silent:
         from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined, unused-ignore]
@@ -73,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
                 revision=args.revision,
                 to=args.to,
                 include=args.include,
-                type=args.type,
+                type=type_rules(args) if args.convert else args.type,
                 convert=args.convert,
                 force=args.force,
                 progress=progress,

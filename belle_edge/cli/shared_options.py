@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from .._core import KV_TYPES, weight_types
+from .._core import KV_TYPES
+from ..convert.type_mixes import DEFAULT_TYPE, NAMES, TYPES
 from ..text.prompts import FAMILIES
 
-TYPES = tuple(weight_types())  # of the matrices, as the converter writes them
-DEFAULT_TYPE = "q4_0"
+if TYPE_CHECKING:
+    from ..convert import TypeRules
+
 _Container = argparse._ActionsContainer  # a parser, or a group of one
 
 
 def add_type_argument(
     parser: _Container, *short: str, help: str = "type of the matrices", default: str | None = None
 ) -> None:
-    """--type, one of those that the converter writes. `default` is the value where it is not given."""
+    """--type, a type or a mix that the converter writes. `default` is the value where it is not given."""
     parser.add_argument(
-        *short, "--type", choices=TYPES, default=default, help=f"{help} (default: {DEFAULT_TYPE})"
+        *short, "--type", choices=NAMES, default=default, help=f"{help} (default: {DEFAULT_TYPE})"
+    )
+
+
+def add_type_rule_arguments(parser: argparse.ArgumentParser) -> None:
+    """The other fields of `TypeRules`, in a group of their own."""
+    rules = parser.add_argument_group("single matrices")
+    rules.add_argument(
+        "--tensor-type",
+        action="append",
+        default=[],
+        metavar="PATTERN=TYPE",
+        help="type of the matrices whose names match, as 'blk.*.ffn_down=q8_0'; may be repeated, the last one counts",
+    )
+    rules.add_argument("--head-type", choices=TYPES, help="type of the output matrix")
+    rules.add_argument("--embedding-type", choices=TYPES, help="type of the embedding")
+    rules.add_argument(
+        "--pure", action="store_true", help="every matrix in the type that most of the mix have"
+    )
+
+
+def type_rules(args: argparse.Namespace) -> TypeRules:
+    """What the command line says about types. Raises ConversionError as `TypeRules` does."""
+    from ..convert import TypeRules
+
+    return TypeRules(
+        args.type,
+        tensor_type=args.tensor_type,
+        head_type=args.head_type,
+        embedding_type=args.embedding_type,
+        pure=args.pure,
     )
 
 

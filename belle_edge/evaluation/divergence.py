@@ -16,6 +16,7 @@ class Divergence:
 
     n_tokens: int
     kl_mean: float  # KL(reference || candidate), nats per token
+    kl_median: float
     kl_99: float  # its 99th percentile
     top1_agreement: float  # share of positions where both prefer the same token
     perplexity: float  # of the candidate on the texts
@@ -68,6 +69,7 @@ class DivergenceMeter:
         return Divergence(
             n_tokens=len(kl),
             kl_mean=float(kl.mean()),
+            kl_median=float(np.median(kl)),
             kl_99=float(np.percentile(kl, 99)),
             top1_agreement=float(np.concatenate(self._agreements).mean()),
             perplexity=float(np.exp(np.concatenate(self._losses).mean())),

@@ -7,6 +7,7 @@ import logging
 import os
 from typing import Any
 
+from ..convert.type_rules import TypeRules, rules_from
 from ..errors import ModelFormatError
 from ..settings import integer
 from ..text.chat_format import ChatFormat
@@ -14,7 +15,7 @@ from ..text.tokenizer import Tokenizer
 from .causal_lm import HfModel
 from .loading_options import DTYPES, check_loading, warn_of_types
 from .pretrained_tokenizer import HfTokenizer
-from .sources import DEFAULT_TYPE, Options, find, tokenizer_metadata
+from .sources import Options, find, tokenizer_metadata
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class AutoTokenizer:
         *,
         revision: str | None = None,
         family: str | None = None,
-        quantization: str = DEFAULT_TYPE,
+        quantization: str | TypeRules | None = None,
         gguf_file: str | None = None,
         padding_side: str | None = None,
         truncation_side: str | None = None,
@@ -47,7 +48,7 @@ class AutoTokenizer:
         """
         check_loading("AutoTokenizer", others, _TOKENIZER_ARGUMENTS)
         name = os.fspath(pretrained_model_name_or_path)
-        options = Options(type=quantization, family=family, revision=revision, gguf_file=gguf_file)
+        options = Options(rules_from(quantization), family=family, revision=revision, gguf_file=gguf_file)
         source = find(name, options, weights=False)
         metadata = tokenizer_metadata(source)
         settings = dict(source.json("tokenizer_config.json") or {})
@@ -76,7 +77,7 @@ class AutoModelForCausalLM:
         pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         revision: str | None = None,
-        quantization: str | None = None,
+        quantization: str | TypeRules | None = None,
         family: str | None = None,
         gguf_file: str | None = None,
         load_in_8bit: bool = False,
@@ -91,16 +92,16 @@ class AutoModelForCausalLM:
         """The model of a GGUF file, a checkpoint folder, or a hub id.
 
         Folders and hub ids are converted once, into a cache ($BELLE_CACHE, or the user's cache folder).
-        quantization: type of the matrices, f32, f16, bf16, q4_0, q4_1 or q8_0; None: q4_0, or q8_0 for
-        load_in_8bit. backend, threads, context, kv, isa: as for `Belle.load`. Everything is on the CPU, so
+        quantization: type of the matrices as for `convert`: a name, or a `TypeRules`; None: the default mix, or q8_0
+        for load_in_8bit. backend, threads, context, kv, isa: as for `Belle.load`. Everything is on the CPU, so
         device_map and the like change nothing; a dtype does not choose the weights' type, and a warning says so.
         What becomes of transformers' other arguments: docs/HF.md.
         Raises ConversionError, OSError, ModelFormatError, UnsupportedModelError, ValueError.
         """
         check_loading("AutoModelForCausalLM", others, _MODEL_ARGUMENTS)
         name = os.fspath(pretrained_model_name_or_path)
-        chosen = quantization or ("q8_0" if load_in_8bit and not load_in_4bit else DEFAULT_TYPE)
-        options = Options(type=chosen, family=family, revision=revision, gguf_file=gguf_file)
+        rules = rules_from(quantization or ("q8_0" if load_in_8bit and not load_in_4bit else None))
+        options = Options(rules, family=family, revision=revision, gguf_file=gguf_file)
         engine: dict[str, Any] = {
             "backend": backend,
             "threads": threads,
@@ -112,7 +113,7 @@ class AutoModelForCausalLM:
         source = find(name, options, weights=True)
         if quantization is None and source.folder is not None:
             for name_of_type in DTYPES:
-                warn_of_types(others.get(name_of_type), chosen)
+                warn_of_types(others.get(name_of_type), rules.label)
         settings = source.json("generation_config.json")
         try:
             return HfModel(source.gguf(), generation_config=settings, **engine)

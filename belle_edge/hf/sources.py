@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..convert.type_rules import TypeRules
 from ..errors import ConversionError
 from ..folders import user_path
 from ..regular_files import irregular
@@ -14,7 +15,6 @@ from ..text.vocabulary import Metadata
 from .conversion_cache import CacheEntry, fingerprint
 
 _log = logging.getLogger(__name__)
-DEFAULT_TYPE = "q4_0"
 _MOST_ROWS = 1 << 20  # more than any vocabulary, where no weights say how many there are
 
 
@@ -22,7 +22,9 @@ _MOST_ROWS = 1 << 20  # more than any vocabulary, where no weights say how many 
 class Options:
     """How to find and convert a model."""
 
-    type: str = DEFAULT_TYPE  # of the matrices, where something is converted or chosen
+    rules: TypeRules = field(
+        default_factory=TypeRules
+    )  # types of the matrices, where something is converted or chosen
     family: str | None = None  # prompt family, None: as recognised
     revision: str | None = None  # branch, tag or commit of a hub id
     gguf_file: str | None = None  # which GGUF file of a folder or repository
@@ -57,8 +59,8 @@ class Source:
         return CacheEntry(
             label=self.name if self.commit else self.folder.resolve().name,
             source=f"{self.name}@{self.commit}" if self.commit else fingerprint(self.folder),
-            type=self.options.type,
-            options={"family": self.options.family},
+            type=self.options.rules.label,
+            options={"family": self.options.family, "rules": self.options.rules.to_dict()},
         )
 
     def gguf(self, *, show_progress: bool = True) -> Path:
@@ -81,7 +83,7 @@ class Source:
             report = convert(
                 self.folder,
                 target,
-                type=self.options.type,
+                type=self.options.rules,
                 family=self.options.family,
                 force=True,
                 progress=progress,
@@ -118,7 +120,7 @@ def choose_gguf(source: str, names: list[str], options: Options) -> str:
     """The GGUF file asked for, the only one, or the only one of the type. ValueError lists the choices."""
     from ..hub.gguf_choice import choose_gguf as choose
 
-    return choose(source, names, type=options.type, wanted=options.gguf_file)
+    return choose(source, names, type=options.rules.label, wanted=options.gguf_file)
 
 
 def tokenizer_metadata(source: Source) -> Metadata:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ModelFormatError
-from .pre_tokenizers import pre_tokenizer
 from .vocabulary import TokenType, Vocabulary
 
 _SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space
@@ -19,7 +18,9 @@ def bpe_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
     from tokenizers import Regex, models, pre_tokenizers
     from tokenizers import Tokenizer as HfTokenizer
 
-    splits = pre_tokenizer(vocabulary.pre)
+    splits = vocabulary.splits
+    if splits is None:
+        raise ValueError("[tokenizer] a byte-level vocabulary needs a pre-tokenizer")
     kept = (TokenType.NORMAL, TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED, TokenType.BYTE)
     ids = {text: token_id for text, token_id in vocabulary.texts_of(kept).items() if _is_unicode(text)}
     missing = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - ids.keys())

@@ -13,11 +13,6 @@ from .vocabulary import TokenType, Vocabulary
 
 PIECE_CHARS = 1 << 15
 _SPACE_MARK = "\u2581"  # SentencePiece's stand-in for a space
-# Byte-level BPE never joins what its pre-tokenizer's pattern separates. Each of the known patterns takes a run of
-# letters to its end and none goes on from a letter to one of these characters. They look ahead at white space only,
-# and never behind, so both sides are split as in the whole text.
-_PATTERNS = frozenset({"bloom", "gpt-2", "llama-bpe", "llama3", "llama-v3", "smollm"})
-_BOUNDARY = re.compile(r"[A-Za-z\u4e00-\u9fa5](?=[ \t\r\n.,!?。，、])")
 
 
 class LongText:
@@ -54,9 +49,10 @@ class LongText:
         """The first place from `start` on where the text may be cut, or its end."""
         if self._is_spm:
             return self._cut_between_pairs(text, start)
-        if self._vocabulary.pre not in _PATTERNS:
+        if self._vocabulary.splits is None:
             return len(text)
-        match = _BOUNDARY.search(text, start)
+        # Byte-level BPE never joins what its pre-tokenizer separates.
+        match = re.compile(self._vocabulary.splits.cut_places).search(text, start)
         return len(text) if match is None else match.end()
 
     def _cut_between_pairs(self, text: str, start: int) -> int:

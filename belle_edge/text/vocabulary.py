@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Protocol
 
 from ..errors import ModelFormatError, UnsupportedModelError
-from .pre_tokenizers import PRE_TOKENIZERS, USE_LLAMA_CPP
+from .pre_tokenizers import PRE_TOKENIZERS, USE_LLAMA_CPP, PreTokenizer, pre_tokenizer
+from .published_steps import published_steps
 
 
 class Metadata(Protocol):
@@ -58,6 +59,7 @@ class Vocabulary:
     space_prefix: str | None = None
     strip_left: frozenset[int] = frozenset()  # tokens that take in the white space before them
     strip_right: frozenset[int] = frozenset()  # and after them
+    splits: PreTokenizer | None = None  # byte-level BPE only
 
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Vocabulary:
@@ -67,9 +69,7 @@ class Vocabulary:
         tokens = _strings(metadata, "tokenizer.ggml.tokens")
         if not tokens:
             raise ModelFormatError("[tokenizer] tokenizer.ggml.tokens is missing or empty")
-        pre = _text(metadata, "tokenizer.ggml.pre")
-        if not spm and not pre and _text(metadata, "general.architecture") == "bloom":
-            pre = "bloom"  # files from before llama.cpp wrote this key
+        splits = None if spm else pre_tokenizer_of(metadata)
         bos_id = _special_id(metadata, "bos", len(tokens), 1 if spm else None)
         eos_id = _special_id(metadata, "eos", len(tokens), 2 if spm else None)
         unknown_id = _special_id(metadata, "unknown", len(tokens), 0 if spm else None)
@@ -89,7 +89,7 @@ class Vocabulary:
         }
         return cls(
             model=model,
-            pre=pre,
+            pre="" if spm else _pre_name(metadata),
             tokens=tokens,
             types=types,
             scores=_scores(metadata, len(tokens), required=spm),
@@ -100,12 +100,13 @@ class Vocabulary:
             padding_id=_special_id(metadata, "padding", len(tokens), None),
             end_ids=frozenset(end_ids),
             add_bos=bos_id is not None
-            and _switch(metadata, "tokenizer.ggml.add_bos_token", spm or _adds_bos(pre)),
+            and _switch(metadata, "tokenizer.ggml.add_bos_token", splits.adds_bos if splits else True),
             add_eos=eos_id is not None and _switch(metadata, "tokenizer.ggml.add_eos_token", False),
             add_space_prefix=_switch(metadata, "tokenizer.ggml.add_space_prefix", spm),
             space_prefix=_space_prefix(metadata),
             strip_left=_ids(metadata, "belle.tokenizer.strip_left", len(tokens)),
             strip_right=_ids(metadata, "belle.tokenizer.strip_right", len(tokens)),
+            splits=splits,
         )
 
     def __len__(self) -> int:
@@ -141,9 +142,25 @@ def _ids(metadata: Metadata, key: str, n_tokens: int) -> frozenset[int]:
     return frozenset(values)
 
 
-def _adds_bos(pre: str) -> bool:
-    known = PRE_TOKENIZERS.get(pre)
-    return known is not None and known.adds_bos
+def pre_tokenizer_of(metadata: Metadata) -> PreTokenizer:
+    """How a byte-level vocabulary splits a text: as the tokenizer's own JSON says, where the file has it and its steps
+    are known, else by the name in the file.
+
+    Raises ModelFormatError or UnsupportedModelError.
+    """
+    name = _pre_name(metadata)
+    published = published_steps(_text(metadata, "tokenizer.huggingface.json"))
+    if published is None:
+        return pre_tokenizer(name)
+    named = PRE_TOKENIZERS.get(name)
+    return replace(published, adds_bos=named is not None and named.adds_bos)
+
+
+def _pre_name(metadata: Metadata) -> str:
+    name = _text(metadata, "tokenizer.ggml.pre")
+    if not name and _text(metadata, "general.architecture") == "bloom":
+        return "bloom"  # files from before llama.cpp wrote this key
+    return name
 
 
 def check_model(metadata: Metadata) -> str:

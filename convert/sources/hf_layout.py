@@ -188,5 +188,5 @@ def other_form(files: CheckpointFiles) -> str:
     if any(name in names for name in ("zero_to_fp32.py", "latest")):
         return "a checkpoint of DeepSpeed's ZeRO: join it first with the zero_to_fp32.py that lies in it"
     if any(name.endswith(".gguf") for name in names):
-        return "a .gguf file, which is converted already"
+        return "a .gguf file: give it itself as SRC to have its matrices in another type"
     return ""

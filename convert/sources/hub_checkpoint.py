@@ -18,7 +18,8 @@ def download_checkpoint(repo_id: str, revision: str | None = None, key: KeyFile 
     repository = look_up(repo_id, revision)
     if repository.gguf_names and not repository.has_checkpoint:
         raise HubError(
-            f"[{repo_id}] holds GGUF files, which need no conversion: belle-edge pull {repo_id} --type q4_0"
+            f"[{repo_id}] holds GGUF files, which need no conversion: belle-edge pull {repo_id} --type q4_0 fetches"
+            " one, and `convert FILE.gguf` gives its matrices another type"
         )
     if repository.folder is not None and not repository.has_checkpoint:
         raise HubUnreachableError(

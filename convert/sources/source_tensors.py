@@ -65,7 +65,11 @@ class BlockTensor(SourceTensor, Protocol):
 
     @property
     def block_type(self) -> str:
-        """q4_0, q4_1 or q8_0."""
+        """Its name in `_core.weight_types()`."""
+
+    @property
+    def keeps_blocks(self) -> bool:
+        """Whether only a float type, or one given for this very tensor, is a reason to give the blocks up."""
 
     def blocks(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Rows start … stop in GGUF's encoding of `block_type`, [stop - start, bytes per row]."""

@@ -7,6 +7,7 @@
 #include "loading/section_reader.h"
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
+#include "ops/weight_types.h"
 #include "quant/type_names.h"
 
 namespace belle {
@@ -17,12 +18,16 @@ using ByteArray = py::array_t<uint8_t, py::array::c_style>;
 constexpr size_t kParallelWeights = 65536;
 constexpr uint64_t kChunkBytes = 65536;  // in which run_linear packs
 
-const TypeTraits& require_type(const std::string& name) {
+bool is_known(const TypeTraits&) noexcept { return true; }
+bool is_written(const TypeTraits& traits) noexcept { return traits.written; }
+
+// A type of those that `allowed` is true for.
+const TypeTraits& require_type(const std::string& name, bool (*allowed)(const TypeTraits&)) {
   const TypeTraits* traits = traits_from_name(name.c_str());
-  if (traits == nullptr) {
-    throw py::value_error("tensor type '" + name + "' is unknown: expected " + type_names("or"));
-  }
-  return *traits;
+  if (traits != nullptr && allowed(*traits)) return *traits;
+  throw py::value_error("tensor type '" + name + "' is " +
+                        (traits == nullptr ? "unknown" : "not among those for this") + ": expected " +
+                        type_names("or", allowed));
 }
 
 size_t columns_of(const TypeTraits& traits, size_t n_bytes) {
@@ -46,7 +51,7 @@ size_t threads_for(size_t n_weights, size_t threads) { return n_weights < kParal
 
 ByteArray quantize(const py::array& input, const std::string& type_name, size_t threads, const std::string& isa) {
   const KernelTable& kernels = kernels_for(isa);
-  const TypeTraits& traits = require_type(type_name);
+  const TypeTraits& traits = require_type(type_name, is_written);
   const WeightType source_type = source_type_of(input);
   if (input.ndim() != 2) throw py::value_error("rows: expected two dimensions, got " + std::to_string(input.ndim()));
   const py::array rows = py::array::ensure(input, py::array::c_style);
@@ -71,7 +76,7 @@ ByteArray quantize(const py::array& input, const std::string& type_name, size_t 
 }
 
 py::array_t<float> dequantize(const ByteArray& data, const std::string& type_name, size_t threads) {
-  const TypeTraits& traits = require_type(type_name);
+  const TypeTraits& traits = require_type(type_name, is_known);
   if (data.ndim() != 2) throw py::value_error("data: expected two dimensions, got " + std::to_string(data.ndim()));
   const size_t n_rows = static_cast<size_t>(data.shape(0));
   const size_t n_cols = columns_of(traits, static_cast<size_t>(data.shape(1)));
@@ -95,7 +100,7 @@ void pack(ThreadPool& pool, const Matrix& matrix, const ByteArray& rows, uint8_t
 py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_name,
                               const py::array_t<float, py::array::c_style | py::array::forcecast>& x,
                               const std::string& isa, size_t threads, const std::string& activations) {
-  const TypeTraits& traits = require_type(type_name);
+  const TypeTraits& traits = require_type(type_name, has_products);
   if (weights.ndim() != 2 || x.ndim() != 2) throw py::value_error("weights and x: expected two dimensions each");
   Matrix matrix;
   matrix.name = "weights";
@@ -125,8 +130,11 @@ py::dict weight_types() {
     entry["ggml_id"] = traits.ggml_id;
     entry["block_size"] = traits.block_size;
     entry["block_bytes"] = traits.block_bytes;
-    entry["n_scales"] = traits.n_scales;
+    py::tuple scale_offsets(traits.n_scales);
+    for (size_t s = 0; s < traits.n_scales; ++s) scale_offsets[s] = traits.scale_offsets[s];
+    entry["scale_offsets"] = scale_offsets;
     entry["quantized"] = traits.quantized;
+    entry["written"] = traits.written;
     types[traits.name] = entry;
   }
   return types;

@@ -35,9 +35,7 @@ class ByteKeys {
  public:
   ByteKeys(uint8_t* keys, size_t head_dim) noexcept : bytes_(keys), head_dim_(head_dim) {}
 
-  float& scale(size_t slot) const noexcept {
-    return reinterpret_cast<float*>(bytes_ + key_scales_at(head_dim_))[slot];
-  }
+  float& scale(size_t slot) const noexcept { return reinterpret_cast<float*>(bytes_ + key_scales_at(head_dim_))[slot]; }
   uint8_t& byte(size_t element, size_t slot) const noexcept { return bytes_[key_byte_at(element, slot)]; }
 
   void put(const ByteRow& row, size_t slot) const noexcept {

@@ -38,7 +38,8 @@ struct KvShape {
   size_t head_dim;
 
   size_t keys_bytes() const noexcept {
-    return kPageTokens * by_kv_type(type, 4 * head_dim, 2 * head_dim, element_groups(head_dim) * kGroupBytes + sizeof(float));
+    return kPageTokens *
+           by_kv_type(type, 4 * head_dim, 2 * head_dim, element_groups(head_dim) * kGroupBytes + sizeof(float));
   }
   size_t values_bytes() const noexcept {
     return kPageTokens * by_kv_type(type, 4 * head_dim, 2 * head_dim, head_dim + sizeof(float));
@@ -47,9 +48,7 @@ struct KvShape {
   size_t layer_bytes() const noexcept { return n_kv_heads * head_bytes(); }
   size_t page_bytes() const noexcept { return n_layers * layer_bytes(); }
   // Of the first key of a page; element d of position p follows at d * kPageTokens + p, but for q8.
-  size_t keys_offset(size_t layer, size_t head) const noexcept {
-    return layer * layer_bytes() + head * head_bytes();
-  }
+  size_t keys_offset(size_t layer, size_t head) const noexcept { return layer * layer_bytes() + head * head_bytes(); }
   // Of the first value of a page; element d of position p follows at p * head_dim + d, but for q8.
   size_t values_offset(size_t layer, size_t head) const noexcept { return keys_offset(layer, head) + keys_bytes(); }
 };

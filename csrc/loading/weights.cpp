@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "gguf/ggml_types.h"
 #include "loading/data_section.h"
+#include "ops/weight_types.h"
 #include "quant/finite.h"
 #include "quant/quantize.h"
 #include "quant/type_names.h"
@@ -150,13 +151,12 @@ const GgufTensor& WeightLoader::find(const std::string& name, const std::vector<
 
 const TypeTraits& WeightLoader::type_of(const GgufTensor& tensor) const {
   const TypeTraits* traits = traits_from_ggml_id(tensor.ggml_type);
-  if (traits == nullptr) {
+  if (traits == nullptr || !has_products(*traits)) {
     const GgmlType* known = find_ggml_type(tensor.ggml_type);
     throw UnsupportedModelError(gguf_.path() + ": tensor '" + tensor.name + "' has type " +
                                 (known != nullptr ? std::string(known->name) : std::to_string(tensor.ggml_type)) +
-                                ", the native engine reads " + type_names("and") +
-                                "; "
-                                "the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")");
+                                ", the native engine reads " + type_names("and", has_products) +
+                                "; the llama.cpp backend may run it: Belle.load(path, backend=\"llama.cpp\")");
   }
   return *traits;
 }

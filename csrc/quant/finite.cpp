@@ -24,18 +24,15 @@ bool none_has_exponent(const uint8_t* data, size_t n, size_t stride_bytes, Bits 
 }  // namespace
 
 bool all_finite(WeightType type, const uint8_t* data, size_t n_values) noexcept {
-  const size_t n_blocks = n_values / kBlockSize;
-  switch (type) {
-    case WeightType::kF32: return none_has_exponent(data, n_values, sizeof(float), kF32Exponent);
-    case WeightType::kF16: return none_has_exponent(data, n_values, sizeof(uint16_t), kF16Exponent);
-    case WeightType::kBf16: return none_has_exponent(data, n_values, sizeof(uint16_t), kBf16Exponent);
-    case WeightType::kQ4_0: return none_has_exponent(data, n_blocks, sizeof(BlockQ4_0), kF16Exponent);
-    case WeightType::kQ4_1:
-      return none_has_exponent(data + offsetof(BlockQ4_1, d), n_blocks, sizeof(BlockQ4_1), kF16Exponent) &&
-             none_has_exponent(data + offsetof(BlockQ4_1, m), n_blocks, sizeof(BlockQ4_1), kF16Exponent);
-    case WeightType::kQ8_0: return none_has_exponent(data, n_blocks, sizeof(BlockQ8_0), kF16Exponent);
+  if (type == WeightType::kF32) return none_has_exponent(data, n_values, sizeof(float), kF32Exponent);
+  if (type == WeightType::kF16) return none_has_exponent(data, n_values, sizeof(uint16_t), kF16Exponent);
+  if (type == WeightType::kBf16) return none_has_exponent(data, n_values, sizeof(uint16_t), kBf16Exponent);
+  const TypeTraits& traits = traits_of(type);
+  const size_t n_blocks = n_values / traits.block_size;
+  for (size_t s = 0; s < traits.n_scales; ++s) {
+    if (!none_has_exponent(data + traits.scale_offsets[s], n_blocks, traits.block_bytes, kF16Exponent)) return false;
   }
-  return false;
+  return true;
 }
 
 }  // namespace belle

@@ -1,6 +1,7 @@
 #include "quant/quantize.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/half.h"
@@ -93,22 +94,6 @@ void quantize_blocks(const float* x, size_t n, uint8_t* out, Quantize quantize) 
   }
 }
 
-void dequantize_nibbles(const uint8_t* qs, float d, float m, int offset, float* out) noexcept {
-  for (size_t i = 0; i < kBlockSize / 2; ++i) {
-    out[i] = static_cast<float>((qs[i] & 0x0f) - offset) * d + m;
-    out[i + kBlockSize / 2] = static_cast<float>((qs[i] >> 4) - offset) * d + m;
-  }
-}
-
-template <typename Block, typename Dequantize>
-void dequantize_blocks(const uint8_t* data, size_t n, float* out, Dequantize dequantize) noexcept {
-  for (size_t b = 0; b < n / kBlockSize; ++b) {
-    Block block;
-    std::memcpy(&block, data + b * sizeof block, sizeof block);
-    dequantize(block, out + b * kBlockSize);
-  }
-}
-
 }  // namespace
 
 void quantize_row(WeightType type, const float* x, size_t n, uint8_t* out) noexcept {
@@ -124,34 +109,17 @@ void quantize_row(WeightType type, const float* x, size_t n, uint8_t* out) noexc
     case WeightType::kQ4_0: return quantize_blocks<BlockQ4_0>(x, n, out, quantize_q4_0);
     case WeightType::kQ4_1: return quantize_blocks<BlockQ4_1>(x, n, out, quantize_q4_1);
     case WeightType::kQ8_0: return quantize_blocks<BlockQ8_0>(x, n, out, quantize_q8_0);
+    case WeightType::kQ5_0:
+    case WeightType::kQ5_1:
+    case WeightType::kQ2_K:
+    case WeightType::kQ3_K:
+    case WeightType::kQ4_K:
+    case WeightType::kQ5_K:
+    case WeightType::kQ6_K:
+    case WeightType::kIQ4_NL:
+    case WeightType::kIQ4_XS: break;  // only read
   }
-}
-
-void dequantize_row(WeightType type, const uint8_t* data, size_t n, float* out) noexcept {
-  switch (type) {
-    case WeightType::kF32: std::memcpy(out, data, n * sizeof(float)); return;
-    case WeightType::kF16:
-    case WeightType::kBf16:
-      for (size_t i = 0; i < n; ++i) {
-        uint16_t bits;
-        std::memcpy(&bits, data + i * sizeof bits, sizeof bits);
-        out[i] = type == WeightType::kF16 ? half_to_float(bits) : bf16_to_float(bits);
-      }
-      return;
-    case WeightType::kQ4_0:
-      return dequantize_blocks<BlockQ4_0>(data, n, out, [](const BlockQ4_0& block, float* y) {
-        dequantize_nibbles(block.qs, half_to_float(block.d), 0.0f, 8, y);
-      });
-    case WeightType::kQ4_1:
-      return dequantize_blocks<BlockQ4_1>(data, n, out, [](const BlockQ4_1& block, float* y) {
-        dequantize_nibbles(block.qs, half_to_float(block.d), half_to_float(block.m), 0, y);
-      });
-    case WeightType::kQ8_0:
-      return dequantize_blocks<BlockQ8_0>(data, n, out, [](const BlockQ8_0& block, float* y) {
-        const float d = half_to_float(block.d);
-        for (size_t i = 0; i < kBlockSize; ++i) y[i] = static_cast<float>(block.qs[i]) * d;
-      });
-  }
+  std::abort();
 }
 
 }  // namespace belle

@@ -5,10 +5,10 @@
 
 namespace belle {
 
-/// n must be a multiple of the type's block size; out holds row_bytes(type, n).
+/// The type must be one that is written (TypeTraits); n a multiple of its block size; out holds row_bytes(type, n).
 void quantize_row(WeightType type, const float* x, size_t n, uint8_t* out) noexcept;
 
-/// Inverse up to rounding; exact for f32, f16 and bf16 sources.
+/// n weights of any type as floats; the inverse up to rounding, exact for f32, f16 and bf16 sources.
 void dequantize_row(WeightType type, const uint8_t* data, size_t n, float* out) noexcept;
 
 }  // namespace belle

@@ -1,34 +1,32 @@
-// The tensor types this engine reads and writes, with their GGUF block structs.
+// The tensor types this engine knows.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "quant/blocks.h"
+
 namespace belle {
 
-constexpr size_t kBlockSize = 32;  // weights per block of every quantized type here
-
 /// Values index KernelTable::matmul; the GGUF ids are in TypeTraits.
-enum class WeightType : uint8_t { kF32, kF16, kBf16, kQ4_0, kQ4_1, kQ8_0 };
-constexpr size_t kWeightTypeCount = 6;
-
-// Block layouts of GGUF (llama.cpp's ggml-common.h); d and m are binary16 bits.
-struct BlockQ4_0 {
-  uint16_t d;
-  uint8_t qs[kBlockSize / 2];  // low nibbles: weights 0..15, high nibbles: 16..31
+enum class WeightType : uint8_t {
+  kF32,
+  kF16,
+  kBf16,
+  kQ4_0,
+  kQ4_1,
+  kQ8_0,
+  kQ5_0,
+  kQ5_1,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS
 };
-struct BlockQ4_1 {
-  uint16_t d;
-  uint16_t m;
-  uint8_t qs[kBlockSize / 2];
-};
-struct BlockQ8_0 {
-  uint16_t d;
-  int8_t qs[kBlockSize];
-};
-static_assert(sizeof(BlockQ4_0) == 18, "GGUF's Q4_0 block has 18 bytes");
-static_assert(sizeof(BlockQ4_1) == 20, "GGUF's Q4_1 block has 20 bytes");
-static_assert(sizeof(BlockQ8_0) == 34, "GGUF's Q8_0 block has 34 bytes");
+constexpr size_t kWeightTypeCount = 15;
 
 struct TypeTraits {
   WeightType type;
@@ -36,8 +34,10 @@ struct TypeTraits {
   uint32_t ggml_id;   // GGUF's tensor type number
   size_t block_size;  // weights per block (1 for the float types)
   size_t block_bytes;
-  size_t n_scales;  // binary16 numbers that a block begins with: d, and m of q4_1
+  size_t n_scales;          // binary16 numbers of a block: d, and m or dmin where the type has one
+  size_t scale_offsets[2];  // where in the block they lie, in bytes
   bool quantized;
+  bool written;  // by quantize_row; the others are only read
 };
 
 const TypeTraits& traits_of(WeightType type) noexcept;

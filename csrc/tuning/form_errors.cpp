@@ -20,7 +20,7 @@ struct Sample {
   Buffer panels;           // the weights as f32 panels
   std::vector<float> row;  // [k], one dequantized row
   std::vector<float> exact;
-  std::vector<float> scales;  // [kUnitRows, k / 32]
+  std::vector<double> variances;  // [k], of the weights' own rounding, the rows added up
   std::vector<float> outputs[kActivationFormCount];
 };
 
@@ -35,7 +35,7 @@ std::vector<Sample> choose_samples(const Matrix& weight, size_t n_tokens) {
     sample.n_rows = std::min(kUnitRows, weight.n_rows - sample.first_panel * kPanelRows);
     sample.panels = Buffer(kUnitRows * weight.n_cols * sizeof(float));
     sample.row.resize(weight.n_cols);
-    sample.scales.resize(kUnitRows * weight.n_cols / kBlockSize);
+    sample.variances.resize(weight.n_cols);
     sample.exact.resize(n_tokens * kUnitRows);
     for (std::vector<float>& outputs : sample.outputs) outputs.resize(n_tokens * kUnitRows);
   }
@@ -50,7 +50,7 @@ void dequantize(const Matrix& weight, Sample& sample) noexcept {
     for (size_t r = 0; r < kPanelRows; ++r) {
       const uint8_t* source = weight.panels + panel * bytes_per_panel;
       const size_t sample_row = (panel - sample.first_panel) * kPanelRows + r;
-      unpack_panel_scales(weight.type, source, r, k, sample.scales.data() + sample_row * (k / kBlockSize));
+      add_rounding_variances(weight.type, source, r, k, sample.variances.data());
       unpack_panel_row(weight.type, source, r, k, sample.row.data());
       for (size_t col = 0; col < k; ++col) out[col * kPanelRows + r] = sample.row[col];
     }
@@ -106,19 +106,12 @@ double form_error(const std::vector<Sample>& samples, size_t form, size_t token)
 }
 
 double weight_error(const std::vector<Sample>& samples, LinearInput& input, size_t token) {
-  const size_t n_blocks = input.n_cols() / kBlockSize;
+  const float* x = input.floats() + token * input.n_cols();
   double squares = 0.0;
-  for (size_t b = 0; b < n_blocks; ++b) {
-    const float* x = input.floats() + token * input.n_cols() + b * kBlockSize;
-    double activations = 0.0, steps = 0.0;
-    for (size_t i = 0; i < kBlockSize; ++i) activations += static_cast<double>(x[i]) * x[i];
-    for (const Sample& sample : samples) {
-      for (size_t row = 0; row < sample.n_rows; ++row) {
-        const double d = sample.scales[row * n_blocks + b];
-        steps += d * d;
-      }
+  for (const Sample& sample : samples) {
+    for (size_t col = 0; col < input.n_cols(); ++col) {
+      squares += static_cast<double>(x[col]) * x[col] * sample.variances[col];
     }
-    squares += activations * steps / 12.0;
   }
   return squares;
 }

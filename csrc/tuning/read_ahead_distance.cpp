@@ -22,13 +22,24 @@ struct Piece {
   size_t bytes() const noexcept { return (end_panel - first_panel) * panel_bytes(matrix->type, matrix->n_cols); }
 };
 
-// At least kTrials pieces of one type and width, those of the largest matrix; or none.
+bool alike(const Matrix& a, const Matrix& b) noexcept { return a.type == b.type && a.n_cols == b.n_cols; }
+
+// Of all matrices that are like this one.
+size_t bytes_alike(const std::vector<Matrix>& matrices, const Matrix& one) {
+  size_t n_bytes = 0;
+  for (const Matrix& matrix : matrices) n_bytes += alike(matrix, one) ? matrix.image_bytes() : 0;
+  return n_bytes;
+}
+
+// At least kTrials pieces of one type and width, those that most weights have; or none.
 std::vector<Piece> pieces_of(const std::vector<Matrix>& matrices, size_t piece_bytes) {
-  const auto smaller = [](const Matrix& a, const Matrix& b) { return a.image_bytes() < b.image_bytes(); };
-  const auto largest = std::max_element(matrices.begin(), matrices.end(), smaller);
+  const auto rarer = [&](const Matrix& a, const Matrix& b) {
+    return bytes_alike(matrices, a) < bytes_alike(matrices, b);
+  };
+  const auto usual = std::max_element(matrices.begin(), matrices.end(), rarer);
   std::vector<Piece> pieces;
   for (const Matrix& matrix : matrices) {
-    if (matrix.type != largest->type || matrix.n_cols != largest->n_cols) continue;
+    if (!alike(matrix, *usual)) continue;
     const size_t n = matrix.image_bytes() / piece_bytes, n_panels = panel_count(matrix.n_rows);
     for (size_t i = 0; i < n; ++i) pieces.push_back({&matrix, n_panels * i / n, n_panels * (i + 1) / n});
   }

@@ -77,7 +77,7 @@ class Writer:
 
 def write_qwen2(path: Path, type: str = "f32") -> None:
     """Rotary positions, biases on queries, keys and values; a pre-tokenizer that only llama.cpp knows."""
-    file = Writer(path, "qwen2", pre="qwen2", type=type)
+    file = Writer(path, "qwen2", pre="afmoe", type=type)
     file.gguf.add_feed_forward_length(FEED_FORWARD)
     file.gguf.add_head_count(HEADS)
     file.gguf.add_head_count_kv(HEADS // 2)

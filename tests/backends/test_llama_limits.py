@@ -153,7 +153,7 @@ def test_closing(foreign: Foreign) -> None:
 
 
 def test_a_prompt_of_megabytes_is_refused_unread(foreign: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By llama.cpp's own tokenizer, too: qwen2's vocabulary is none of ours."""
+    """By llama.cpp's own tokenizer, too: this pre-tokenizer is none of ours."""
     with Belle.load(foreign("qwen2"), backend="llama.cpp", threads=1) as model:
         assert isinstance(model.tokenizer, LlamaTokenizer)
         spaces = model.tokenizer.encode(

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import pytest
 
 import belle_edge
 from belle_edge.text.prompts import FAMILIES
+
+from ..model.gguf_models import random_llama
 
 Converted = Callable[[str, str], Path]
 Belle = Callable[..., Any]
@@ -119,3 +123,22 @@ def test_the_forms_of_activations(belle: Belle, model: Path) -> None:
     assert "one token 9,216 bytes, several 9,216 bytes (the default" in read_ahead[0]
     given = belle("info", model, "--verbose", BELLE_ISA=isa, BELLE_ACTIVATIONS=forms[-1]).stdout
     assert "BELLE_ACTIVATIONS names the form" in given
+
+
+def test_a_file_of_several_types(belle: Belle, tmp_path: Path) -> None:
+    """Named as llama.cpp names it, where the file says so; the types by bytes."""
+    model = random_llama(hidden=256, feed_forward=256)
+    q6_k = gguf.GGMLQuantizationType.Q6_K
+    model.raw = {"blk.0.ffn_down.weight": (q6_k, np.zeros((256, 210), np.uint8))}
+    del model.tensors["blk.0.ffn_down.weight"]
+    unnamed = model.write(tmp_path / "unnamed.gguf", "q8_0")
+    model.extra = {"general.file_type": int(gguf.LlamaFileType.MOSTLY_Q4_K_M)}
+    path = model.write(tmp_path / "mixed.gguf", "q8_0")
+    report = json.loads(belle("info", path, "--json").stdout)
+    assert (report["file_type"], report["mixed"]) == ("q4_k_m", True)
+    assert report["types"]["q6_k"] == {"tensors": 1, "weights": 256 * 256, "bytes": 256 * 210}
+    lines = belle("info", path).stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("weights  "))
+    assert lines[at].endswith(" bits, q4_k_m, mixed")
+    assert [line.split()[0] for line in lines[at + 1 : at + 4]] == ["q8_0", "q6_k", "f32"]
+    assert " bits, mixed\n" in belle("info", unnamed).stdout

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from belle_edge.convert import convert
 
 from .adapters import write_adapter
 from .conversion_memory import watched_conversion
@@ -19,9 +22,29 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(("type", "lora"), [("q4_0", False), ("f32", False), ("q4_0", True)])
 def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, dtype: str, type: str, lora: bool) -> None:
     """A 400 MB (bf16: 200 MB) embedding and projections of 60 MB, whose rows are permuted."""
-    folder = tmp_path / "model"
+    folder, config = write_large_llama(tmp_path / "model", llama_tokenizer, dtype)
+    options = {"lora": [str(write_adapter_of(config, tmp_path / "lora"))]} if lora else {}
+    result = watched_conversion(folder, tmp_path / "out.gguf", type, **options)
+    assert result["source"] > (300e6 if dtype == "F32" else 250e6)
+    assert result["growth"] < 200e6
+    assert result["peak"] < result["predicted"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_memory_of_a_quantized_source(tmp_path: Path, llama_tokenizer: bytes) -> None:
+    """Blocks of a GGUF become values a few rows at a time."""
+    folder, _ = write_large_llama(tmp_path / "model", llama_tokenizer, "BF16")
+    convert(folder, tmp_path / "q8_0.gguf", type="q8_0")
+    result = watched_conversion(tmp_path / "q8_0.gguf", tmp_path / "out.gguf", "q4_1")
+    assert result["source"] > 150e6
+    assert result["growth"] < 200e6
+    assert result["peak"] < result["predicted"]
+
+
+def write_large_llama(folder: Path, tokenizer: bytes, dtype: str) -> tuple[Path, dict[str, Any]]:
+    """(a folder with a model of zeros, its configuration)."""
     folder.mkdir()
-    (folder / "tokenizer.model").write_bytes(llama_tokenizer)
+    (folder / "tokenizer.model").write_bytes(tokenizer)
     config = {
         "architectures": ["LlamaForCausalLM"],
         "hidden_size": 4096,
@@ -33,14 +56,10 @@ def test_memory_is_bounded(tmp_path: Path, llama_tokenizer: bytes, dtype: str, t
     }
     (folder / "config.json").write_text(json.dumps(config))
     write_sparse_llama(folder / "model.safetensors", config, dtype)
-    options = {"lora": [str(write_adapter_of(config, tmp_path / "lora"))]} if lora else {}
-    result = watched_conversion(folder, tmp_path / "out.gguf", type, **options)
-    assert result["source"] > (300e6 if dtype == "F32" else 250e6)
-    assert result["growth"] < 200e6
-    assert result["peak"] < result["predicted"]
+    return folder, config
 
 
-def write_adapter_of(config: dict[str, int], folder: Path) -> Path:
+def write_adapter_of(config: dict[str, Any], folder: Path) -> Path:
     """A LoRA of rank 64 for the embedding and the projections."""
     import torch
 
@@ -55,7 +74,7 @@ def write_adapter_of(config: dict[str, int], folder: Path) -> Path:
     return write_adapter(folder, pairs, others=others, r=rank)
 
 
-def write_sparse_llama(path: Path, config: dict[str, int], dtype: str) -> None:
+def write_sparse_llama(path: Path, config: dict[str, Any], dtype: str) -> None:
     """A safetensors file of zeros that takes no disk space: only its header is written."""
     hidden, wide = config["hidden_size"], config["intermediate_size"]
     layer = "model.layers.0"

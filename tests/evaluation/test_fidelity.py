@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
+import importlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,40 +19,35 @@ N_ITEMS = 12
 
 
 @pytest.fixture(scope="module")
-def fidelity() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fidelity", ROOT / "benchmarks" / "fidelity.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def fidelity() -> Iterator[ModuleType]:
+    folder = str(ROOT / "benchmarks")
+    sys.path.insert(0, folder)
+    yield importlib.import_module("fidelity")
+    sys.path.remove(folder)
 
 
 @pytest.mark.parametrize("name", ["belle-tiny-zh", "belle-tiny-zh-outliers"])
 @pytest.mark.usefixtures("llama_cpp")
 def test_divergence_is_no_worse_than_llama_cpp(
-    fidelity: ModuleType, test_data: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    fidelity: ModuleType, test_data: Path, name: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("transformers")
-    items = json.loads((test_data / "models" / "belle-tiny-zh" / "val.json").read_text("utf-8"))[:N_ITEMS]
     isas = [tier["name"] for tier in _core.isa_tiers() if tier["supported"]]
     if name == "belle-tiny-zh":
         isas.remove(
             "scalar"
         )  # which takes longest, and computes what block32 does elsewhere: one model shows it
-    results = fidelity.measure(
-        test_data / "models" / name,
-        items,
-        types=["f32", "q8_0", "q4_0"],
-        isas=isas,
-        max_tokens=96,
+    original = test_data / "models" / name
+    texts = fidelity.read_texts([test_data / "models" / "belle-tiny-zh" / "val.json"], original, N_ITEMS, 96)
+    runners = fidelity.runners_of(isas, ["auto"], ["prefill"], peer=True)
+    results = list(
+        fidelity.measure(original, texts, tmp_path, types=["f32", "q8_0", "q4_0"], runners=runners)
     )
-    for (type_name, engine), result in results.items():
-        assert result.n_tokens > 500
-        peer = results[type_name, "llama.cpp"].kl_mean
-        if engine != "llama.cpp":
-            assert result.kl_mean <= MAX_RATIO * peer, (
-                f"{name} {type_name} {engine}: {result.kl_mean} against {peer}"
-            )
-        if type_name == "f32":
-            assert result.top1_agreement > 0.995
+    assert len(results) == 3 * len(runners)
+    peers = {r.file.type: r.divergence.kl_mean for r in results if r.runner.engine == "llama.cpp"}
+    for result in results:
+        assert result.divergence.n_tokens > 500
+        if result.runner.engine != "llama.cpp":
+            assert result.divergence.kl_mean <= MAX_RATIO * peers[result.file.type], f"{name} {result}"
+        if result.file.type == "f32":
+            assert result.divergence.top1_agreement > 0.995

@@ -1,5 +1,5 @@
-// One page of attention, f32, f16 and q8: values against doubles, tails, strides, pages in sequence, and bits that neither
-// the other queries nor the tile change.
+// One page of attention, f32, f16 and q8: values against doubles, tails, strides, pages in sequence, and bits that
+// neither the other queries nor the tile change.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -79,9 +79,7 @@ struct Q8Cache {
   static Errors errors(const KernelTable& t) {
     return std::strcmp(t.name, "scalar") == 0 ? Errors{} : Errors{2e-3, 1e-4, 6e-5};
   }
-  static size_t keys_bytes(size_t head_dim) {
-    return belle::key_scales_at(head_dim) + belle::kScalesBytes;
-  }
+  static size_t keys_bytes(size_t head_dim) { return belle::key_scales_at(head_dim) + belle::kScalesBytes; }
   static size_t values_bytes(size_t head_dim, size_t) { return belle::value_scales_at(head_dim) + belle::kScalesBytes; }
   static double key(const uint8_t* keys, size_t head_dim, size_t d, size_t i) {
     return (keys[belle::key_byte_at(d, i)] - belle::kZeroByte) * static_cast<double>(*key_scale(keys, head_dim, i));
@@ -265,7 +263,8 @@ void check_nan(const KernelTable& table, bool in_key, Random& random, Checks& ch
   const size_t n_queries = 5, head_dim = 48, position = 13;  // of the last page, which query i sees up to 11 + i
   Attention<Cache> attention({n_queries, 11, 2, head_dim, 0, 0.0f, 1}, random);
   std::vector<float> sums(n_queries), sums_before(n_queries);
-  Guarded<float> out(std::vector<float>(n_queries * head_dim, 0.0f)), before(std::vector<float>(n_queries * head_dim, 0.0f));
+  Guarded<float> out(std::vector<float>(n_queries * head_dim, 0.0f)),
+      before(std::vector<float>(n_queries * head_dim, 0.0f));
   attention.run(table, 0, n_queries, before, sums_before);
   if (in_key) Cache::spoil_key(attention.keys[1].data(), head_dim, position);
   else Cache::spoil_value(attention.values[1].data(), head_dim, position);

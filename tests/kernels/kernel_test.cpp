@@ -14,10 +14,12 @@
 
 #include "cpu/features.h"
 #include "kernels/registry.h"
-#include "support.h"
+#include "reference.h"
 
 namespace belle_test {
 namespace {
+
+using belle::WeightType;
 
 std::string missing_of(const belle::IsaTier& tier) {
   if (tier.table == nullptr) return "not in this build";
@@ -28,14 +30,29 @@ std::string missing_of(const belle::IsaTier& tier) {
 
 bool complete(const belle::KernelTable& t) {
   bool all = t.quantize_activations && t.quantize_row && t.attend_page_f32 && t.attend_page_f16 && t.attend_page_q8 &&
-             t.exp_and_sum && t.layer_norm && t.rms_norm && t.gelu && t.silu_multiply && t.add && t.rotate_pairs && t.to_half && t.integer_peak;
-  for (belle::PanelMatmulFn matmul : t.matmul) all = all && matmul != nullptr;
+             t.exp_and_sum && t.layer_norm && t.rms_norm && t.gelu && t.silu_multiply && t.add && t.rotate_pairs &&
+             t.to_half && t.integer_peak;
+  for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kBf16}) {
+    all = all && t.matmul[static_cast<size_t>(type)] != nullptr;
+  }
   return all;
+}
+
+// A quantized type has products if and only if the tests of products run for it.
+void check_types(const belle::KernelTable& table, Checks& checks) {
+  for (size_t i = 0; i < belle::kWeightTypeCount; ++i) {
+    const belle::TypeTraits& traits = belle::traits_of(static_cast<WeightType>(i));
+    if (!traits.quantized) continue;
+    const bool tested = std::any_of(kQuantizedTypes.begin(), kQuantizedTypes.end(),
+                                    [&](const CodeRange& range) { return range.type == traits.type; });
+    checks.that((table.matmul[i] != nullptr) == tested, "%s: has products or is tested, not both", traits.name);
+  }
 }
 
 bool run_tier(const belle::KernelTable& table) {
   Checks checks(table.name);
   checks.that(complete(table), "the table has null entries");
+  check_types(table, checks);
   if (checks.failed() == 0) {
     test_matmul_quantized(table, checks);
     test_matmul_float(table, checks);

@@ -48,9 +48,7 @@ PORTABLE_FILES = [
     "cpu/features.cpp",
     "kernels/registry.cpp",
     "kernels/scalar/scalar.cpp",
-    "quant/panels.cpp",
-    "quant/quantize.cpp",
-    "quant/types.cpp",
+    *(f"quant/{path.name}" for path in sorted((SOURCES / "quant").glob("*.cpp"))),
 ]
 TEST_FILES = sorted(TESTS.glob("*.cpp"))
 

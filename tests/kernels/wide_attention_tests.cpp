@@ -74,8 +74,8 @@ class Prompt {
     const bool halves = shape.cache == Cache::kF16;
     const size_t gap = halves ? 6 : 8, keys_bytes = halves ? 2 * kPageTokens * shape.head_dim
                                                            : belle::key_scales_at(shape.head_dim) + belle::kScalesBytes;
-    const size_t all_values = halves ? 2 * kPageTokens * shape.head_dim
-                                     : belle::value_scales_at(shape.head_dim) + belle::kScalesBytes;
+    const size_t all_values =
+        halves ? 2 * kPageTokens * shape.head_dim : belle::value_scales_at(shape.head_dim) + belle::kScalesBytes;
     keys_offset_ = gap + (shape.keys_last ? all_values : 0);
     values_offset_ = gap + (shape.keys_last ? 0 : keys_bytes);
     for (size_t first = 0; first < n_positions; first += kPageTokens) {
@@ -228,12 +228,11 @@ void check_cut(const WideAttentionKernel& kernel, Prompt& prompt, const std::vec
     begin = end;
   }
   checks.that(same_bits(out.data(), whole.data(), whole.size()),
-              "wide attention %s queries=%zu first=%zu head_dim=%zu: bits depend on the cut", name_of(prompt.shape.cache), n_queries,
-              prompt.shape.first_position, prompt.shape.head_dim);
+              "wide attention %s queries=%zu first=%zu head_dim=%zu: bits depend on the cut",
+              name_of(prompt.shape.cache), n_queries, prompt.shape.first_position, prompt.shape.head_dim);
 }
 
-std::vector<float> check_exact(const WideAttentionKernel& kernel, Prompt& prompt, const char* what,
-                               Checks& checks) {
+std::vector<float> check_exact(const WideAttentionKernel& kernel, Prompt& prompt, const char* what, Checks& checks) {
   const Case& shape = prompt.shape;
   std::vector<float> out = prompt.attended(kernel);
   const ErrorBounds bounds = error_bounds(kernel);
@@ -257,7 +256,8 @@ std::vector<float> check_exact(const WideAttentionKernel& kernel, Prompt& prompt
   const double rms = std::sqrt(squares / allowed_squares);
   checks.that(worst < 1.0 && rms < 1.0,
               "%s %s queries=%zu first=%zu head_dim=%zu slope=%g: error %.2g of what is allowed, RMS %.2g of it", what,
-              name_of(shape.cache), shape.n_queries, shape.first_position, shape.head_dim, static_cast<double>(shape.slope), worst, rms);
+              name_of(shape.cache), shape.n_queries, shape.first_position, shape.head_dim,
+              static_cast<double>(shape.slope), worst, rms);
   checks.that(untouched, "%s head_dim=%zu: wrote between the rows", what, shape.head_dim);
   return out;
 }
@@ -372,7 +372,8 @@ void check_cache(const WideAttentionKernel& kernel, Cache cache, Checks& checks)
   for (size_t first_position : {0, 1, 15, 16, 30, 31, 32, 33, 63, 64, 65, 95, 300, 1000}) {
     check({20, first_position, 48, 0, 0.03125f});
   }
-  for (float query_size : {1e-3f, 20.0f, 200.0f}) check({50, 40, 128, 0, 0.0f, query_size});  // flat and sharp softmaxes
+  for (float query_size : {1e-3f, 20.0f, 200.0f})
+    check({50, 40, 128, 0, 0.0f, query_size});  // flat and sharp softmaxes
   check({kMaxWideQueries, 100, 128, 0, 0.0625f});
   for (float bad : {kNan, kInfinity, -kInfinity}) {
     check_not_finite(kernel, cache, bad, true, checks);

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 from belle_edge import Belle, Generation, SamplingParams
-from belle_edge.convert import SourceOptions, TrimRequest, convert
+from belle_edge.convert import SourceOptions, TrimRequest, TypeRules, convert
 
 model = Belle.load("x.gguf")
 model.generate("a", temperature=0.5, stop="b", max_tokens=None)
@@ -29,7 +29,11 @@ model.generate_batch(["a"], errors="ignore")  # wrong
 model.generate_batch(["a"], temprature=1)  # wrong
 convert("a", "b", type="q8_0", lora=["c", ("d", 0.5)], vocab="zh,en", vocab_from=["e.txt"], tokenizer=None)
 convert("a", "b", source=SourceOptions(lora="c", revision="main"), trim=TrimRequest(languages=("zh",)))
+convert("a", "b", type="q8_0", tensor_type={"*.ffn_up": "f16"}, head_type="f16", pure=True)
+convert("a", "b", type=TypeRules("q4_k_m", tensor_type=["*.ffn_up=f16", ("*.ffn_down", "f32")]))
 convert("a", "b", tokeniser="c")  # wrong
+convert("a", "b", head_tpye="f16")  # wrong
+convert("a", "b", tensor_type=5)  # wrong
 convert("a", "b", lora=0.5)  # wrong
 convert("a", "b", source="c")  # wrong
 SourceOptions(revison="main")  # wrong

@@ -74,13 +74,13 @@ def test_nothing_is_finite(tmp_path: Path) -> None:
 
 
 def test_a_type_that_is_not_read(tmp_path: Path) -> None:
-    writer = gguf.GGUFWriter(tmp_path / "k.gguf", "llama")
-    data = np.zeros((1, 144), np.uint8)
-    writer.add_tensor("k", data, raw_dtype=gguf.GGMLQuantizationType.Q4_K)
+    writer = gguf.GGUFWriter(tmp_path / "other.gguf", "llama")
+    data = np.zeros((1, 17), np.uint8)
+    writer.add_tensor("t", data, raw_dtype=gguf.GGMLQuantizationType.MXFP4)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    (tensor,) = statistics_of(tmp_path / "k.gguf").values()
+    (tensor,) = statistics_of(tmp_path / "other.gguf").values()
     assert (tensor.suspicion or "").endswith("is not read")
     assert tensor.minimum is None

@@ -40,6 +40,7 @@ class GgmlBlockTensor:
     hf_rows: NDArray[np.intp] | None = None
 
     dtype = "f32"  # of the values
+    keeps_blocks = True
 
     @property
     def file(self) -> str:
@@ -48,7 +49,7 @@ class GgmlBlockTensor:
     @property
     def n_scales(self) -> int:
         """Per block: d, and m of q4_1."""
-        return weight_types()[self.block_type]["n_scales"]
+        return len(weight_types()[self.block_type]["scale_offsets"])
 
     def blocks(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Rows start … stop as GGUF has them. ConversionError for scales beyond f16."""

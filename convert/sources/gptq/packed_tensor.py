@@ -149,6 +149,7 @@ class RepackedGptqTensor(GptqTensor):
 
     block_type: str = field(kw_only=True)  # q4_0, q4_1, q8_0
     block_groups: NDArray[np.intp] = field(kw_only=True)  # group of each block [n_in / 32]
+    keeps_blocks = True
 
     def blocks(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Rows start … stop as blocks of `block_type`. ConversionError for scales beyond f16."""

@@ -1,10 +1,10 @@
-// Attention of prompts on tile registers, over a cache of float16 or q8, with both products in bfloat16. The online softmax
-// is that of generic/wide_attention.h.
+// Attention of prompts on tile registers, over a cache of float16 or q8, with both products in bfloat16. The online
+// softmax is that of generic/wide_attention.h.
 //
 // A bfloat16 has 8 bits. So each operand is split in two, x = high + low with high = bf16(x) and low = bf16(x - high),
 // and three products are summed: high * low + high * high + low * high. Keys and values of a float16 cache have 11
-// bits and are split exactly, all else to 2^-17. In a tile of 32 columns the columns j and j + 16 stand side by side, in
-// both operands.
+// bits and are split exactly, all else to 2^-17. In a tile of 32 columns the columns j and j + 16 stand side by side,
+// in both operands.
 #pragma once
 
 #include <stddef.h>

@@ -33,14 +33,19 @@ inline void for_each_tile_block(const Block& block, Body& body) noexcept {
   }
 }
 
-template <class Tier, class Format>
+template <class Tier>
 class Bf16Chunk {
  public:
+  using Format = Bf16Format;
   using Session = TileSession<Tier>;
   static constexpr size_t kColumns = kSlabColumns, kTileTokens = kTileRows;
 
-  Bf16Chunk(const Block& block, size_t chunk, Prefetch& prefetch) noexcept
-      : block_(block), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k), slab_(chunk) {}
+  Bf16Chunk(const Format& format, const Block& block, size_t chunk, Prefetch& prefetch) noexcept
+      : format_(format),
+        block_(block),
+        prefetch_(prefetch),
+        tiles_(block.args->n_tokens, block.args->k),
+        slab_(chunk) {}
 
   static void finish(const Block& block) noexcept { write_tokens<Tier>(block, 0); }
 
@@ -49,10 +54,9 @@ class Bf16Chunk {
   }
 
   void expand() noexcept {
-    const size_t first_unit = slab_ * kSlabColumns / kBlockSize;
     for (size_t p = 0; p < block_.n_panels; ++p) {
-      const uint8_t* units = block_.panels + p * block_.panel_bytes + first_unit * Format::kUnitBytes;
-      expand_bf16<Tier, Format>(units, tiles_.steps_of(slab_), block_.scratch->weights + p * kPanelTileBytes);
+      format_.expand(block_.units_of(format_, p, slab_), 0, tiles_.steps_of(slab_),
+                     block_.scratch->weights + p * kPanelTileBytes);
     }
   }
 
@@ -79,6 +83,7 @@ class Bf16Chunk {
  private:
   static constexpr size_t kPanelTileBytes = Bf16Tiles::kSlabSteps * kTileBytes;
 
+  const Format& format_;
   const Block& block_;
   Prefetch& prefetch_;
   const Bf16Tiles tiles_;
@@ -87,9 +92,9 @@ class Bf16Chunk {
 
 template <class Tier, class Format>
 void multiply_bf16(const WideMatmul& args) noexcept {
-  if (args.n_tokens > kFewTokens) return wide_matmul<Tier, Format, Bf16Chunk<Tier, Format>>(args);
-  const TileSession<Tier> session;
-  multiply_few_bf16<Tier, Format>(args);
+  constexpr const Bf16Format& kFormat = kBf16Format<Tier, Format>;
+  if (args.n_tokens > kFewTokens) wide_matmul<Tier, Bf16Chunk<Tier>>(kFormat, args);
+  else multiply_few_bf16<Tier>(kFormat, args);
 }
 
 static_assert(sizeof(FewScratch) <= sizeof(Scratch), "one scratch for both");

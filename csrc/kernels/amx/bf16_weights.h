@@ -8,16 +8,22 @@
 #include "kernels/compiler.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unit.h"
+#include "kernels/generic/wide_format.h"
 
 namespace belle {
 namespace {
 
-/// One panel's slab of n_units blocks of 32 columns -> bf16 tiles [n_units].
+/// The form of bfloat16.
+struct Bf16Format : WideFormat {
+  /// n_blocks blocks of 32 columns of a panel, from first_block on -> bf16 tiles [n_blocks].
+  void (*expand)(const uint8_t* panel, size_t first_block, size_t n_blocks, uint8_t* tiles) noexcept;
+};
+
 template <class Tier, class Format>
-inline void expand_bf16(const uint8_t* units, size_t n_units, uint8_t* tiles) noexcept {
-  for (size_t u = 0; u < n_units; ++u) {
-    const uint8_t* unit = units + u * Format::kUnitBytes;
-    uint8_t* tile = tiles + u * kTileBytes;
+void expand_bf16(const uint8_t* panel, size_t first_block, size_t n_blocks, uint8_t* tiles) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b) {
+    const uint8_t* unit = panel + (first_block + b) * Format::kUnitBytes;
+    uint8_t* tile = tiles + b * kTileBytes;
     const RowScales<Tier, Format> scales(unit, 0);
     typename Tier::Bytes codes[kGroups];
     BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) codes[g] = Format::template codes<Tier>(unit, g, 0);
@@ -28,6 +34,9 @@ inline void expand_bf16(const uint8_t* units, size_t n_units, uint8_t* tiles) no
     }
   }
 }
+
+template <class Tier, class Format>
+constexpr Bf16Format kBf16Format = {kWideFormat<Tier, Format>, expand_bf16<Tier, Format>};
 
 }  // namespace
 }  // namespace belle

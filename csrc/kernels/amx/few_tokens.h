@@ -1,7 +1,7 @@
 // The wide products on tile registers for up to 16 tokens, one tile: what takes time then is to read and expand the
-// weights, each of which is needed once. So they are expanded a tile at a time, in the order of memory, into a few
-// lines of the first-level cache, and a step is multiplied while the next one is expanded. Same order of sums, and so
-// the same bits, as in int8_product.h and bf16_product.h.
+// weights, each of which is needed once. So they are expanded a slab of a panel (bf16: a tile) at a time, in the order
+// of memory, into a part of the first-level cache, and multiplied while the next one is expanded. Same order of sums,
+// and so the same bits, as in int8_product.h and bf16_product.h.
 #pragma once
 
 #include <stddef.h>
@@ -17,25 +17,19 @@
 #include "kernels/generic/requantize.h"
 #include "kernels/generic/rows.h"
 #include "kernels/generic/sizes.h"
-#include "kernels/generic/token_tiles.h"
+#include "kernels/generic/wide_format.h"
+#include "kernels/generic/wide_matmul.h"
 #include "kernels/table.h"
 
 namespace belle {
 namespace {
 
 constexpr size_t kFewTokens = kTileRows;
-constexpr size_t kExpandAhead = 8;  // units that weights are asked for ahead of their expansion: one slab
-
-template <class Tier, class Format>
-inline void expand_unit(const uint8_t* unit, typename Tier::Vector inverse, uint8_t* tile) noexcept {
-  prefetch_unit<Format::kUnitBytes>(unit, kExpandAhead * Format::kUnitBytes);
-  Format::template requantize<Tier>(unit, 0, inverse, tile);
-}
 
 struct alignas(64) FewScratch {
-  uint8_t weights[2][kTileBytes];  // of this step and the one before
+  uint8_t weights[2][kPanelSlabBytes];  // of this slab and the one before; or of two steps
   int32_t spilled[2][kTileRows * kTileRows];
-  float weight_scales[2][kPanelRows];
+  float weight_scales[3][kPanelRows];
   float sums[kFewTokens][kPanelRows];
   float outlier_sums[kFewTokens][kBlockRows];
 };
@@ -52,22 +46,24 @@ inline void write_few(const WideMatmul& args, size_t row, const float (*sums)[kP
 }
 
 /// Of int8 slabs.
-template <class Tier, class Format>
+template <class Tier>
 class FewSlabs {
   using Vector = typename Tier::Vector;
 
  public:
-  explicit FewSlabs(const WideMatmul& args) noexcept
-      : args_(args), scratch_(*reinterpret_cast<FewScratch*>(args.scratch)), tiles_(args.n_tokens, args.k) {}
+  FewSlabs(const SlabFormat& format, const WideMatmul& args) noexcept
+      : format_(format),
+        args_(args),
+        scratch_(*reinterpret_cast<FewScratch*>(args.scratch)),
+        tiles_(args.n_tokens, args.k) {}
 
   void run() noexcept {
-    const size_t panel_bytes = args_.k / kBlockSize * Format::kUnitBytes;
-    const size_t n_panels = quotient_up(args_.n_rows, kPanelRows);
+    const size_t panel_bytes = format_.bytes_of(args_.k), n_panels = quotient_up(args_.n_rows, kPanelRows);
     for (size_t panel = 0; panel < n_panels; ++panel) {
       const uint8_t* units = args_.panels + panel * panel_bytes;
       if (args_.outliers.n > 0 && panel % kBlockPanels == 0) {
-        sum_outliers<Tier, Format>(args_.outliers, 0, args_.n_tokens, units, smaller(kBlockPanels, n_panels - panel),
-                                   panel_bytes, scratch_.outlier_sums);
+        sum_outliers<Tier>(format_, args_.outliers, 0, args_.n_tokens, units, smaller(kBlockPanels, n_panels - panel),
+                           panel_bytes, scratch_.outlier_sums);
       }
       start_sums(panel % kBlockPanels);
       multiply_panel(units);
@@ -83,78 +79,74 @@ class FewSlabs {
     }
   }
 
-  // Slabs take turns in two tiles of sums. Those of a slab leave the registers when the first step of the next one is
-  // multiplied, and are scaled once that slab is expanded.
-  BELLE_ALONE void multiply_panel(const uint8_t* unit) noexcept {
-    constexpr size_t kStepUnits = 2, kSlabUnits = kSlabColumns / kBlockSize;
-    const size_t n_slabs = tiles_.n_slabs(), n_units = args_.k / kBlockSize;
-    const uint8_t* activations = args_.packed;
-    size_t step_of_all = 0;
-    for (size_t slab = 0; slab < n_slabs; ++slab) {
-      const size_t n_steps = tiles_.steps_of(slab), units_left = n_units - slab * kSlabUnits;
-      const Vector inverse =
-          slab_scales<Tier, Format>(unit, smaller(kSlabUnits, units_left), 0, scratch_.weight_scales[slab % 2]);
-      for (size_t step = 0; step < n_steps; ++step, ++step_of_all) {
-        uint8_t* tile = scratch_.weights[step_of_all % 2];
-        expand_unit<Tier, Format>(unit, inverse, tile);
-        unit += Format::kUnitBytes;
-        if (step * kStepUnits + 1 < units_left) {
-          expand_unit<Tier, Format>(unit, inverse, tile + kUnitWeights);
-          unit += Format::kUnitBytes;
-        }
-        if (step_of_all == 0) continue;
-        const size_t slab_before = step == 0 ? slab - 1 : slab,
-                     step_before = (step == 0 ? Int8Tiles::kSlabSteps : step) - 1;
-        multiply(activations, step_of_all - 1, slab_before, step_before == 0);
-        activations += kTileBytes;
-        if (step == 0) spill(slab_before);
+  // A slab is multiplied while the next one is expanded, and its sums leave the registers and are scaled meanwhile.
+  // Slabs take turns in two pairs of tiles, a slab's steps in the tiles of a pair.
+  BELLE_ALONE void multiply_panel(const uint8_t* units) noexcept {
+    const size_t n_slabs = tiles_.n_slabs();
+    for (size_t slab = 0; slab < n_slabs + 2; ++slab) {
+      if (slab < n_slabs) {
+        format_.expand(units + format_.bytes_of(slab * kSlabColumns),
+                       smaller(kSlabColumns, args_.k - slab * kSlabColumns), scratch_.weights[slab % 2],
+                       scratch_.weight_scales[slab % 3]);
       }
-      if (slab > 0) scale(slab - 1);
-    }
-    multiply(activations, step_of_all - 1, n_slabs - 1, tiles_.steps_of(n_slabs - 1) == 1);
-    spill(n_slabs - 1);
-    scale(n_slabs - 1);
-  }
-
-  void multiply(const uint8_t* activations, size_t step_of_all, size_t slab, bool first) noexcept {
-    const uint8_t* weights = scratch_.weights[step_of_all % 2];
-    if (slab % 2 == 0) {
-      Tier::load_tile(Tile<kActivationTile>{}, activations, kTileRowBytes);
-      Tier::load_tile(Tile<kWeightTile>{}, weights, kTileRowBytes);
-      if (first) Tier::zero_tile(Tile<0>{});
-      Int8Dot<Tier>::template run<0, 0>();
-    } else {
-      Tier::load_tile(Tile<kActivationTile + 1>{}, activations, kTileRowBytes);
-      Tier::load_tile(Tile<kWeightTile + 1>{}, weights, kTileRowBytes);
-      if (first) Tier::zero_tile(Tile<3>{});
-      Int8Dot<Tier>::template run<1, 1>();
+      if (slab > 0 && slab - 1 < n_slabs) {
+        if (slab % 2 == 1) multiply<0>(slab - 1);
+        else multiply<1>(slab - 1);
+      }
+      if (slab > 1) scale(slab - 2);
     }
   }
 
-  void spill(size_t slab) noexcept {
-    if (slab % 2 == 0) Tier::store_tile(Tile<0>{}, scratch_.spilled[0], kTileRowBytes);
-    else Tier::store_tile(Tile<3>{}, scratch_.spilled[1], kTileRowBytes);
+  template <int pair>
+  void multiply(size_t slab) noexcept {
+    const uint8_t* activations = args_.packed + tiles_.offset_of(slab, 0);
+    const uint8_t* weights = scratch_.weights[pair];
+    Tier::zero_tile(Tile<2 * pair>{});
+    Tier::zero_tile(Tile<2 * pair + 1>{});
+    for (size_t step = 0; step < tiles_.steps_of(slab); ++step) {
+      if (step % 2 == 0) multiply_step_of<pair, 0>(activations + step * kTileBytes, weights + step * kTileBytes);
+      else multiply_step_of<pair, 1>(activations + step * kTileBytes, weights + step * kTileBytes);
+    }
+  }
+
+  template <int pair, int tile>
+  static void multiply_step_of(const uint8_t* activations, const uint8_t* weights) noexcept {
+    Tier::load_tile(Tile<kActivationTile + pair>{}, activations, kTileRowBytes);
+    Tier::load_tile(Tile<kWeightTile + tile>{}, weights, kTileRowBytes);
+    Int8Dot<Tier>::template run<pair, tile>();
+  }
+
+  template <int pair>
+  void spill() noexcept {
+    Tier::store_tile(Tile<2 * pair>{}, scratch_.spilled[0], kTileRowBytes);
+    Tier::store_tile(Tile<2 * pair + 1>{}, scratch_.spilled[1], kTileRowBytes);
   }
 
   void scale(size_t slab) noexcept {
+    if (slab % 2 == 0) spill<0>();
+    else spill<1>();
     const float* token_scales = int8_scales(args_.packed, tiles_, slab, 0);
-    const Vector row_scales = Tier::load(scratch_.weight_scales[slab % 2], AllLanes{});
+    const Vector row_scales = Tier::load(scratch_.weight_scales[slab % 3], AllLanes{});
     for (size_t t = 0; t < args_.n_tokens; ++t) {
-      const Vector dots = Tier::to_floats(Tier::load_sums(scratch_.spilled[slab % 2] + t * kTileRows));
+      const auto even = Tier::load_sums(scratch_.spilled[0] + t * kTileRows);
+      const auto odd = Tier::load_sums(scratch_.spilled[1] + t * kTileRows);
+      const Vector dots = Tier::to_floats(Tier::add_sums(even, odd));
       const Vector scales = Tier::multiply(Tier::broadcast(token_scales[t]), row_scales);
       Tier::store(scratch_.sums[t], Tier::multiply_add(dots, scales, Tier::load(scratch_.sums[t], AllLanes{})),
                   AllLanes{});
     }
   }
 
+  const SlabFormat& format_;
   const WideMatmul& args_;
   FewScratch& scratch_;
   const Int8Tiles tiles_;
 };
 
 /// Of bfloat16: one chain of sums along all columns.
-template <class Tier, class Format>
-BELLE_ALONE void multiply_few_bf16(const WideMatmul& args) noexcept {
+template <class Tier>
+BELLE_ONCE void multiply_few_bf16(const Bf16Format& format, const WideMatmul& args) noexcept {
+  const TileSession<Tier> session;
   FewScratch& scratch = *reinterpret_cast<FewScratch*>(args.scratch);
   const size_t n_panels = quotient_up(args.n_rows, kPanelRows), n_steps = args.k / kBlockSize;
   const auto multiply_step_of = [&](size_t step) noexcept {
@@ -162,12 +154,12 @@ BELLE_ALONE void multiply_few_bf16(const WideMatmul& args) noexcept {
     Tier::load_tile(Tile<kWeightTile>{}, scratch.weights[step % 2], kTileRowBytes);
     Bf16Dot<Tier>::template run<0, 0>();
   };
-  const uint8_t* unit = args.panels;
-  for (size_t panel = 0; panel < n_panels; ++panel) {
+  const uint8_t* units = args.panels;
+  for (size_t panel = 0; panel < n_panels; ++panel, units += format.bytes_of(args.k)) {
     Tier::zero_tile(Tile<0>{});
-    for (size_t step = 0; step < n_steps; ++step, unit += Format::kUnitBytes) {
-      prefetch_unit<Format::kUnitBytes>(unit, kExpandAhead * Format::kUnitBytes);
-      expand_bf16<Tier, Format>(unit, 1, scratch.weights[step % 2]);
+    for (size_t step = 0; step < n_steps; ++step) {
+      prefetch_block(format, units, step + kSlabColumns / kBlockSize);
+      format.expand(units, step, 1, scratch.weights[step % 2]);
       if (step > 0) multiply_step_of(step - 1);
     }
     multiply_step_of(n_steps - 1);

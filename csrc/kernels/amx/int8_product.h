@@ -78,13 +78,12 @@ inline void scale_quarter(const TileScales& to, const int32_t (*spilled)[kTileRo
 }
 
 /// The products of one call.
-template <class Tier, class Format>
+template <class Tier>
 class SlabProduct {
-  using Vector = typename Tier::Vector;
-
  public:
-  explicit SlabProduct(const WideMatmul& args) noexcept
-      : args_(args),
+  SlabProduct(const SlabFormat& format, const WideMatmul& args) noexcept
+      : format_(format),
+        args_(args),
         scratch_(*reinterpret_cast<SlabScratch*>(args.scratch)),
         tiles_(args.n_tokens, args.k),
         tile_stride_(tiles_.offset_of(0, 1)) {}
@@ -110,32 +109,26 @@ class SlabProduct {
   // The size of as few shares of n as hold at most `most` each.
   static size_t even_share(size_t n, size_t most) noexcept { return quotient_up(n, quotient_up(n, most)); }
 
-  size_t panel_bytes() const noexcept { return args_.k / kBlockSize * Format::kUnitBytes; }
+  size_t panel_bytes() const noexcept { return format_.bytes_of(args_.k); }
 
   void start_sums() noexcept {
     const size_t first_token = piece_.first_tile * kTileRows;
     const size_t n_tokens = smaller(piece_.n_tiles * kTileRows, args_.n_tokens - first_token);
     for (size_t block = 0; block < piece_.blocks(); ++block) {
       const uint8_t* panels = args_.panels + (piece_.first_panel + block * kBlockPanels) * panel_bytes();
-      sum_outliers<Tier, Format>(args_.outliers, first_token, n_tokens, panels, piece_.panels_of(block), panel_bytes(),
-                                 scratch_.sums[block]);
+      sum_outliers<Tier>(format_, args_.outliers, first_token, n_tokens, panels, piece_.panels_of(block), panel_bytes(),
+                         scratch_.sums[block]);
     }
   }
 
   BELLE_ALONE void expand() noexcept {
-    constexpr size_t kSlabUnits = kSlabColumns / kBlockSize;
-    const size_t first_unit = piece_.first_slab * kSlabUnits;
+    const size_t first_column = piece_.first_slab * kSlabColumns, slab_bytes = format_.bytes_of(kSlabColumns);
     for (size_t p = 0; p < piece_.n_panels; ++p) {
       const size_t block = p / kBlockPanels, panel = p % kBlockPanels;
-      const uint8_t* unit = args_.panels + (piece_.first_panel + p) * panel_bytes() + first_unit * Format::kUnitBytes;
-      for (size_t slab = 0; slab < piece_.n_slabs; ++slab) {
-        const size_t n_units = smaller(kSlabUnits, args_.k / kBlockSize - first_unit - slab * kSlabUnits);
-        const Vector inverse =
-            slab_scales<Tier, Format>(unit, n_units, 0, scratch_.weight_scales[block][slab] + panel * kPanelRows);
-        uint8_t* tiles = scratch_.weights[block][slab][panel];
-        for (size_t u = 0; u < n_units; ++u, unit += Format::kUnitBytes) {
-          expand_unit<Tier, Format>(unit, inverse, tiles + u * kUnitWeights);
-        }
+      const uint8_t* units = args_.panels + (piece_.first_panel + p) * panel_bytes() + format_.bytes_of(first_column);
+      for (size_t slab = 0; slab < piece_.n_slabs; ++slab, units += slab_bytes) {
+        format_.expand(units, smaller(kSlabColumns, args_.k - first_column - slab * kSlabColumns),
+                       scratch_.weights[block][slab][panel], scratch_.weight_scales[block][slab] + panel * kPanelRows);
       }
     }
   }
@@ -250,6 +243,7 @@ class SlabProduct {
     }
   }
 
+  const SlabFormat& format_;
   const WideMatmul& args_;
   SlabScratch& scratch_;
   const Int8Tiles tiles_;
@@ -259,11 +253,19 @@ class SlabProduct {
   size_t tile_ = 0, block_ = 0;  // of the piece
 };
 
-template <class Tier, class Format>
-void multiply_slabs(const WideMatmul& args) noexcept {
+template <class Tier>
+BELLE_ONCE void multiply_slabs(const SlabFormat& format, const WideMatmul& args) noexcept {
   const TileSession<Tier> session;
-  if (args.n_tokens <= kFewTokens) FewSlabs<Tier, Format>(args).run();
-  else SlabProduct<Tier, Format>(args).run();
+  if (args.n_tokens <= kFewTokens) FewSlabs<Tier>(format, args).run();
+  else SlabProduct<Tier>(format, args).run();
+}
+
+template <class Tier, class Format>
+constexpr SlabFormat kTileFormat = {kWideFormat<Tier, Format>, expand_int8<Tier, Format, true>};
+
+template <class Tier, class Format>
+void multiply_slabs_of(const WideMatmul& args) noexcept {
+  multiply_slabs<Tier>(kTileFormat<Tier, Format>, args);
 }
 
 static_assert(sizeof(FewScratch) <= sizeof(SlabScratch), "one scratch for both");
@@ -271,7 +273,7 @@ static_assert(sizeof(FewScratch) <= sizeof(SlabScratch), "one scratch for both")
 template <class Tier>
 constexpr WideKernels kSlab256Kernels =
     wide_kernels(kTileRows, int8_packed_bytes, pack_int8<Tier>, sizeof(SlabScratch),
-                 [](auto format) noexcept -> WideMatmulFn { return multiply_slabs<Tier, decltype(format)>; });
+                 [](auto format) noexcept -> WideMatmulFn { return multiply_slabs_of<Tier, decltype(format)>; });
 
 }  // namespace
 }  // namespace belle

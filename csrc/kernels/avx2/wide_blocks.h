@@ -17,6 +17,7 @@
 #include "kernels/generic/quantize_activations.h"
 #include "kernels/generic/sizes.h"
 #include "kernels/generic/unit.h"
+#include "kernels/generic/wide_format.h"
 #include "kernels/table.h"
 
 namespace belle {
@@ -139,7 +140,7 @@ constexpr int largest_factor() noexcept {
 
 /// A unit's codes minus the code of zero, which a signed byte must hold, as must the sum of a row's 8 codes in a lane.
 template <class Format>
-inline void expand_rows(const uint8_t* unit, RowBlock& block, RowMinima& minima) noexcept {
+inline void expand_unit(const uint8_t* unit, RowBlock& block, RowMinima& minima) noexcept {
   static_assert(kGroups * kLargestStep<Format> <= INT8_MAX, "sums of 8 codes");
   const __m256i zero_code = _mm256_set1_epi8(Format::kZeroCode);
   BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
@@ -155,6 +156,21 @@ inline void expand_rows(const uint8_t* unit, RowBlock& block, RowMinima& minima)
     if constexpr (Format::kHasMinimum) minima.m[part] = minima_of<Avx2, Format>(unit, part);
   }
 }
+
+/// One panel's slab of n_blocks blocks.
+template <class Format>
+void expand_rows(const uint8_t* units, size_t n_blocks, RowBlock* blocks, RowMinima* minima) noexcept {
+  for (size_t b = 0; b < n_blocks; ++b) expand_unit<Format>(units + b * Format::kUnitBytes, blocks[b], minima[b]);
+}
+
+/// How a format's panels become rows.
+struct RowFormat : WideFormat {
+  void (*expand)(const uint8_t* units, size_t n_blocks, RowBlock* blocks, RowMinima* minima) noexcept;
+  int largest_factor;
+};
+
+template <class Format>
+constexpr RowFormat kRowFormat = {kWideFormat<Avx2, Format>, expand_rows<Format>, largest_factor<Format>()};
 
 /// The factors of a panel's blocks, and in slab_scales, [16 rows], what one step of them is worth: the largest |d| of
 /// the slab over `largest`. A row of zeros gets zeros.

@@ -143,15 +143,16 @@ BELLE_ALONE void multiply_tile(const TileProduct& of_block) noexcept {
   sums.finish(tile);
 }
 
-template <class Format, class Sums>
+template <class Sums>
 class WideChunk {
  public:
+  using Format = RowFormat;
   struct Session {};
-  static constexpr bool kTakes = !kSignedCodes<Format> && Format::kLargestCode <= 15;
   static constexpr size_t kTileTokens = belle::kTileTokens, kColumns = kSlabColumns;
 
-  WideChunk(const Block& block, size_t slab, Prefetch& prefetch) noexcept
-      : block_(block),
+  WideChunk(const Format& format, const Block& block, size_t slab, Prefetch& prefetch) noexcept
+      : format_(format),
+        block_(block),
         prefetch_(prefetch),
         tokens_(block.args->n_tokens, block.args->k),
         slab_(slab),
@@ -165,13 +166,10 @@ class WideChunk {
 
   void expand() noexcept {
     for (size_t p = 0; p < block_.n_panels; ++p) {
-      const uint8_t* unit = block_.panels + p * block_.panel_bytes + slab_ * kSlabBlocks * Format::kUnitBytes;
-      for (size_t b = 0; b < n_blocks_; ++b, unit += Format::kUnitBytes) {
-        expand_rows<Format>(unit, rows_.blocks[p][b], rows_.minima[p][b]);
-      }
+      format_.expand(block_.units_of(format_, p, slab_), n_blocks_, rows_.blocks[p], rows_.minima[p]);
       if constexpr (Sums::kNeedsFactors) {
         float* scales = block_.scratch->weight_scales + p * kPanelRows;
-        set_factors(rows_.blocks[p], n_blocks_, largest_factor<Format>(), scales);
+        set_factors(rows_.blocks[p], n_blocks_, format_.largest_factor, scales);
       }
     }
   }
@@ -200,6 +198,7 @@ class WideChunk {
   }
 
  private:
+  const Format& format_;
   const Block& block_;
   Prefetch& prefetch_;
   const TokenBlocks tokens_;
@@ -207,16 +206,22 @@ class WideChunk {
   RowSlab& rows_;
 };
 
-// Of Avx2 alone, whatever the argument says.
-template <class, class Format>
-using BlockChunk = WideChunk<Format, BlockSums<Format::kHasMinimum>>;
-template <class, class Format>
-using SlabChunk = WideChunk<Format, SlabSums<Format::kHasMinimum>>;
+template <template <bool> class Sums, class Format>
+void multiply_rows(const WideMatmul& args) noexcept {
+  wide_matmul<Avx2, WideChunk<Sums<Format::kHasMinimum>>>(kRowFormat<Format>, args);
+}
 
-constexpr WideKernels kBlock32Kernels =
-    chunk_kernels<BlockChunk, Avx2>(token_block_bytes, pack_token_blocks<ScalePerBlock>);
-constexpr WideKernels kSlab256Kernels =
-    chunk_kernels<SlabChunk, Avx2>(token_block_bytes, pack_token_blocks<ScalePerSlab>);
+template <template <bool> class Sums>
+constexpr WideKernels row_kernels(void (*pack)(const WidePack&) noexcept) noexcept {
+  return wide_kernels(kTileTokens, token_block_bytes, pack, sizeof(Scratch), [](auto format) noexcept -> WideMatmulFn {
+    using Format = decltype(format);
+    if constexpr (!kSignedCodes<Format> && Format::kLargestCode <= 15) return multiply_rows<Sums, Format>;
+    else return nullptr;
+  });
+}
+
+constexpr WideKernels kBlock32Kernels = row_kernels<BlockSums>(pack_token_blocks<ScalePerBlock>);
+constexpr WideKernels kSlab256Kernels = row_kernels<SlabSums>(pack_token_blocks<ScalePerSlab>);
 
 }  // namespace
 }  // namespace belle

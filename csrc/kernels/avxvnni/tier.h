@@ -17,10 +17,7 @@
 namespace belle {
 namespace {
 
-struct AvxVnni : Avx2Vector,
-                 AvxVnniProducts,
-                 SplitFactors<Avx2Vector, AvxVnniProducts>,
-                 Avx2Quantizing {
+struct AvxVnni : Avx2Vector, AvxVnniProducts, SplitFactors<Avx2Vector, AvxVnniProducts>, Avx2Quantizing {
   // Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
   static constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
   // Those of attention in 16-bit integers: 12 sums, 2 vectors of keys or values.

@@ -39,8 +39,8 @@ constexpr size_t kLoneVectors = Tier::kLanes / 2;
 template <class Tier, size_t groups>
 struct Factors {
   int8_t first[groups * kGroupBytes], second[groups * kGroupBytes];  // as the tier wants them
-  int32_t start[Tier::kByteSums];  // what takes kZeroByte out of the sums
-  float unit;                      // NaN if a factor is not finite
+  int32_t start[Tier::kByteSums];                                    // what takes kZeroByte out of the sums
+  float unit;                                                        // NaN if a factor is not finite
 
   /// n factors, load(i, lanes) giving those from i on; zeros fill up the last group.
   template <class Load>
@@ -131,8 +131,8 @@ inline void score_byte_tile(const AttentionPage& page, size_t first_query, size_
                                           scores + first_query);
     }
   }
-  const float* scales = reinterpret_cast<const float*>(static_cast<const uint8_t*>(page.keys) +
-                                                       key_scales_at(page.head_dim));
+  const float* scales =
+      reinterpret_cast<const float*>(static_cast<const uint8_t*>(page.keys) + key_scales_at(page.head_dim));
   for (size_t i = first_query; i < first_query + queries; ++i) {
     BELLE_UNROLL for (size_t v = 0; v < kPageVectors<Tier>; ++v) {
       float* row = scores[i] + v * Tier::kLanes;
@@ -149,8 +149,8 @@ using PageFactors = Factors<Tier, kPositionGroups>;
 template <class Tier>
 inline void weigh_bytes(const AttentionPage& page, size_t query, const float* probs,
                         PageFactors<Tier>& factors) noexcept {
-  const float* scales = reinterpret_cast<const float*>(static_cast<const uint8_t*>(page.values) +
-                                                       value_scales_at(page.head_dim));
+  const float* scales =
+      reinterpret_cast<const float*>(static_cast<const uint8_t*>(page.values) + value_scales_at(page.head_dim));
   const size_t n_positions = positions_of(page, query);
   factors.pack(kPageTokens, [&](size_t first, auto) noexcept {
     const auto weighted = Tier::multiply(Tier::load(probs + first, AllLanes{}), Tier::load(scales + first, AllLanes{}));

@@ -1,5 +1,5 @@
-// Attention of prompts in whole numbers of 16 bits, over a cache of float16 or q8: a VNNI instruction sums twice as many of
-// their products as a fused multiply-add does of floats. The online softmax is that of wide_attention.h.
+// Attention of prompts in whole numbers of 16 bits, over a cache of float16 or q8: a VNNI instruction sums twice as
+// many of their products as a fused multiply-add does of floats. The online softmax is that of wide_attention.h.
 //
 // Each factor of a sum of products has a scale of its own, and is as large as 32 bits allow for the sum:
 //  - A score is the sum over head_dim. |q . k| <= |q| |k|, so that norms of 65,500 for a query and 32,767 for a key are

@@ -79,7 +79,7 @@ void pack_slabs(const WidePack& args) noexcept {
 
 // ---- products
 
-template <class Tier, class Format>
+template <class Tier>
 class SlabChunk {
   using Vector = typename Tier::Vector;
   using Bytes = typename Tier::Bytes;
@@ -88,12 +88,12 @@ class SlabChunk {
   static constexpr size_t kSlabTokens = Tier::kSlabTokens, kSlabVectors = Tier::kSlabVectors;
 
  public:
+  using Format = SlabFormat;
   struct Session {};
-  static constexpr bool kTakes = true;
   static constexpr size_t kTileTokens = kSlabTokens, kColumns = kSlabColumns;
 
-  SlabChunk(const Block& block, size_t slab, Prefetch& prefetch) noexcept
-      : block_(block), slab_(slab), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
+  SlabChunk(const Format& format, const Block& block, size_t slab, Prefetch& prefetch) noexcept
+      : format_(format), block_(block), slab_(slab), prefetch_(prefetch), tiles_(block.args->n_tokens, block.args->k) {}
 
   static void finish(const Block& block) noexcept { TileSums<Tier, kSlabTokens>::finish(block); }
 
@@ -101,10 +101,9 @@ class SlabChunk {
   static size_t steps_of(const Block& block) noexcept { return block.n_token_tiles; }
 
   void expand() noexcept {
-    const SlabUnits<Format> units(block_, slab_);
     for (size_t p = 0; p < block_.n_panels; ++p) {
-      expand_int8<Tier, Format>(units.of(p), units.n, block_.scratch->weights + p * kPanelSlabBytes,
-                                block_.scratch->weight_scales + p * kPanelRows);
+      format_.expand(block_.units_of(format_, p, slab_), block_.columns_of(slab_),
+                     block_.scratch->weights + p * kPanelSlabBytes, block_.scratch->weight_scales + p * kPanelRows);
     }
     for (size_t first = 0; first < kBlockVectors; first += kSlabVectors) {
       Sums32 excess[kSlabVectors];  // [rows] of 128 * weight
@@ -195,14 +194,25 @@ class SlabChunk {
     }
   }
 
+  const Format& format_;
   const Block& block_;
   const size_t slab_;
   Prefetch& prefetch_;
   const SlabTiles<Tier> tiles_;
 };
 
+template <class Tier, class Format>
+constexpr SlabFormat kSlabFormat = {kWideFormat<Tier, Format>, expand_int8<Tier, Format>};
+
+template <class Tier, class Format>
+void multiply_slabs(const WideMatmul& args) noexcept {
+  wide_matmul<Tier, SlabChunk<Tier>>(kSlabFormat<Tier, Format>, args);
+}
+
 template <class Tier>
-constexpr WideKernels kInt8Slabs = chunk_kernels<SlabChunk, Tier>(slab_packed_bytes<Tier>, pack_slabs<Tier>);
+constexpr WideKernels kInt8Slabs =
+    wide_kernels(Tier::kSlabTokens, slab_packed_bytes<Tier>, pack_slabs<Tier>, sizeof(Scratch),
+                 [](auto format) noexcept -> WideMatmulFn { return multiply_slabs<Tier, decltype(format)>; });
 
 }  // namespace
 }  // namespace belle

@@ -8,7 +8,7 @@
 #include "kernels/compiler.h"
 #include "kernels/generic/lanes.h"
 #include "kernels/generic/panel_shape.h"
-#include "kernels/generic/unit.h"
+#include "kernels/generic/wide_format.h"
 #include "kernels/table.h"
 
 namespace belle {
@@ -29,28 +29,20 @@ inline const float* without_outliers(const Outliers& outliers, const float* x, s
   return result;
 }
 
-/// One column of a unit as weights of one part's rows.
-template <class Tier, class Format>
-inline typename Tier::Vector column_of(const uint8_t* unit, size_t column, size_t part) noexcept {
-  const auto group = Format::template codes<Tier>(unit, column / kGroupColumns, part);
-  return RowScales<Tier, Format>(unit, part).weights(column_codes<Tier, Format>(group, column % kGroupColumns));
-}
-
 /// sums[t][row] = the products of the outliers of n_tokens tokens, in the order of their columns, for the rows of up to
 /// kBlockPanels panels; zeros for the rows that the block lacks.
-template <class Tier, class Format>
-BELLE_ALONE void sum_outliers(const Outliers& outliers, size_t first_token, size_t n_tokens, const uint8_t* panels,
-                              size_t n_panels, size_t panel_bytes, float (*sums)[kBlockRows]) noexcept {
+template <class Tier>
+BELLE_ONCE void sum_outliers(const WideFormat& format, const Outliers& outliers, size_t first_token, size_t n_tokens,
+                             const uint8_t* panels, size_t n_panels, size_t panel_bytes,
+                             float (*sums)[kBlockRows]) noexcept {
   using Vector = typename Tier::Vector;
-  constexpr size_t kLanes = Tier::kLanes, kVectors = 4, kPieceRows = kVectors * kLanes, kParts = kPanelVectors<Tier>;
+  constexpr size_t kLanes = Tier::kLanes, kVectors = 4, kPieceRows = kVectors * kLanes;
   alignas(64) float weights[kMaxOutliers][kBlockRows];
   for (size_t i = 0; i < outliers.n; ++i) {
-    const size_t unit = outliers.columns[i] / kBlockSize, column = outliers.columns[i] % kBlockSize;
-    for (size_t v = 0; v < kBlockRows / kLanes; ++v) {
-      const size_t panel = v / kParts;
-      const uint8_t* units = panels + panel * panel_bytes + unit * Format::kUnitBytes;
-      const Vector rows = panel < n_panels ? column_of<Tier, Format>(units, column, v % kParts) : Tier::zeros();
-      Tier::store(weights[i] + v * kLanes, rows, AllLanes{});
+    const size_t unit = outliers.columns[i] / format.unit_columns, column = outliers.columns[i] % format.unit_columns;
+    memset(weights[i], 0, sizeof weights[i]);
+    for (size_t panel = 0; panel < n_panels; ++panel) {
+      format.column(panels + panel * panel_bytes + unit * format.unit_bytes, column, weights[i] + panel * kPanelRows);
     }
   }
   for (size_t t = 0; t < n_tokens; ++t) {

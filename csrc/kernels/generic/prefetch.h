@@ -35,5 +35,13 @@ inline void prefetch_line_l2(uintptr_t address) noexcept {
 #endif
 }
 
+/// The lines that start among these bytes, into the first-level cache.
+inline void prefetch_lines(uintptr_t address, size_t bytes) noexcept {
+  for (uintptr_t line = (address + kLineBytes - 1) & ~uintptr_t{kLineBytes - 1}; line < address + bytes;
+       line += kLineBytes) {
+    prefetch_line(line);
+  }
+}
+
 }  // namespace
 }  // namespace belle

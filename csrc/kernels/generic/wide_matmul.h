@@ -3,14 +3,15 @@
 // tiles of a few tokens each, and the sums of the block wait in scratch until the last chunk. An output's sum has one
 // order, whatever the tokens, the rows and the threads: outliers first, then the other columns, each ascending.
 //
-// A Chunk (int8_slabs.h, avx2/wide_products.h, amx/bf16_product.h) expands and multiplies: a class template on Tier and
-// Format.
+// A Chunk (int8_slabs.h, avx2/wide_products.h, amx/bf16_product.h) expands and multiplies. Of a format it knows what
+// its Chunk::Format says (wide_format.h).
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/compiler.h"
 #include "kernels/formats/formats.h"
 #include "kernels/generic/lanes.h"
 #include "kernels/generic/outliers.h"
@@ -18,6 +19,7 @@
 #include "kernels/generic/prefetch.h"
 #include "kernels/generic/rows.h"
 #include "kernels/generic/sizes.h"
+#include "kernels/generic/wide_format.h"
 #include "kernels/table.h"
 
 namespace belle {
@@ -46,6 +48,11 @@ struct Block {
   size_t panel_bytes;
   const uint8_t* next_panels;  // of the block that follows, null if none
 
+  size_t columns_of(size_t slab) const noexcept { return smaller(kSlabColumns, args->k - slab * kSlabColumns); }
+  /// Where a slab of one of its panels starts.
+  const uint8_t* units_of(const WideFormat& format, size_t panel, size_t slab) const noexcept {
+    return panels + panel * panel_bytes + format.bytes_of(slab * kSlabColumns);
+  }
   /// Whether the sums in scratch hold nothing that the products with a slab are added to.
   bool starts_with(size_t slab) const noexcept { return slab == 0 && args->outliers.n == 0; }
 };
@@ -74,21 +81,6 @@ class Prefetch {
  private:
   uintptr_t line_;
   size_t panel_stride_, lines_per_panel_, lines_left_, lines_per_call_, panel_left_;
-};
-
-/// The units of one slab of a block's panels.
-template <class Format>
-struct SlabUnits {
-  static constexpr size_t kUnits = kSlabColumns / kBlockSize;
-  const Block& block;
-  size_t first, n;  // of a panel's units
-
-  SlabUnits(const Block& block_of, size_t slab) noexcept
-      : block(block_of), first(slab * kUnits), n(smaller(kUnits, block.args->k / kBlockSize - first)) {}
-
-  const uint8_t* of(size_t panel) const noexcept {
-    return block.panels + panel * block.panel_bytes + first * Format::kUnitBytes;
-  }
 };
 
 // The block's sums of its tokens from `first` on, to y. Tokens lie a row of y apart, each on a page of its own: asked
@@ -132,36 +124,34 @@ struct TileSums {
 constexpr float kNothing[kBlockRows] = {};  // the sums before the first chunk
 
 // The sums that the first chunk's are added to, where there are outliers.
-template <class Tier, class Format>
-inline void start_sums(const Block& block, size_t tile_tokens) noexcept {
+template <class Tier>
+inline void start_sums(const WideFormat& format, const Block& block, size_t tile_tokens) noexcept {
   const Outliers& outliers = block.args->outliers;
   if (outliers.n == 0) return;
   float(*sums)[kBlockRows] = block.scratch->sums;
-  sum_outliers<Tier, Format>(outliers, block.first_token, block.n_tokens, block.panels, block.n_panels,
-                             block.panel_bytes, sums);
+  sum_outliers<Tier>(format, outliers, block.first_token, block.n_tokens, block.panels, block.n_panels,
+                     block.panel_bytes, sums);
   const size_t n_missing = block.n_token_tiles * tile_tokens - block.n_tokens;  // of the last tile
   memset(sums + block.n_tokens, 0, n_missing * sizeof *sums);
 }
 
 // Chunk by chunk: expand, then multiply.
-template <class Chunk, class Format>
-inline void run_chunks(const Block& block) noexcept {
-  const size_t n_chunks = quotient_up(block.args->k, Chunk::kColumns);
-  constexpr size_t kChunkUnitBytes = Chunk::kColumns / kBlockSize * Format::kUnitBytes;
+template <class Chunk>
+inline void run_chunks(const typename Chunk::Format& format, const Block& block) noexcept {
+  const size_t n_chunks = quotient_up(block.args->k, Chunk::kColumns), chunk_bytes = format.bytes_of(Chunk::kColumns);
   for (size_t chunk = 0; chunk < n_chunks; ++chunk) {
     const bool last = chunk + 1 == n_chunks;
-    const uint8_t* next = last ? block.next_panels : block.panels + (chunk + 1) * kChunkUnitBytes;
-    const size_t next_bytes = last ? smaller(kChunkUnitBytes, block.panel_bytes)
-                                   : smaller(kChunkUnitBytes, block.panel_bytes - (chunk + 1) * kChunkUnitBytes);
+    const uint8_t* next = last ? block.next_panels : block.panels + (chunk + 1) * chunk_bytes;
+    const size_t next_bytes = smaller(chunk_bytes, block.panel_bytes - (last ? 0 : (chunk + 1) * chunk_bytes));
     Prefetch prefetch(next, block.panel_bytes, block.n_panels, next_bytes, Chunk::steps_of(block));
-    Chunk work(block, chunk, prefetch);
+    Chunk work(format, block, chunk, prefetch);
     work.expand();
     work.multiply_block();
   }
 }
 
-template <class Tier, class Format, class Chunk>
-void wide_matmul(const WideMatmul& args) noexcept {
+template <class Tier, class Chunk>
+BELLE_ONCE void wide_matmul(const typename Chunk::Format& format, const WideMatmul& args) noexcept {
   constexpr size_t kTileTokens = Chunk::kTileTokens, kGroupTiles = kGroupTokens / kTileTokens;
   static_assert(kGroupTokens % kTileTokens == 0, "groups are whole tiles");
   [[maybe_unused]] const typename Chunk::Session session;
@@ -169,7 +159,7 @@ void wide_matmul(const WideMatmul& args) noexcept {
   const size_t n_token_tiles = quotient_up(args.n_tokens, kTileTokens);
   const size_t group_tiles =
       quotient_up(n_token_tiles, quotient_up(n_token_tiles, kGroupTiles));  // about the same each
-  const size_t panel_bytes = args.k / kBlockSize * Format::kUnitBytes;
+  const size_t panel_bytes = format.bytes_of(args.k);
   for (size_t tile = 0; tile < n_token_tiles; tile += group_tiles) {
     for (size_t panel = 0; panel < n_panels; panel += kBlockPanels) {
       Block block{};
@@ -185,8 +175,8 @@ void wide_matmul(const WideMatmul& args) noexcept {
       block.n_panels = smaller(kBlockPanels, n_panels - panel);
       block.panel_bytes = panel_bytes;
       block.next_panels = panel + kBlockPanels < n_panels ? block.panels + kBlockPanels * panel_bytes : nullptr;
-      start_sums<Tier, Format>(block, kTileTokens);
-      run_chunks<Chunk, Format>(block);
+      start_sums<Tier>(format, block, kTileTokens);
+      run_chunks<Chunk>(format, block);
       Chunk::finish(block);
     }
   }
@@ -205,18 +195,6 @@ constexpr WideKernels wide_kernels(size_t tile_tokens, size_t (*packed_bytes)(si
   for_each_format(QuantizedFormats{},
                   [&](auto format) { kernels.matmul[kIndexOf<decltype(format)>] = product(format); });
   return kernels;
-}
-
-/// The entry of a form whose chunks are Chunk<Tier, Format>, for the formats that they take.
-template <template <class, class> class Chunk, class Tier>
-constexpr WideKernels chunk_kernels(size_t (*packed_bytes)(size_t, size_t) noexcept,
-                                    void (*pack)(const WidePack&) noexcept) noexcept {
-  const auto product = [](auto format) noexcept -> WideMatmulFn {
-    using Format = decltype(format);
-    if constexpr (Chunk<Tier, Format>::kTakes) return wide_matmul<Tier, Format, Chunk<Tier, Format>>;
-    else return nullptr;
-  };
-  return wide_kernels(Chunk<Tier, Q4_0>::kTileTokens, packed_bytes, pack, sizeof(Scratch), product);
 }
 
 }  // namespace
