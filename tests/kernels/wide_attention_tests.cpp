@@ -201,8 +201,12 @@ class Prompt {
   template <class ByteAt>
   void put_bytes(float* row, uint8_t* scale_at, ByteAt byte_at) const {
     float largest = 0.0f;
-    for (size_t d = 0; d < shape.head_dim; ++d) largest = std::fabs(row[d]) <= largest ? largest : std::fabs(row[d]);
-    const float scale = std::isfinite(largest) ? largest / 127.0f : kNan;
+    bool finite = true;
+    for (size_t d = 0; d < shape.head_dim; ++d) {
+      largest = std::max(largest, std::fabs(row[d]));
+      finite = finite && std::isfinite(row[d]);
+    }
+    const float scale = finite ? largest / 127.0f : kNan;
     std::memcpy(scale_at, &scale, sizeof scale);
     for (size_t d = 0; d < shape.head_dim; ++d) {
       const float number = scale > 0.0f ? std::nearbyint(row[d] / scale) : 0.0f;
