@@ -305,10 +305,11 @@ class Model:
     ) -> None:
         """Check `file`, or the one at that path, and pack its weights.
 
-        threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16", "q8" or "auto" (f32 for files
-        whose matrices are all float, else f16). activations: one of the tier's `activation_forms` for every matrix, or
-        "auto": BELLE_ACTIVATIONS if set, else measured and chosen for each matrix. Raises OSError, ModelFormatError
-        (broken file) or UnsupportedModelError (well-formed, but something this engine does not implement; names it).
+        threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16", "q8" or "auto" (f32
+        for files whose matrices are all float, else f16). activations: one of the tier's `activation_forms` for
+        every matrix, or "auto": BELLE_ACTIVATIONS if set, else measured and chosen for each matrix. Raises
+        OSError, ModelFormatError (broken file) or UnsupportedModelError (well-formed, but something this engine
+        does not implement; names it).
         """
     @property
     def config(self) -> ModelConfig: ...

@@ -19,9 +19,9 @@ from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
 from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
 from .llama_config import (
+    check_cache_type,
     config_of,
     cpu_features,
-    check_cache_type,
     default_kv_type,
     kv_bytes_per_token,
     may_resize_cache,
