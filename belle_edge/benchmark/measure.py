@@ -14,6 +14,7 @@ from typing import Any
 from .. import _core
 from ..errors import BelleError
 from ..memory import available_memory
+from .llama_bench import Program, ProgramSide
 from .process import Child, MeasuringError, llama_child, native_child, peer_error
 from .workload import Workload, warm
 
@@ -45,7 +46,7 @@ class Settings:
     threads: int
     isa: str  # "" = the default
     repeat: int
-    peer: Peer | None = None
+    peer: Peer | Program | None = None
     profile: bool = False
 
 
@@ -129,6 +130,7 @@ class Measurement:
 
     own: Side
     peer: Side | None = None
+    program: ProgramSide | None = None  # the peer, where it is a program that measures itself
     peer_failure: BelleError | None = None
     together: bool = True  # both engines were loaded at once
     read_rates: list[float] = field(default_factory=list)  # bytes per second
@@ -153,11 +155,16 @@ def measure(workload: Workload, settings: Settings, *, say: Say) -> Measurement:
     )
     result = Measurement(own)
     with ExitStack() as stack:
-        if settings.peer is not None:
+        if isinstance(settings.peer, Program):
+            result.program = ProgramSide(settings.peer)
+        elif settings.peer is not None:
             _start_peer(result, workload, settings, settings.peer, say)
-        result.together = result.peer is None or workload.both_fit()
+        alone = result.peer is None and result.program is None
+        result.together = alone or workload.both_fit()
         say(f"reading {workload.path.name} into the page cache")
         warm(workload.path)
+        if result.program is not None:
+            warm(result.program.program.model)
         course = _open_throughout if result.together else _open_one_by_one
         course(result, workload, settings, stack, say)
         if settings.profile:
@@ -182,11 +189,15 @@ def _open_throughout(
             side.warm_up(workload)
     for number in range(settings.repeat):
         _probe(result, settings)
+        if number % 2:
+            _run_program(result, workload, settings, say)
         for side in result.sides():
             say(f"{side.name}: run {number + 1} of {settings.repeat}")
             with _peer_may_fail(result, side):
                 side.runs.append(Run(side.prompt([workload.prompt_ids])))
         _decode_in_turns(result, result.sides(), workload, settings)
+        if not number % 2:
+            _run_program(result, workload, settings, say)
 
 
 def _open_one_by_one(
@@ -203,6 +214,7 @@ def _open_one_by_one(
                 side.runs.append(Run(side.prompt([workload.prompt_ids])))
             _decode_in_turns(result, [side], workload, settings)
             side.close()
+        _run_program(result, workload, settings, say)
 
 
 def _decode_in_turns(result: Measurement, sides: list[Side], workload: Workload, settings: Settings) -> None:
@@ -241,6 +253,17 @@ def _start_peer(result: Measurement, workload: Workload, settings: Settings, pee
     with _peer_may_fail(result, side), side.start() as side.child:
         if not side.child.ask("hello").get("ready"):
             raise MeasuringError(f"{peer.python} is no Python")
+
+
+def _run_program(result: Measurement, workload: Workload, settings: Settings, say: Say) -> None:
+    """A repetition of the program, if it is the peer and has not failed yet. Who begins alternates."""
+    if (side := result.program) is None:
+        return
+    say(f"{side.program.name}: run {len(side.prefill_tps) + 1} of {settings.repeat}")
+    try:
+        side.run(workload, threads=settings.threads)
+    except BelleError as error:
+        result.program, result.peer_failure = None, error
 
 
 @contextmanager

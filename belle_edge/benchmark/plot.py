@@ -44,7 +44,7 @@ def _format(path: Path) -> str:
 
 def _draw(axes: Any, report: dict[str, Any], peer: dict[str, Any] | None, part: str) -> None:
     engines = [(f"BELLE Edge\n{report['isa']}", report, "#1f6fb2")]
-    if peer is not None:
+    if peer is not None and peer[f"{part}_tps"] is not None:
         engines.append((f"{peer['name']}\n{peer['version']}", peer, "#b0b0b0"))
     rates = [engine[f"{part}_tps"] for _, engine, _ in engines]
     bars = axes.bar(

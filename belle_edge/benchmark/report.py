@@ -24,6 +24,8 @@ def report(measurement: Measurement, workload: Workload, settings: Settings) -> 
         "version": __version__,
         "processor": _core.cpu_info()["brand"],
         "model": workload.path.name,
+        "model_bytes": workload.path.stat().st_size,
+        "bytes_by_type": dict(workload.weights.bytes_by_type),
         "prompt": workload.prompt,
         "generate": workload.generate,
         "batch": workload.batch,
@@ -43,6 +45,9 @@ def report(measurement: Measurement, workload: Workload, settings: Settings) -> 
             "cpu_flags": peer.loads[0]["cpu_flags"],
             **_engine(peer, workload, workload.kv_bytes_per_token_f16, limits),
         }
+        result["ratio"] = _ratios(result, result["against"])
+    elif measurement.program is not None:
+        result["against"] = _program(measurement.program.result(), workload, limits)
         result["ratio"] = _ratios(result, result["against"])
     elif measurement.peer_failure is not None:
         result["against"] = {"name": settings.peer.name if settings.peer else None}
@@ -90,10 +95,38 @@ def _engine(side: Side, workload: Workload, kv_bytes: int, limits: dict[str, flo
     }
 
 
-def _ratios(own: dict[str, Any], peer: dict[str, Any]) -> dict[str, float]:
-    """How many times as fast ours is; for loading, how many times shorter."""
-    ratios = {name: own[f"{name}_tps"] / peer[f"{name}_tps"] for name in _RATES}
-    return {**ratios, "load": peer["load_s"] / own["load_s"]}
+def _program(result: dict[str, Any], workload: Workload, limits: dict[str, float]) -> dict[str, Any]:
+    """What a program measured, under the names of our own figures; None for what it does not measure."""
+    not_measured = (
+        "batch_tps",
+        "load_s",
+        "peak_rss_bytes",
+        "anonymous_peak_bytes",
+        "decode_bandwidth_fraction",
+    )
+    same_file = (
+        result["model_bytes"] == workload.path.stat().st_size and result["model"] == workload.path.name
+    )
+    operations = workload.prefill_operations / workload.prompt * result["prefill_tps"]
+    return {
+        **dict.fromkeys(not_measured),
+        **result,
+        "ttft_ms": workload.prompt / result["prefill_tps"] * 1e3,
+        "bytes_per_token": workload.bytes_per_token(workload.kv_bytes_per_token_f16) if same_file else None,
+        "prefill_peak_fraction": operations / limits["peak_ops_probe"]
+        if workload.weights.quantized
+        else None,
+    }
+
+
+def _ratios(own: dict[str, Any], peer: dict[str, Any]) -> dict[str, float | None]:
+    """How many times as fast ours is; for loading, how many times shorter. None where the peer's is not known."""
+    ratios = {name: _quotient(own[f"{name}_tps"], peer[f"{name}_tps"]) for name in _RATES}
+    return {**ratios, "load": _quotient(peer["load_s"], own["load_s"])}
+
+
+def _quotient(above: float | None, below: float | None) -> float | None:
+    return None if above is None or below is None else above / below
 
 
 def _profile(phase: dict[str, Any], n_tokens: int) -> dict[str, Any]:

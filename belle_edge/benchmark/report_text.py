@@ -26,22 +26,34 @@ def table(report: dict[str, Any]) -> Iterator[str]:
         (f"batch of {report['batch']}, tokens/s", "batch_tps", "batch"),
     ):
         cells = [_rate(column[key]) for column in columns]
-        cells += [f"{ratio[name]:.2f}"] if peer is not None else []
+        cells += [_ratio(ratio[name])] if peer is not None else []
         yield _row(label, [*cells, *_limit(report, name)])
     yield _row("first token, ms", [f"{column['ttft_ms']:.0f}" for column in columns])
-    loads = [f"{column['load_s']:.2f}" for column in columns]
-    yield _row("load, s", [*loads, *([f"{ratio['load']:.2f}"] if peer is not None else [])])
+    loads = [_ratio(column["load_s"]) for column in columns]
+    yield _row("load, s", [*loads, *([_ratio(ratio["load"])] if peer is not None else [])])
     for label, key in (("peak memory", "peak_rss_bytes"), ("of it anonymous", "anonymous_peak_bytes")):
         yield _row(label, [_size(column[key]) for column in columns])
     yield _row("read per token", [_size(column["bytes_per_token"]) for column in columns])
     yield _row("% of memory's speed", [_percent(column["decode_bandwidth_fraction"]) for column in columns])
     yield _row("% of multiply peak", [_percent(column["prefill_peak_fraction"]) for column in columns])
+    if peer is not None and "model_bytes" in peer:
+        yield _row("file", [_size(column["model_bytes"]) for column in columns])
+    yield "Weights: " + ", ".join(f"{kind} {size_text(n)}" for kind, n in report["bytes_by_type"].items())
     if peer is not None:
         yield f"{peer['name']}: {peer['cpu_flags']}"
+    if peer is not None and "command" in peer:
+        yield from _program(peer)
     yield from _legend(report)
     for phase, profile in report.get("profile", {}).items():
         yield ""
         yield from _profile(phase, profile)
+
+
+def _program(peer: dict[str, Any]) -> Iterator[str]:
+    """What was run, and on which file."""
+    yield f"{peer['name']} ran {peer['model']} ({peer['model_type']}): {peer['command']}"
+    if not peer["decodes_behind_the_prompt"]:
+        yield f"{peer['name']} cannot decode behind a prompt: its tokens are those of an empty cache, which are faster."
 
 
 def _legend(report: dict[str, Any]) -> Iterator[str]:
@@ -79,7 +91,13 @@ def _row(label: str, cells: list[str]) -> str:
     return f"{label:<24}{''.join(f'{cell:>{_WIDTH}}' for cell in cells)}"
 
 
-def _rate(tokens_per_second: float) -> str:
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _rate(tokens_per_second: float | None) -> str:
+    if tokens_per_second is None:
+        return "-"
     return f"{tokens_per_second:,.0f}" if tokens_per_second >= 1000 else f"{tokens_per_second:.1f}"
 
 

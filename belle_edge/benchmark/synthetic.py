@@ -1,13 +1,14 @@
-"""Files with the true shapes of a model and random q4_0 weights: what a benchmark needs, without a checkpoint.
+"""Files with the true shapes of a model and random weights: what a benchmark needs, without a checkpoint.
 
 The weights are drawn so that activations keep their size from layer to layer. Six channels of the activations are
 about 20 times as large as the others, the same ones in all layers, as in trained models of 6.7 billion parameters and
 more (Dettmers et al. 2022, LLM.int8()): engines that round activations have to do something about them. The same shape
-gives the same bytes.
+and types give the same bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections.abc import Iterator
@@ -25,17 +26,16 @@ from ..convert.gguf_writer import ModelFile, build_header
 from ..convert.output_metadata import type_metadata
 from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
-from ..convert.type_mixes import mix_named
+from ..convert.type_mixes import smaller_blocks
+from ..convert.type_rules import TypeRules
 from ..errors import ModelFormatError
 from ..folders import cache_folder
 from ..text.vocabulary import TokenType
 from .shapes import Shape, tensor_shapes
+from .weight_pools import Pool
 
 _VERSION = 3  # of the bytes; part of the file's name
-_POOL_BLOCKS = 466_033  # a prime, about 8 MB: rows that follow each other start at different blocks
-_Q4_0 = _core.weight_types()["q4_0"]  # a block: a half-precision scale, then two codes in each byte
-_BLOCK_SIZE, _BLOCK_BYTES = _Q4_0["block_size"], _Q4_0["block_bytes"]
-_CODE_RMS = math.sqrt(sum(code * code for code in range(-7, 8)) / 15)
+Q4_0 = TypeRules("q4_0", pure=True)  # what every type is compared with
 _OUTLIERS = 6  # channels; models narrower than BELLE's have one in 64
 _OUTLIER_SIZE = 20.0  # beside the other channels'
 _SPECIAL = ["<unk>", "<s>", "</s>"]
@@ -48,46 +48,61 @@ class _Tensor:
 
     name: str
     shape: tuple[int, ...]
+    type: str
     ggml_id: int
     n_bytes: int
 
 
 def synthetic_model(
-    shape: Shape, *, folder: Path | None = None, progress: ProgressCallback | None = None
+    shape: Shape,
+    *,
+    rules: TypeRules = Q4_0,
+    folder: Path | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
-    """The file of this shape in `folder` (default: the cache folder); written once, the first time.
+    """The file of this shape and these types in `folder` (default: the cache folder); written once, the first time.
 
     Raises ConversionError when the disk has too little room, and OSError for a folder that cannot be written.
     """
     folder = cache_folder() / "synthetic" if folder is None else folder
-    path = folder / f"{shape.name}-q4_0-v{_VERSION}.gguf"
+    path = folder / f"{shape.name}-{_type_name(shape, rules)}-v{_VERSION}.gguf"
     if _is_complete(path):
         return path
     folder.mkdir(parents=True, exist_ok=True)
     with _lock(path):
         if not _is_complete(path):  # another process may have been faster
-            write_synthetic(shape, path, progress=progress)
+            write_synthetic(shape, path, rules=rules, progress=progress)
     return path
 
 
-def write_synthetic(shape: Shape, path: Path, *, progress: ProgressCallback | None = None) -> None:
+def _type_name(shape: Shape, rules: TypeRules) -> str:
+    """What names the file's types: a type alone, or a mix with a hash of what it makes of each matrix."""
+    types = [tensor.type for tensor in _tensors(shape, rules) if len(tensor.shape) > 1]
+    if set(types) == {rules.label}:
+        return rules.label
+    return f"{rules.label}-{hashlib.sha256(' '.join(types).encode()).hexdigest()[:8]}"
+
+
+def write_synthetic(
+    shape: Shape, path: Path, *, rules: TypeRules = Q4_0, progress: ProgressCallback | None = None
+) -> None:
     """Write the file; `path` appears when it is complete. Errors as in `synthetic_model`."""
-    tensors = list(_tensors(shape))
-    header = build_header(shape.architecture, _metadata(shape), tensors)
+    tensors = list(_tensors(shape, rules))
+    header = build_header(shape.architecture, _metadata(shape, rules), tensors)
     total = header.file_bytes
     check_free_space(path, total)
     ends = (*header.offsets[1:], header.n_data_bytes)
-    pools: dict[int, bytes] = {}
+    pools: dict[tuple[str, int], Pool] = {}
     with atomic_file(path) as file:
         output = ModelFile(file, header)
         for index, (tensor, offset) in enumerate(zip(tensors, header.offsets, strict=True)):
             if len(tensor.shape) == 1:
                 output.write_at(offset, _vector(tensor).tobytes())
             else:
-                n_cols = tensor.shape[1]
-                if n_cols not in pools:
-                    pools[n_cols] = _pool(n_cols)
-                for piece in _pieces(pools[n_cols], index, tensor.n_bytes):
+                key = (tensor.type, tensor.shape[1])
+                if key not in pools:
+                    pools[key] = Pool.of(*key)
+                for piece in pools[key].pieces(index, tensor.n_bytes):
                     output.write_at(offset, piece)
                     offset += len(piece)
             if progress is not None:
@@ -95,12 +110,24 @@ def write_synthetic(shape: Shape, path: Path, *, progress: ProgressCallback | No
         output.finish()
 
 
-def _tensors(shape: Shape) -> Iterator[_Tensor]:
+def _tensors(shape: Shape, rules: TypeRules) -> Iterator[_Tensor]:
+    sizes = dict(tensor_shapes(shape))
+    choices = rules.types_of([name for name, size in sizes.items() if len(size) > 1], n_layers=shape.n_layers)
     types = _core.weight_types()
-    for name, size in tensor_shapes(shape):
-        kind = types["f32" if len(size) == 1 else "q4_0"]
+    for name, size in sizes.items():
+        type = _fitting(choices[name].type, size[-1]) if name in choices else "f32"
+        kind = types[type]
         n_bytes = math.prod(size) // kind["block_size"] * kind["block_bytes"]
-        yield _Tensor(name, size, kind["ggml_id"], n_bytes)
+        yield _Tensor(name, size, type, kind["ggml_id"], n_bytes)
+
+
+def _fitting(type: str, n_cols: int) -> str:
+    """What the converter makes of rows that no block of a type divides."""
+    types = _core.weight_types()
+    for candidate in (type, smaller_blocks(type)):
+        if candidate is not None and n_cols % types[candidate]["block_size"] == 0:
+            return candidate
+    return "f16"
 
 
 def _vector(tensor: _Tensor) -> NDArray[np.float32]:
@@ -116,31 +143,7 @@ def _vector(tensor: _Tensor) -> NDArray[np.float32]:
     return weights
 
 
-def _pool(n_cols: int) -> bytes:
-    """q4_0 blocks with codes from -7 to 7, whose products with n_cols activations have these activations' size."""
-    random = np.random.default_rng(0)
-    blocks = np.empty((_POOL_BLOCKS, _BLOCK_BYTES), dtype=np.uint8)
-    low, high = (
-        random.integers(1, 16, size=(_POOL_BLOCKS, _BLOCK_SIZE // 2), dtype=np.uint8) for _ in range(2)
-    )
-    blocks[:, 2:] = low | (high << 4)
-    scales = random.uniform(0.75, 1.25, size=_POOL_BLOCKS) / (_CODE_RMS * math.sqrt(n_cols))
-    blocks[:, :2] = scales.astype("<f2").view(np.uint8).reshape(_POOL_BLOCKS, 2)
-    return blocks.tobytes()
-
-
-def _pieces(pool: bytes, index: int, n_bytes: int) -> Iterator[memoryview]:
-    """n_bytes of the pool, around and around, from a place that depends on the tensor's index."""
-    view = memoryview(pool)
-    start = index * 104_729 % _POOL_BLOCKS * _BLOCK_BYTES
-    while n_bytes > 0:
-        piece = view[start : start + n_bytes]
-        yield piece
-        n_bytes -= len(piece)
-        start = 0
-
-
-def _metadata(shape: Shape) -> Metadata:
+def _metadata(shape: Shape, rules: TypeRules) -> Metadata:
     head_dim = shape.hidden // shape.n_heads
     own: dict[str, int | float] = {
         "context_length": shape.context,
@@ -160,7 +163,7 @@ def _metadata(shape: Shape) -> Metadata:
         }
     return {
         "general.name": f"{shape.name}, synthetic weights",
-        **type_metadata(mix_named("q4_0", pure=True)),
+        **type_metadata(rules.mix),
         **{f"{shape.architecture}.{key}": value for key, value in own.items()},
         **_tokenizer(shape).metadata(),
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ class Weights:
     bytes_per_token: int  # read for every token; the table of embeddings only where it is the head as well
     layers: int  # weights that every token of a prompt meets
     head: int  # weights that a prompt's last token meets
+    bytes_by_type: Mapping[str, int]  # of all tensors of the file, the largest first
     quantized: bool  # most of the layers' are: the integer units do the work
 
 
@@ -130,11 +133,15 @@ def _weights(file: _core.GgufFile) -> Weights:
         n_bytes -= embedding.n_bytes  # a token reads one row of it
     layers = sum(math.prod(tensor.shape) for tensor in matrices.values())
     quantized = sum(math.prod(tensor.shape) for tensor in matrices.values() if tensor.type in _QUANTIZED)
+    bytes_by_type: Counter[str] = Counter()
+    for tensor in file.tensors():
+        bytes_by_type[tensor.type] += tensor.n_bytes
     return Weights(
         n_vocab=0 if embedding is None else embedding.shape[0],
         bytes_per_token=n_bytes,
         layers=layers,
         head=0 if head is None else math.prod(head.shape),
+        bytes_by_type=dict(bytes_by_type.most_common()),
         quantized=2 * quantized > layers,
     )
 

@@ -17,6 +17,7 @@ from .shared_options import add_force_argument, add_isa_argument, add_json_argum
 from .terminal import LOGGER, print_lines
 
 if TYPE_CHECKING:
+    from ..benchmark.llama_bench import Program
     from ..benchmark.measure import Peer
 
 _MODELS = ("belle-7b", "belle-llama-7b", "belle-llama-13b")
@@ -36,7 +37,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--synthetic",
         choices=_MODELS,
-        help="instead of MODEL: true shapes and random q4_0 weights, written once (4 to 8 GB)",
+        help="instead of MODEL: true shapes and random weights, written once (4 to 8 GB)",
+    )
+    parser.add_argument(
+        "--type",
+        metavar="TYPE",
+        help="of the weights of --synthetic: a type or a mix, as `belle-edge convert --type` (default: pure q4_0)",
     )
     parser.add_argument(
         "--cache",
@@ -59,7 +65,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--against",
         metavar="PEER",
-        help=f"compare with {_PEER}, in turns; {_PEER}=PYTHON takes the one of another Python",
+        help=f"compare with {_PEER}, in turns; {_PEER}=PYTHON takes the one of another Python; "
+        "'ik=LLAMA-BENCH OPTIONS' runs that program",
+    )
+    parser.add_argument(
+        "--peer-model",
+        metavar="FILE",
+        type=Path,
+        help="what a llama-bench runs instead of MODEL: the peer's own best file",
     )
     parser.add_argument("--profile", action="store_true", help="add the time of each operation")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the rates as bars (PNG, SVG or PDF)")
@@ -77,12 +90,13 @@ def run(args: argparse.Namespace) -> int:
     from ..benchmark.workload import read_workload
 
     _check(args)
-    peer = _peer(args.against)
     if args.plot is not None:
         from ..benchmark.plot import require_matplotlib
 
         require_matplotlib(args.plot, replace=args.force)
-    workload = read_workload(_model(args), prompt=args.prompt, generate=args.generate, batch=args.batch)
+    model = _model(args)
+    peer = _peer(args.against, args.peer_model or model)
+    workload = read_workload(model, prompt=args.prompt, generate=args.generate, batch=args.batch)
     settings = Settings(
         threads=args.threads or _core.cpu_info()["usable_threads"],
         isa=args.isa or "",
@@ -114,18 +128,38 @@ def _check(args: argparse.Namespace) -> None:
             integer(f"--{name}", value, low=1, high=highest.get(name))
     if (args.model is None) == (args.synthetic is None):
         raise ValueError("give a GGUF file, or --synthetic with one of " + ", ".join(_MODELS))
+    if args.type is not None and args.synthetic is None:
+        raise ValueError(f"--type {args.type}: only for --synthetic; a file has the types that it has")
+    _check_peer(args.against, args.peer_model)
 
 
-def _peer(text: str | None) -> Peer | None:
-    """llama.cpp, or llama.cpp=/path/to/python."""
-    from ..benchmark.measure import PEERS, Peer
+def _check_peer(against: str | None, peer_model: Path | None) -> None:
+    from ..benchmark.llama_bench import NAMES
+    from ..benchmark.measure import PEERS
+
+    name, _, command = (against or "").partition("=")
+    if against is not None and name not in (*PEERS, *NAMES):
+        expected = (
+            f"{', '.join(PEERS)}, {_PEER}=/path/to/python, or {' or '.join(NAMES)}=/path/to/llama-bench"
+        )
+        raise ValueError(f"--against {against}: expected one of {expected}")
+    if name in NAMES and not command.strip():
+        raise ValueError(f"--against {against}: expected {name}=/path/to/llama-bench, options behind it")
+    if peer_model is not None and name not in NAMES:
+        raise ValueError(
+            f"--peer-model: only beside --against {' or '.join(NAMES)}: others run the same file"
+        )
+
+
+def _peer(text: str | None, model: Path) -> Peer | Program | None:
+    """llama.cpp, llama.cpp=/path/to/python, or the name of a llama-bench with its path and options."""
+    from ..benchmark.llama_bench import NAMES, find_program
+    from ..benchmark.measure import Peer
 
     if text is None:
         return None
-    name, _, python = text.partition("=")
-    if name not in PEERS:
-        raise ValueError(f"--against {text}: expected one of {', '.join(PEERS)}, or {_PEER}=/path/to/python")
-    return Peer(name, python or None)
+    name, _, command = text.partition("=")
+    return find_program(name, command, model) if name in NAMES else Peer(name, command or None)
 
 
 def _model(args: argparse.Namespace) -> Path:
@@ -135,11 +169,13 @@ def _model(args: argparse.Namespace) -> Path:
     from contextlib import nullcontext
 
     from ..benchmark.shapes import SHAPES
-    from ..benchmark.synthetic import synthetic_model
+    from ..benchmark.synthetic import Q4_0, synthetic_model
     from ..convert.progress import terminal_progress
+    from ..convert.type_rules import TypeRules
 
+    rules = Q4_0 if args.type is None else TypeRules(args.type)
     with nullcontext(None) if args.quiet else terminal_progress() as progress:
-        return synthetic_model(SHAPES[args.synthetic], folder=args.cache, progress=progress)
+        return synthetic_model(SHAPES[args.synthetic], rules=rules, folder=args.cache, progress=progress)
 
 
 @contextmanager

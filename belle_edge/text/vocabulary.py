@@ -9,6 +9,8 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from ..errors import ModelFormatError, UnsupportedModelError
+from .end_tokens import KEYS as END_KEYS
+from .end_tokens import end_tokens
 from .pre_tokenizers import PRE_TOKENIZERS, USE_LLAMA_CPP, PreTokenizer, pre_tokenizer
 from .published_steps import published_steps
 
@@ -31,8 +33,6 @@ class TokenType(IntEnum):
     BYTE = 6
 
 
-# Texts that end a turn in well-known vocabularies; llama.cpp ends a generation on them too.
-_END_OF_TURN_TEXTS = frozenset({"<|eot_id|>", "<|im_end|>", "<|endoftext|>"})
 SPACE_PREFIXES = ("each", "always", "first")
 
 
@@ -73,20 +73,15 @@ class Vocabulary:
         bos_id = _special_id(metadata, "bos", len(tokens), 1 if spm else None)
         eos_id = _special_id(metadata, "eos", len(tokens), 2 if spm else None)
         unknown_id = _special_id(metadata, "unknown", len(tokens), 0 if spm else None)
-        eot_id = _special_id(metadata, "eot", len(tokens), None)
         normal = int(TokenType.NORMAL)
         types = _numbers(metadata, "tokenizer.ggml.token_type", len(tokens), int, default=normal)
-        for token_id in (bos_id, eos_id, eot_id):
-            if token_id is not None and types[token_id] == TokenType.NORMAL:
+        end_ids = _end_ids(metadata, tokens, types, eos_id)
+        # Tokens that open and close are no part of a text, whatever a file calls them; our own say what theirs are.
+        is_ours = "belle.tokenizer.compared_texts" in metadata
+        texts_of_users = (normal,) if is_ours else (normal, TokenType.USER_DEFINED)
+        for token_id in end_ids if bos_id is None else {bos_id, *end_ids}:
+            if types[token_id] in texts_of_users:
                 types[token_id] = TokenType.CONTROL
-        eom_id = _special_id(metadata, "eom", len(tokens), None)
-        end_ids = {token_id for token_id in (eos_id, eot_id, eom_id) if token_id is not None}
-        end_ids |= _ids(metadata, "belle.tokenizer.end_ids", len(tokens))
-        end_ids |= {
-            token_id
-            for token_id, kind in enumerate(types)
-            if kind == TokenType.CONTROL and tokens[token_id] in _END_OF_TURN_TEXTS
-        }
         return cls(
             model=model,
             pre="" if spm else _pre_name(metadata),
@@ -98,7 +93,7 @@ class Vocabulary:
             eos_id=eos_id,
             unknown_id=unknown_id,
             padding_id=_special_id(metadata, "padding", len(tokens), None),
-            end_ids=frozenset(end_ids),
+            end_ids=end_ids,
             add_bos=bos_id is not None
             and _switch(metadata, "tokenizer.ggml.add_bos_token", splits.adds_bos if splits else True),
             add_eos=eos_id is not None and _switch(metadata, "tokenizer.ggml.add_eos_token", False),
@@ -154,6 +149,22 @@ def pre_tokenizer_of(metadata: Metadata) -> PreTokenizer:
         return pre_tokenizer(name)
     named = PRE_TOKENIZERS.get(name)
     return replace(published, adds_bos=named is not None and named.adds_bos)
+
+
+def _end_ids(
+    metadata: Metadata, tokens: Sequence[str], types: Sequence[int], eos_id: int | None
+) -> frozenset[int]:
+    """EOS and every other id that ends a generation."""
+    n_tokens = len(tokens)
+    named = {key: _special_id(metadata, key, n_tokens, None) for key in END_KEYS}
+    id_of = {text: token_id for token_id, text in reversed(list(enumerate(tokens)))}
+    found = end_tokens(
+        {key: token_id for key, token_id in named.items() if token_id is not None},
+        id_of,
+        lambda token_id: types[token_id] == TokenType.NORMAL,
+    )
+    own = _ids(metadata, "belle.tokenizer.end_ids", n_tokens)
+    return found | own | (frozenset() if eos_id is None else {eos_id})
 
 
 def _pre_name(metadata: Metadata) -> str:

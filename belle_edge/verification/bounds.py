@@ -6,12 +6,16 @@ With u the spacing of half precision (2^-11 of a value, and 2^-25 where it is de
 * q8_0, scale d = max|x|/127 of a block of 32, kept as f16: half a step, and 127 times the scale's own rounding.
 * q4_0, d = max|x|/8: half a step, 8 times d's rounding, and what is beyond 7.5 steps: codes reach from -8 to 7 only.
 * q4_1, d = (max - min)/15 and the minimum: half a step, 15 times d's rounding and that of the minimum.
+* The other types search for scales with a small weighted error of the whole block; so one value may pay for others.
+  Three half steps are allowed, of the even grid over the block's range: searches give up at most two (tests). Scales
+  are kept in 4 to 8 bits of a super-block's largest: half of such a step, times the largest code, comes on top.
 
-So these are limits that hold for any data, not thresholds that some data may pass: a value beyond its limit was not
-made from this original.
+Those of the first six hold for any data: a value beyond its limit was not made from this original.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +42,59 @@ def limits(source: NDArray[np.float32], type: str, *, same_blocks: bool = False)
         return np.asarray((np.abs(source) * np.float32(_HALF) + np.float32(_HALF_TINY)) * np.float32(_SLACK))
     if type == "bf16":
         return np.asarray(np.abs(source) * np.float32(2.0**-8 * _SLACK) + np.float32(2.0**-126))
-    return _block_limits(source, type)
+    searched = next((kind for kind in _SEARCHED if kind.type == type), None)
+    return _block_limits(source, type) if searched is None else _searched_limits(source, searched)
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """A type whose scales are searched for."""
+
+    type: str
+    n_values: int  # that share a scale
+    largest_code: float  # a block's range in steps: above its minimum, or to either side of zero
+    widest_step: float  # between codes that are neighbours
+    has_minimum: bool
+    scale_steps: int | None = None  # of a super-block's largest scale; None: each scale is an f16 of its own
+
+
+# The values of iq4 lie 24 units apart where they are farthest, and reach to 113 on the shorter side.
+_SEARCHED = (
+    _Searched("q5_0", 32, 15, 1, False),
+    _Searched("q5_1", 32, 31, 1, True),
+    _Searched("q2_k", 16, 3, 1, True, 15),
+    _Searched("q3_k", 16, 3, 1, False, 31),
+    _Searched("q4_k", 32, 15, 1, True, 63),
+    _Searched("q5_k", 32, 31, 1, True, 63),
+    _Searched("q6_k", 16, 31, 1, False, 127),
+    _Searched("iq4_nl", 32, 113, 24, False),
+    _Searched("iq4_xs", 32, 113, 24, False, 31),
+)
+_SUPER_BLOCK = 256
+_HALF_STEPS = 3  # that one value may pay for its block
+
+
+def _searched_limits(source: NDArray[np.float32], kind: _Searched) -> NDArray[np.float32]:
+    n_rows = source.shape[0]
+    blocks = source.reshape(n_rows, -1, kind.n_values)
+    low = np.minimum(blocks.min(axis=-1), 0) if kind.has_minimum else np.zeros(blocks.shape[:2], np.float32)
+    span = blocks.max(axis=-1) - low if kind.has_minimum else np.abs(blocks).max(axis=-1)
+    step = np.maximum(span, 0) / np.float32(kind.largest_code)
+    half = np.float32(_HALF_STEPS * 0.5 * kind.widest_step)
+    largest, lowest = step, np.abs(low)
+    if kind.scale_steps is not None:
+        largest, lowest = (_of_super_block(values, kind.n_values) for values in (largest, lowest))
+    share = np.float32(_HALF + (0.5 / kind.scale_steps if kind.scale_steps is not None else 0))
+    allowed = half * (step + largest * share) + (kind.largest_code * largest + lowest) * share
+    allowed += np.float32((kind.largest_code + 1) * (kind.scale_steps or 1) * _HALF_TINY)
+    return np.asarray(np.repeat(allowed, kind.n_values, axis=1).reshape(source.shape))
+
+
+def _of_super_block(values: NDArray[np.float32], n_values: int) -> NDArray[np.float32]:
+    """The largest of each super-block, for each of its blocks [n_rows, n_blocks]."""
+    n_blocks = _SUPER_BLOCK // n_values
+    groups = values.reshape(values.shape[0], -1, n_blocks)
+    return np.repeat(groups.max(axis=-1), n_blocks, axis=1)
 
 
 def _block_limits(source: NDArray[np.float32], type: str) -> NDArray[np.float32]:

@@ -19,7 +19,9 @@ namespace belle {
 struct ActivationBlock {
   int8_t values[kBlockSize];  // |value| <= 127
   float scale;
-  int32_t sum;  // of the values
+  int16_t sums[2];  // of the first and of the last 16 values
+
+  int32_t sum() const noexcept { return sums[0] + sums[1]; }
 };
 
 /// y[t, r] = sum over k of x[t, k] * weight[r, k] for the rows of some consecutive panels.

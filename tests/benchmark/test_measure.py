@@ -74,7 +74,7 @@ def test_engines_take_turns(llama_cpp: Any, tiny: Tiny) -> None:
     assert (peer["name"], peer["version"]) == ("llama.cpp", llama_cpp.__version__)
     assert "AVX" in peer["cpu_flags"] or "NEON" in peer["cpu_flags"]
     own_only = {"isa", "version", "processor", "model", "prompt", "generate", "batch", "repeat", "against"}
-    own_only |= {"ratio", "read_gbps_probe_median", "loaded_together"}
+    own_only |= {"ratio", "read_gbps_probe_median", "loaded_together", "model_bytes", "bytes_by_type"}
     assert set(peer) == set(result) - own_only | {"name", "version", "cpu_flags"}
     assert peer["threads"] == 1
     for name in ("prefill", "decode", "batch"):

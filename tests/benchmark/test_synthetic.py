@@ -15,6 +15,8 @@ from belle_edge import Belle, _core
 from belle_edge.benchmark.shapes import SHAPES, Shape, tensor_shapes
 from belle_edge.benchmark.synthetic import synthetic_model, write_synthetic
 from belle_edge.convert.progress import ConversionProgress
+from belle_edge.convert.type_mixes import NAMES
+from belle_edge.convert.type_rules import TypeRules
 from belle_edge.errors import ConversionError
 
 from .conftest import TINY
@@ -134,3 +136,43 @@ def test_a_shape_without_words_of_its_own(tmp_path: Path) -> None:
     write_synthetic(shape, tmp_path / "few.gguf")
     with Belle.load(tmp_path / "few.gguf") as model:
         assert model.config["vocab_size"] == 272
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_type_and_mix(name: str, tmp_path: Path) -> None:
+    """The matrices' types are the converter's, the sizes those of the types, and the bytes finite numbers."""
+    shape, rules = Shape("wide", "llama", 8, 256, 4, 512, 601, 256), TypeRules(name)
+    path = synthetic_model(shape, rules=rules, folder=tmp_path)
+    file = _core.GgufFile(str(path))
+    found = {tensor.name: tensor for tensor in file.tensors() if len(tensor.shape) == 2}
+    expected = rules.types_of(list(found), n_layers=shape.n_layers)
+    assert {key: tensor.type for key, tensor in found.items()} == {
+        key: choice.type for key, choice in expected.items()
+    }
+    assert synthetic_model(shape, rules=rules, folder=tmp_path) == path
+    file.check_supported()
+    with Belle.load(path) as model:
+        (logits,) = model.backend.forward([(model.backend.new_sequence(), IDS)], logits="all")
+    assert np.isfinite(logits).all()
+    assert 0.3 < logits.std() < 3
+
+
+def test_each_mix_has_a_file_of_its_own(tmp_path: Path) -> None:
+    shape = Shape("wide", "llama", 2, 256, 4, 512, 601, 256)
+    rules = [TypeRules("q4_0", pure=True), TypeRules("q8_0"), TypeRules("q4_0", head_type="q8_0")]
+    rules.append(TypeRules("q4_0", tensor_type="blk.*.ffn_down=q8_0"))
+    names = [synthetic_model(shape, rules=rule, folder=tmp_path).name for rule in rules]
+    assert len(set(names)) == len(names)
+    assert names[0] == "wide-q4_0-v3.gguf"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_that_a_type_does_not_divide(name: str, tmp_path: Path) -> None:
+    shape = Shape("odd", "llama", 1, 48, 2, 96, 272, 64)
+    write_synthetic(shape, tmp_path / "odd.gguf", rules=TypeRules(name))
+    known = _core.weight_types()
+    tensors = {tensor.name: tensor for tensor in _core.GgufFile(str(tmp_path / "odd.gguf")).tensors()}
+    assert all(tensor.shape[-1] % known[tensor.type]["block_size"] == 0 for tensor in tensors.values())
+    is_whole = known[name]["block_size"] == 1 if name in known else False
+    assert tensors["blk.0.ffn_up.weight"].type == (name if is_whole else "f16")  # rows of 48
+    assert known[tensors["blk.0.ffn_down.weight"].type]["block_size"] == (1 if is_whole else 32)  # rows of 96

@@ -149,6 +149,25 @@ def test_quantized_matrices(f32_file: Path, tmp_path: Path) -> None:
     assert "q4_1, q8_0 became floats: the file is larger, and not better" in expanded.warnings
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Q4_K_M", "Q5_1", "IQ4_XS", "Q3_K_M", "Q2_K"])
+def test_files_of_llama_cpp(llama_cpp: Any, make_llama: Make, tmp_path: Path, kind: str) -> None:
+    """Every type that its quantizer wrote, several of them in one file."""
+    source, quantized, out = (tmp_path / f"{name}.gguf" for name in ("f32", "quantized", "out"))
+    convert(make_llama(hidden_size=256, intermediate_size=320), source, type="f32")
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype, params.nthread = int(gguf.LlamaFileType[f"MOSTLY_{kind}"]), 1
+    assert llama_cpp.llama_model_quantize(bytes(source), bytes(quantized), params) == 0
+    convert(quantized, out, type="q8_0")
+    found, kinds = tensors_of(out), set()
+    for tensor in gguf.GGUFReader(quantized).tensors:
+        if tensor.tensor_type != gguf.GGMLQuantizationType.F32:
+            values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+            assert found[tensor.name] == ("q8_0", _core.quantize(values, "q8_0").tobytes()), tensor.name
+            kinds.add(tensor.tensor_type.name)
+    assert len(kinds) > 1
+
+
 def test_split_files(f32_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()

@@ -28,7 +28,7 @@ ActivationBlock reference_block(const float* x) {
   for (size_t i = 0; i < 32; ++i) {
     const float product = x[i] * inverse;
     block.values[i] = static_cast<int8_t>(std::nearbyint(product));
-    block.sum += block.values[i];
+    block.sums[i / 16] = static_cast<int16_t>(block.sums[i / 16] + block.values[i]);
   }
   return block;
 }
@@ -40,14 +40,15 @@ void check_blocks(const KernelTable& table, const std::vector<float>& input, con
   std::memset(blocks.data(), 0x5a, blocks.size() * sizeof(ActivationBlock));
   table.quantize_activations(x.data(), n_blocks, blocks.data(), stride);
   size_t touched = 0;
-  for (size_t i = 0; i < blocks.size(); ++i) touched += i % stride != 0 && blocks[i].sum != 0x5a5a5a5a;
+  for (size_t i = 0; i < blocks.size(); ++i) touched += i % stride != 0 && blocks[i].sum() != 2 * 0x5a5a;
   checks.that(touched == 0, "quantize_activations %s: wrote between its blocks", what);
   for (size_t b = 0; b < n_blocks; ++b) {
     const ActivationBlock expected = reference_block(x.data() + b * 32), &block = blocks[b * stride];
     const bool same_scale = std::isnan(expected.scale) ? std::isnan(block.scale) : block.scale == expected.scale;
     checks.that(same_scale, "quantize_activations %s block %zu: scale %g, expected %g", what, b,
                 static_cast<double>(block.scale), static_cast<double>(expected.scale));
-    checks.that(std::memcmp(block.values, expected.values, 32) == 0 && block.sum == expected.sum,
+    checks.that(std::memcmp(block.values, expected.values, 32) == 0 &&
+                    std::memcmp(block.sums, expected.sums, sizeof block.sums) == 0,
                 "quantize_activations %s block %zu: values or sum", what, b);
     bool close = true;
     for (size_t i = 0; i < 32 && block.scale > 0.0f; ++i) {

@@ -48,8 +48,9 @@ struct Activations {
 
   void set_sums() {
     for (size_t b = 0; b < blocks.size(); ++b) {
-      blocks[b].sum = 0;
-      for (const int8_t value : blocks[b].values) blocks[b].sum += value;
+      int16_t* sums = blocks[b].sums;
+      sums[0] = sums[1] = 0;
+      for (size_t i = 0; i < 32; ++i) sums[i / 16] = static_cast<int16_t>(sums[i / 16] + blocks[b].values[i]);
     }
   }
 };
@@ -77,16 +78,20 @@ struct Expected {
 };
 
 Expected quantized_dot(const GgufMatrix& matrix, size_t row, const Activations& a, size_t token) {
-  const size_t n_blocks = matrix.k / 32;
+  const size_t width = codes_of(matrix.type).scale_columns;
   Expected expected;
-  for (size_t block = 0; block < n_blocks; ++block) {
-    const size_t at = row * n_blocks + block;
-    const ActivationBlock& activations = a.at(token, block);
-    long long dot = 0;
-    for (size_t i = 0; i < 32; ++i) dot += static_cast<long long>(matrix.codes[at * 32 + i]) * activations.values[i];
+  for (size_t col = 0; col < matrix.k; col += width) {
+    const size_t at = row * matrix.k + col;
+    const ActivationBlock& activations = a.at(token, col / 32);
+    long long dot = 0, sum = 0;
+    for (size_t i = 0; i < width; ++i) {
+      const int value = activations.values[col % 32 + i];
+      dot += static_cast<long long>(matrix.codes[at + i]) * value;
+      sum += value;
+    }
     const double scale = activations.scale;
-    const double product = static_cast<double>(dot) * matrix.d[at] * scale;
-    const double minimum = matrix.m[at] * scale * activations.sum;
+    const double product = static_cast<double>(dot) * matrix.d[at / width] * scale;
+    const double minimum = matrix.m[at / width] * scale * static_cast<double>(sum);
     expected.value += product + minimum;
     expected.size += std::fabs(product) + std::fabs(minimum);
   }
@@ -158,42 +163,77 @@ void run_shape(const KernelTable& table, WeightType type, size_t n_rows, size_t 
   check_invariance(table, matrix, image, a, n_tokens, y, y_stride, checks);
 }
 
-// Stored code `code + row` in every position, against activations that are zero but for one position, and against
-// the extremes everywhere: all products are small integers, so the results are exact.
-void every_code(const KernelTable& table, WeightType type, int code, Checks& checks) {
-  constexpr size_t kTokens = 36;
-  const int first = codes_of(type).smallest, n_codes = codes_of(type).largest - first + 1;
-  std::vector<int> codes(kPanelRows * 32);
-  for (size_t i = 0; i < codes.size(); ++i) codes[i] = (code + static_cast<int>(i / 32)) % n_codes + first;
-  const std::vector<uint16_t> one(kPanelRows, 0x3c00), minus_three(kPanelRows, 0xc200);
-  const GgufMatrix matrix = matrix_of_codes(type, kPanelRows, 32, codes, one, minus_three);
-  Random random(1);
-  Activations a(kTokens, 32, random);
-  for (size_t t = 0; t < kTokens; ++t) {
-    a.at(t, 0).scale = 1.0f;
-    for (size_t i = 0; i < 32; ++i) {
-      const int extremes[] = {127, -127, i % 2 == 0 ? 127 : -127, i < 16 ? 127 : -127};
-      a.at(t, 0).values[i] = static_cast<int8_t>(t < 32 ? (i == t ? (t % 2 == 0 ? 127 : -1) : 0) : extremes[t - 32]);
+// Scale 1, and zeros but for one position of each block; the last four tokens have extremes everywhere.
+void put_one_position_each(Activations& a) {
+  for (size_t t = 0; t < a.n_tokens; ++t) {
+    for (size_t b = 0; b < a.n_blocks; ++b) {
+      a.at(t, b).scale = 1.0f;
+      for (size_t i = 0; i < 32; ++i) {
+        const int extremes[] = {127, -127, i % 2 == 0 ? 127 : -127, i < 16 ? 127 : -127};
+        a.at(t, b).values[i] = static_cast<int8_t>(t < 32 ? (i == t ? (t % 2 == 0 ? 127 : -1) : 0) : extremes[t - 32]);
+      }
     }
   }
   a.set_sums();
+}
+
+// Products of a unit of 16 rows that are small whole numbers, so the results are exact.
+void exact_products(const KernelTable& table, const GgufMatrix& matrix, size_t read_ahead, const char* what, int number,
+                    Checks& checks) {
+  Random random(1);
+  Activations a(36, matrix.k, random);
+  put_one_position_each(a);
   const Guarded<uint8_t> image(packed(matrix));
-  Guarded<float> y(kTokens * kPanelRows);
-  table.matmul[static_cast<size_t>(type)](
-      arguments(image.data(), kPanelRows, 32, a, y.data(), kPanelRows, kReadAheads[code % 4]));
+  Guarded<float> y(a.n_tokens * kPanelRows);
+  table.matmul[static_cast<size_t>(matrix.type)](
+      arguments(image.data(), kPanelRows, matrix.k, a, y.data(), kPanelRows, read_ahead));
   bool exact = true;
-  for (size_t t = 0; t < kTokens; ++t) {
+  for (size_t t = 0; t < a.n_tokens; ++t) {
     for (size_t row = 0; row < kPanelRows; ++row) {
       exact = exact && static_cast<double>(y[t * kPanelRows + row]) == quantized_dot(matrix, row, a, t).value;
     }
   }
-  checks.that(exact, "matmul %s: code %d is not exact", belle::traits_of(type).name, code + first);
+  checks.that(exact, "matmul %s: %s %d is not exact", belle::traits_of(matrix.type).name, what, number);
+}
+
+// Stored code `code + row` in every position.
+void every_code(const KernelTable& table, WeightType type, int code, Checks& checks) {
+  const CodeRange& range = codes_of(type);
+  const int first = range.smallest, n_codes = range.largest - first + 1;
+  std::vector<int> codes(kPanelRows * range.unit_columns);
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = (code + static_cast<int>(i / range.unit_columns)) % n_codes + first;
+  }
+  MatrixScales scales{std::vector<uint16_t>(kPanelRows, 0x3c00), std::vector<uint16_t>(kPanelRows, 0xc200), {}, {}};
+  scales.scales.assign(codes.size() / range.scale_columns, 1);
+  scales.minima.assign(codes.size() / range.scale_columns, 1);
+  const GgufMatrix matrix = matrix_of_codes(type, kPanelRows, range.unit_columns, codes, scales);
+  exact_products(table, matrix, kReadAheads[code % 4], "code", code + first, checks);
+}
+
+// Every whole number of a super-block meets every place: scale and minimum go on from part to part and row to row.
+// Codes are 0 but for one column of each part, so that the products stay small.
+void every_scale(const KernelTable& table, WeightType type, int number, Checks& checks) {
+  const CodeRange& range = codes_of(type);
+  const int n_scales = range.largest_scale - range.smallest_scale + 1, n_minima = range.largest_minimum + 1;
+  const size_t n_parts = range.unit_columns / range.scale_columns;
+  std::vector<int> codes(kPanelRows * range.unit_columns, range.uneven() ? 8 : range.zero);  // index 8 stands for 1
+  MatrixScales scales{std::vector<uint16_t>(kPanelRows, 0x3c00), std::vector<uint16_t>(kPanelRows, 0x4000), {}, {}};
+  for (size_t i = 0; i < kPanelRows * n_parts; ++i) {
+    const int at = number + static_cast<int>(i % n_parts * 5 + i / n_parts * 3);
+    codes[i * range.scale_columns + i % range.scale_columns] = range.largest;
+    scales.scales.push_back(range.smallest_scale + at % n_scales);
+    scales.minima.push_back((at * 7 + 3) % n_minima);
+  }
+  const GgufMatrix matrix = matrix_of_codes(type, kPanelRows, range.unit_columns, codes, scales);
+  exact_products(table, matrix, 0, "scale", number + range.smallest_scale, checks);
 }
 
 // One bad activation spoils its own token, visibly, and no other.
 void not_a_number(const KernelTable& table, WeightType type, Checks& checks) {
   Random random(5);
-  const size_t k = 64, n_rows = 17, n_tokens = 9, bad = 4;
+  const bool quantized = belle::traits_of(type).quantized;
+  const size_t k = 2 * (quantized ? codes_of(type).unit_columns : 32), n_rows = 17, n_tokens = 9, bad = 4;
   const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
   const Guarded<uint8_t> image(packed(matrix));
   Activations a(n_tokens, k, random);
@@ -211,13 +251,21 @@ void not_a_number(const KernelTable& table, WeightType type, Checks& checks) {
 void test_matmul_quantized(const KernelTable& table, Checks& checks) {
   for (const CodeRange& range : kQuantizedTypes) {
     const WeightType type = range.type;
-    for (size_t n_rows = 1; n_rows <= 40; ++n_rows) run_shape(table, type, n_rows, 64, 3, checks);
-    for (size_t n_tokens = 1; n_tokens <= 33; ++n_tokens) run_shape(table, type, 19, 96, n_tokens, checks);
-    for (size_t k : {32, 64, 96, 1024}) run_shape(table, type, 33, k, 5, checks);
+    const size_t unit = range.unit_columns;
+    for (size_t n_rows = 1; n_rows <= 40; n_rows += unit == 32 || n_rows < 18 ? 1 : 7) {
+      run_shape(table, type, n_rows, 2 * unit, 3, checks);
+    }
+    for (size_t n_tokens = 1; n_tokens <= 33; n_tokens += unit == 32 || n_tokens < 5 ? 1 : 4) {
+      run_shape(table, type, 19, 3 * unit, n_tokens, checks);
+    }
+    for (size_t n_units : {1, 2, 3, unit == 32 ? 32 : 6}) run_shape(table, type, 33, n_units * unit, 5, checks);
     run_shape(table, type, 33, 4096, 3, checks);
-    run_shape(table, type, 32, 64, 33, checks);
+    run_shape(table, type, 32, 2 * unit, 33, checks);
     run_shape(table, type, 16, 4096, 80, checks);  // more than one token group
     for (int code = 0; code <= range.largest - range.smallest; ++code) every_code(table, type, code, checks);
+    if (range.whole_scales()) {
+      for (int i = 0; i <= range.largest_scale - range.smallest_scale; ++i) every_scale(table, type, i, checks);
+    }
     not_a_number(table, type, checks);
   }
 }

@@ -39,6 +39,7 @@ void check_blocks(const KernelTable& table, Checks& checks) {
     const Guarded<float> x(values_of_kind(round % 7, random));
     for (const CodeRange& range : kQuantizedTypes) {
       const WeightType target = range.type;
+      if (table.quantize[static_cast<size_t>(target)] == nullptr) continue;  // quant/quantize.h does it
       const size_t bytes = belle::row_bytes(belle::traits_of(target), x.size());
       Guarded<uint8_t> got(bytes);
       std::vector<uint8_t> expected(bytes);

@@ -22,24 +22,11 @@ uint16_t random_scale(Random& random) {
   return belle::float_to_half(random.uniform(-2.0f, 2.0f));
 }
 
-void put_half(std::vector<uint8_t>& bytes, uint16_t half) {
-  bytes.push_back(static_cast<uint8_t>(half & 0xff));
-  bytes.push_back(static_cast<uint8_t>(half >> 8));
-}
-
 template <class T>
 void put_raw(std::vector<uint8_t>& bytes, T value) {
   uint8_t raw[sizeof value];
   std::memcpy(raw, &value, sizeof value);
   bytes.insert(bytes.end(), raw, raw + sizeof value);
-}
-
-void put_codes(std::vector<uint8_t>& bytes, WeightType type, const int* codes) {
-  if (type == WeightType::kQ8_0) {
-    for (size_t i = 0; i < 32; ++i) bytes.push_back(static_cast<uint8_t>(codes[i]));
-    return;
-  }
-  for (size_t i = 0; i < 16; ++i) bytes.push_back(static_cast<uint8_t>(codes[i] | (codes[i + 16] << 4)));
 }
 
 GgufMatrix random_float_matrix(WeightType type, size_t n_rows, size_t k, Random& random) {
@@ -66,10 +53,26 @@ GgufMatrix random_float_matrix(WeightType type, size_t n_rows, size_t k, Random&
 
 }  // namespace
 
+bool CodeRange::uneven() const { return type == WeightType::kIQ4_NL || type == WeightType::kIQ4_XS; }
+
+int CodeRange::value_of(int code) const {
+  constexpr int kUneven[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+  return uneven() ? kUneven[code] : code - zero;
+}
+
 const std::vector<CodeRange> kQuantizedTypes = {
     {WeightType::kQ4_0, 0, 15, 8, false},
     {WeightType::kQ4_1, 0, 15, 0, true},
     {WeightType::kQ8_0, -128, 127, 0, false},
+    {WeightType::kQ5_0, 0, 31, 16, false},
+    {WeightType::kQ5_1, 0, 31, 0, true},
+    {WeightType::kQ2_K, 0, 3, 0, true, 256, 16, 0, 15, 15},
+    {WeightType::kQ3_K, 0, 7, 4, false, 256, 16, -32, 31},
+    {WeightType::kQ4_K, 0, 15, 0, true, 256, 32, 0, 63, 63},
+    {WeightType::kQ5_K, 0, 31, 0, true, 256, 32, 0, 63, 63},
+    {WeightType::kQ6_K, 0, 63, 32, false, 256, 16, -128, 127},
+    {WeightType::kIQ4_NL, 0, 15, 0, false},
+    {WeightType::kIQ4_XS, 0, 15, 0, false, 256, 32, -32, 31},
 };
 
 const CodeRange& codes_of(WeightType type) {
@@ -78,22 +81,30 @@ const CodeRange& codes_of(WeightType type) {
 }
 
 GgufMatrix matrix_of_codes(WeightType type, size_t n_rows, size_t k, const std::vector<int>& stored_codes,
-                           const std::vector<uint16_t>& d, const std::vector<uint16_t>& m) {
+                           const MatrixScales& scales) {
   GgufMatrix matrix;
   matrix.type = type;
   matrix.n_rows = n_rows;
   matrix.k = k;
   const CodeRange& range = codes_of(type);
-  for (size_t block = 0; block < n_rows * k / 32; ++block) {
-    put_half(matrix.bytes, d[block]);
-    if (range.has_minimum) put_half(matrix.bytes, m[block]);
-    put_codes(matrix.bytes, type, stored_codes.data() + block * 32);
-    matrix.d.push_back(half_value(d[block]));
-    matrix.m.push_back(range.has_minimum ? half_value(m[block]) : 0.0);
-    for (size_t i = 0; i < 32; ++i) {
-      const int code = stored_codes[block * 32 + i] - range.zero;
-      matrix.codes.push_back(code);
-      matrix.weights.push_back(code * matrix.d.back() + matrix.m.back());
+  const size_t n_parts = range.unit_columns / range.scale_columns;
+  for (size_t unit = 0; unit < n_rows * k / range.unit_columns; ++unit) {
+    const bool whole = range.whole_scales();
+    const int* whole_d = whole ? scales.scales.data() + unit * n_parts : nullptr;
+    const int* whole_m = whole && range.has_minimum ? scales.minima.data() + unit * n_parts : nullptr;
+    const StoredBlock block{stored_codes.data() + unit * range.unit_columns, whole_d, whole_m, scales.d[unit],
+                            range.has_minimum ? scales.m[unit] : uint16_t{0}};
+    const std::vector<uint8_t> bytes = gguf_block(type, block);
+    matrix.bytes.insert(matrix.bytes.end(), bytes.begin(), bytes.end());
+    for (size_t part = 0; part < n_parts; ++part) {
+      const double d = half_value(block.d) * (whole ? whole_d[part] : 1);
+      const double m = half_value(block.m) * (whole_m != nullptr ? -whole_m[part] : 1);
+      matrix.d.push_back(d);
+      matrix.m.push_back(m);
+      for (size_t i = 0; i < range.scale_columns; ++i) {
+        matrix.codes.push_back(range.value_of(block.codes[part * range.scale_columns + i]));
+        matrix.weights.push_back(matrix.codes.back() * d + m);
+      }
     }
   }
   return matrix;
@@ -101,16 +112,25 @@ GgufMatrix matrix_of_codes(WeightType type, size_t n_rows, size_t k, const std::
 
 GgufMatrix random_matrix(WeightType type, size_t n_rows, size_t k, Random& random) {
   if (!belle::traits_of(type).quantized) return random_float_matrix(type, n_rows, k, random);
+  const CodeRange& range = codes_of(type);
   std::vector<int> codes(n_rows * k);
   for (int& code : codes) {
     const int bits = static_cast<int>(random.bits() >> 8);
-    const CodeRange& range = codes_of(type);
     code = range.smallest + bits % (range.largest - range.smallest + 1);
   }
-  std::vector<uint16_t> d(n_rows * k / 32), m(d.size());
-  for (uint16_t& scale : d) scale = random_scale(random);
-  for (uint16_t& minimum : m) minimum = random_scale(random);
-  return matrix_of_codes(type, n_rows, k, codes, d, m);
+  MatrixScales scales;
+  scales.d.resize(n_rows * k / range.unit_columns);
+  scales.m.resize(scales.d.size());
+  for (uint16_t& d : scales.d) d = random_scale(random);
+  for (uint16_t& m : scales.m) m = random_scale(random);
+  if (range.whole_scales()) {
+    scales.scales.resize(n_rows * k / range.scale_columns);
+    scales.minima.resize(scales.scales.size());
+    const uint32_t n_scales = static_cast<uint32_t>(range.largest_scale - range.smallest_scale + 1);
+    for (int& scale : scales.scales) scale = range.smallest_scale + static_cast<int>(random.below(n_scales));
+    for (int& m : scales.minima) m = static_cast<int>(random.below(static_cast<uint32_t>(range.largest_minimum) + 1));
+  }
+  return matrix_of_codes(type, n_rows, k, codes, scales);
 }
 
 std::vector<uint8_t> packed(const GgufMatrix& matrix) {

@@ -194,7 +194,7 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
       for (size_t b = slab / 32; b < end / 32; ++b) {
         const double scale = matrix.d[row * n_blocks + b], minimum = matrix.m[row * n_blocks + b];
         const CodeRange& range = codes_of(type);
-        const double low = range.smallest - range.zero, high = range.has_minimum ? range.largest : 0;
+        const double low = range.value_of(range.smallest), high = range.has_minimum ? range.largest : 0;
         largest = std::fmax(largest, std::fmax(std::fabs(low * scale + minimum), std::fabs(high * scale + minimum)));
       }
       const double exact = matrix.weights[row * k + col];
@@ -271,7 +271,8 @@ void not_a_number(const Form& form, WeightType type, Checks& checks) {
 void largest_sums(const Form& form, WeightType type, Checks& checks) {
   const size_t k = 512 + 32, n_rows = 17, n_tokens = 5;
   const CodeRange& range = codes_of(type);
-  const int code = range.largest - range.zero > range.zero - range.smallest ? range.largest : range.smallest;
+  const bool up = range.value_of(range.largest) > -range.value_of(range.smallest);
+  const int code = up ? range.largest : range.smallest;
   const std::vector<int> codes(n_rows * k, code);
   const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(0.25f)), m(d.size(), 0);
   const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
@@ -403,11 +404,24 @@ void same_as_narrow(const belle::KernelTable& table, const Form& form, WeightTyp
               belle::traits_of(type).name, n_rows, k, n_tokens, wrong);
 }
 
+// Shapes that are whole units.
+void super_blocks(const Form& form, WeightType type, Checks& checks) {
+  for (size_t n_rows : {1, 15, 16, 17, 33, 65, 81}) run_shape(form, type, n_rows, 512, 19, checks);
+  for (size_t n_tokens : {1, 2, 3, 4, 5, 16, 17, 33, 540}) run_shape(form, type, 19, 256, n_tokens, checks);
+  for (size_t k : {256, 768, 4352}) run_shape(form, type, 130, k, 33, checks);
+  outlier_channels(form, type, checks);
+  if (form.takes_outliers) outliers_apart(form, type, 130, 1024, 37, {0, 31, 255, 256, 700, 1023}, checks);
+}
+
 void test_form(const Form& form, Checks& checks) {
   every_activation(form, checks);
   for (const CodeRange& range : kQuantizedTypes) {
     const WeightType type = range.type;
     if (!form.has(type)) continue;
+    if (range.unit_columns > 32) {
+      super_blocks(form, type, checks);
+      continue;
+    }
     every_weight(form, type, checks);
     not_a_number(form, type, checks);
     outlier_channels(form, type, checks);
@@ -441,6 +455,10 @@ void test_wide_matmul(const belle::KernelTable& table, Checks& checks) {
   for (const CodeRange& range : kQuantizedTypes) {
     const WeightType type = range.type;
     if (!forms[0].has(type)) continue;
+    if (range.unit_columns > 32) {
+      for (size_t n_tokens : {1, 3, 37}) same_as_narrow(table, forms[0], type, 49, 768, n_tokens, checks);
+      continue;
+    }
     for (size_t n_rows : {1, 16, 49, 130}) same_as_narrow(table, forms[0], type, n_rows, 544, 37, checks);
     for (size_t n_tokens : {1, 2, 3, 4, 530}) same_as_narrow(table, forms[0], type, 33, 288, n_tokens, checks);
     for (size_t k : {32, 256, 288, 1120}) same_as_narrow(table, forms[0], type, 64, k, 20, checks);

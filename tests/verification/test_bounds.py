@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,6 +13,7 @@ from belle_edge import _core
 from belle_edge.verification.bounds import limits
 
 TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1")
+KINDS = ["normal", "outliers", "tiny", "far from zero", "constant", "zero", "both ends", "one sided"]
 # Relative rms error of normally distributed values.
 NORMAL_RMS = {"f32": 0.0, "f16": 0.0003, "bf16": 0.002, "q8_0": 0.006, "q4_0": 0.09, "q4_1": 0.08}
 
@@ -34,12 +38,48 @@ def stored(x: NDArray[np.float32], type: str) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("type", TYPES)
-@pytest.mark.parametrize(
-    "kind", ["normal", "outliers", "tiny", "far from zero", "constant", "zero", "both ends", "one sided"]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_rounding_stays_within(kind: str, type: str) -> None:
     x = values(kind)
     assert (np.abs(stored(x, type) - x) <= limits(x, type)).all()
+
+
+SEARCHED = [name for name in _core.weight_types() if name not in TYPES]
+
+
+def by_llama_cpp(x: NDArray[np.float32], type: str) -> NDArray[np.float32]:
+    from llama_cpp._ggml import libggml
+
+    kind = _core.weight_types()[type]
+    blocks = np.zeros((len(x), x.shape[1] // kind["block_size"] * kind["block_bytes"]), dtype=np.uint8)
+    quantize = libggml.ggml_quantize_chunk
+    quantize.restype, number = ctypes.c_size_t, ctypes.c_int64
+    quantize.argtypes = [
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        number,
+        number,
+        number,
+        ctypes.c_void_p,
+    ]
+    quantize(kind["ggml_id"], x.ctypes.data, blocks.ctypes.data, 0, *x.shape, None)
+    return _core.dequantize(blocks, type)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("type", SEARCHED)
+def test_searched_scales_stay_within(llama_cpp: Any, type: str) -> None:
+    """llama.cpp's quantizer, and ours where there is one; a block of other values is found."""
+    for kind in KINDS:
+        x = values(kind)
+        allowed = limits(x, type)
+        found = [by_llama_cpp(x, type), *([stored(x, type)] if _core.weight_types()[type]["written"] else [])]
+        for made in found:
+            assert (np.abs(made - x) <= allowed).all(), kind
+    x = values("normal")
+    assert limits(x, type).mean() < (2.5 if type[1] in "23" else 0.9)
+    assert (np.abs(by_llama_cpp(x, type) - np.roll(x, 1, axis=0)) > limits(np.roll(x, 1, axis=0), type)).any()
 
 
 @pytest.mark.parametrize("type", TYPES[1:])

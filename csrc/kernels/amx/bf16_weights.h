@@ -21,18 +21,23 @@ struct Bf16Format : WideFormat {
 
 template <class Tier, class Format>
 void expand_bf16(const uint8_t* panel, size_t first_block, size_t n_blocks, uint8_t* tiles) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b) {
-    const uint8_t* unit = panel + (first_block + b) * Format::kUnitBytes;
-    uint8_t* tile = tiles + b * kTileBytes;
-    const RowScales<Tier, Format> scales(unit, 0);
-    typename Tier::Bytes codes[kGroups];
-    BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) codes[g] = Format::template codes<Tier>(unit, g, 0);
-    BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {
-      const auto column = [&](size_t i) noexcept { return scales.weights(column_codes<Tier, Format>(codes[g], i)); };
-      Tier::store_bytes(tile + 2 * g * kGroupCodes, Tier::column_pair(column(0), column(1)));
-      Tier::store_bytes(tile + (2 * g + 1) * kGroupCodes, Tier::column_pair(column(2), column(3)));
-    }
-  }
+  constexpr size_t kScales = kBlockScales<Format>;
+  for_each_block<Tier, Format>(
+      panel, first_block, n_blocks, [&](const uint8_t* block, const auto& unit_scales, size_t b) noexcept {
+        typename Tier::Bytes codes[kGroups];
+        BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) codes[g] = Format::template codes<Tier>(block, g, 0);
+        BELLE_UNROLL for (size_t s = 0; s < kScales; ++s) {
+          const RowScales<Tier, Format> scales(unit_scales, b * kScales + s, 0);
+          BELLE_UNROLL for (size_t g = s * kGroups / kScales; g < (s + 1) * kGroups / kScales; ++g) {
+            const auto column = [&](size_t i) noexcept {
+              return scales.weights(column_codes<Tier, Format>(codes[g], i));
+            };
+            Tier::store_bytes(tiles + 2 * g * kGroupCodes, Tier::column_pair(column(0), column(1)));
+            Tier::store_bytes(tiles + (2 * g + 1) * kGroupCodes, Tier::column_pair(column(2), column(3)));
+          }
+        }
+        tiles += kTileBytes;
+      });
 }
 
 template <class Tier, class Format>

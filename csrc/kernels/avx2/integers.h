@@ -47,6 +47,11 @@ struct Avx2Integers {
   static Sums32 negative(Sums32 sums) noexcept {
     return (Sums32)_mm256_sub_epi32(_mm256_setzero_si256(), (__m256i)sums);
   }
+  /// sums[0] and sums[1] times the two numbers of 16 bits, added, in each lane
+  static Sums32 weighted_sums(const int16_t* sums, int32_t weights) noexcept {
+    const Bytes pairs = broadcast_group(reinterpret_cast<const int8_t*>(sums));
+    return (Sums32)_mm256_madd_epi16(pairs, _mm256_set1_epi32(weights));
+  }
   static Sums32 fill_sums(int32_t value) noexcept { return (Sums32)_mm256_set1_epi32(value); }
   static Sums32 add_sums(Sums32 a, Sums32 b) noexcept { return (Sums32)_mm256_add_epi32((__m256i)a, (__m256i)b); }
   static __m256 to_floats(Sums32 sums) noexcept { return _mm256_cvtepi32_ps((__m256i)sums); }
@@ -63,6 +68,18 @@ struct Avx2Integers {
 
   static Bytes low_nibbles(Bytes bytes) noexcept { return _mm256_and_si256(bytes, _mm256_set1_epi8(0x0f)); }
   static Bytes high_nibbles(Bytes bytes) noexcept { return low_nibbles(_mm256_srli_epi16(bytes, 4)); }
+  /// Each byte shifted up by so many bits, down where that is negative; then the bits of `mask`, which come from the
+  /// byte itself.
+  static Bytes moved_bits(Bytes bytes, int up, uint8_t mask) noexcept {
+    const Bytes moved = up >= 0 ? _mm256_slli_epi16(bytes, up) : _mm256_srli_epi16(bytes, -up);
+    return _mm256_and_si256(moved, _mm256_set1_epi8(static_cast<char>(mask)));
+  }
+  static Bytes either(Bytes a, Bytes b) noexcept { return _mm256_or_si256(a, b); }
+  /// Of each byte below 16 that entry of the table.
+  static Bytes look_up(const int8_t (&table)[16], Bytes indices) noexcept {
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), indices);
+  }
   /// Signed bytes plus 128, as unsigned ones, or back.
   static Bytes flip_sign_bits(Bytes bytes) noexcept {
     return _mm256_xor_si256(bytes, _mm256_set1_epi8(static_cast<char>(0x80)));

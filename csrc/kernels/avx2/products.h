@@ -10,6 +10,7 @@
 #include "kernels/byte_page.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unit.h"
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -22,19 +23,47 @@ struct Avx2Products : Avx2Integers {
     static_assert(kGroups * 2 * Format::kLargestCode * 127 <= INT16_MAX, "two columns of each group in a lane");
 
     static Bytes operand(Bytes codes) noexcept { return codes; }
-    // What the code of zero adds goes out in the first lane for both. Sums that wrap on the way do no harm.
-    static Register start(int32_t value_sum) noexcept {
-      static_assert(Format::kZeroCode * 32 * 127 <= INT16_MAX, "the sum of a block's activations in one lane");
+    // What the code of zero adds goes out at the start: for the columns' first half in the first lane, for the second
+    // in the other. Sums that wrap on the way do no harm.
+    static Register start(const ActivationBlock& token, size_t s) noexcept {
+      static_assert(Format::kZeroCode * 16 * 127 <= INT16_MAX, "the sum of half a block's activations in one lane");
       if constexpr (Format::kZeroCode == 0) return _mm256_setzero_si256();
-      else return _mm256_set1_epi32((-Format::kZeroCode * value_sum) & 0xffff);
+      else
+        return _mm256_mullo_epi16(broadcast_group(reinterpret_cast<const int8_t*>(token.sums)),
+                                  _mm256_set1_epi32(sum_weights<Format>(-Format::kZeroCode, s)));
     }
     static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
       return _mm256_add_epi16(dots, _mm256_maddubs_epi16(codes, columns));
     }
-    static Register join(Register even, Register odd) noexcept { return _mm256_add_epi16(even, odd); }
+    static Register join(Register even, Register odd, const ActivationBlock&, size_t) noexcept {
+      return _mm256_add_epi16(even, odd);
+    }
     static __m256 floats(Register dots) noexcept {
       return _mm256_cvtepi32_ps(_mm256_madd_epi16(dots, _mm256_set1_epi16(1)));
     }
+  };
+
+  /// Of unsigned codes of more bits: each of two chains has its own lanes of 16 bits. They are joined in 32 bits, where
+  /// what the code of zero adds goes out.
+  template <class Format>
+  struct WideCodeDots {
+    using Register = __m256i;
+    static constexpr int kChainGroups = Format::kScaleColumns / kGroupColumns / 2;
+    static_assert(kChainGroups * 2 * Format::kLargestCode * 127 <= INT16_MAX, "two columns of each group in a lane");
+
+    static Bytes operand(Bytes codes) noexcept { return codes; }
+    static Register start(const ActivationBlock&, size_t) noexcept { return _mm256_setzero_si256(); }
+    static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
+      return _mm256_add_epi16(dots, _mm256_maddubs_epi16(codes, columns));
+    }
+    static Register join(Register even, Register odd, const ActivationBlock& token, size_t s) noexcept {
+      const __m256i ones = _mm256_set1_epi16(1);
+      const __m256i dots = _mm256_add_epi32(_mm256_madd_epi16(even, ones), _mm256_madd_epi16(odd, ones));
+      if constexpr (Format::kZeroCode == 0) return dots;
+      else
+        return _mm256_add_epi32(dots, (__m256i)weighted_sums(token.sums, sum_weights<Format>(-Format::kZeroCode, s)));
+    }
+    static __m256 floats(Register dots) noexcept { return _mm256_cvtepi32_ps(dots); }
   };
 
   /// Of signed bytes: each row in a lane of 32 bits.
@@ -44,13 +73,15 @@ struct Avx2Products : Avx2Integers {
     static_assert(Format::kZeroCode == 0, "nothing is taken out");
 
     static Bytes operand(Bytes codes) noexcept { return codes; }
-    static Register start(int32_t) noexcept { return _mm256_setzero_si256(); }
+    static Register start(const ActivationBlock&, size_t) noexcept { return _mm256_setzero_si256(); }
     // |code| is unsigned and its sign goes to the activation (never -128), so 2 * 128 * 127 = 32512 is the most.
     static Register add(Register dots, Bytes codes, Bytes columns) noexcept {
       const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(columns, codes));
       return _mm256_add_epi32(dots, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     }
-    static Register join(Register even, Register odd) noexcept { return _mm256_add_epi32(even, odd); }
+    static Register join(Register even, Register odd, const ActivationBlock&, size_t) noexcept {
+      return _mm256_add_epi32(even, odd);
+    }
     static __m256 floats(Register dots) noexcept { return _mm256_cvtepi32_ps(dots); }
   };
 
@@ -92,16 +123,25 @@ struct Avx2Products : Avx2Integers {
     }
   };
 
-  template <class Format, bool is_signed>
+  enum class DotsKind { kSmall, kWideCodes, kBytes };
+  template <class Format>
+  static constexpr DotsKind kDotsKind = kSignedCodes<Format>        ? DotsKind::kBytes
+                                        : Format::kLargestCode > 15 ? DotsKind::kWideCodes
+                                                                    : DotsKind::kSmall;
+  template <class Format, DotsKind kind>
   struct DotsOf {
     using Type = SmallDots<Format>;
   };
   template <class Format>
-  struct DotsOf<Format, true> {
+  struct DotsOf<Format, DotsKind::kWideCodes> {
+    using Type = WideCodeDots<Format>;
+  };
+  template <class Format>
+  struct DotsOf<Format, DotsKind::kBytes> {
     using Type = ByteDots<Format>;
   };
   template <class Format>
-  using Dots = typename DotsOf<Format, kSignedCodes<Format>>::Type;
+  using Dots = typename DotsOf<Format, kDotsKind<Format>>::Type;
 };
 
 }  // namespace

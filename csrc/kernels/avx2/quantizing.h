@@ -170,8 +170,8 @@ class Avx2Quantizing {
     return _mm_cvtsi128_si32(four);
   }
 
-  /// 32 floats times `inverse`, rounded to nearest even; zeros if they are not usable. Returns the sum.
-  static int32_t quantize_block(const float* x, float inverse, bool usable, int8_t* values) noexcept {
+  /// 32 floats times `inverse`, rounded to nearest even; zeros if they are not usable. sums: of each half.
+  static void quantize_block(const float* x, float inverse, bool usable, int8_t* values, int16_t* sums) noexcept {
     const __m256 inverses = _mm256_set1_ps(inverse);
     const __m256i lanes = _mm256_set1_epi32(usable ? -1 : 0);
     __m256i quarters[kVectors];
@@ -184,7 +184,8 @@ class Avx2Quantizing {
     const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing works within 128-bit lanes
     const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second), in_order);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), bytes);
-    return sum_int32(_mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1)));
+    sums[0] = static_cast<int16_t>(sum_int16(first));
+    sums[1] = static_cast<int16_t>(sum_int16(second));
   }
 
  private:
@@ -204,8 +205,10 @@ class Avx2Quantizing {
     return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));  // halves of 128 bits
   }
 
-  static int32_t sum_int32(__m256i v) noexcept {
-    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  // Of 16 numbers, any two of which have a sum of 16 bits.
+  static int32_t sum_int16(__m256i v) noexcept {
+    const __m128i pairs = _mm_add_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    __m128i sum = _mm_madd_epi16(pairs, _mm_set1_epi16(1));
     sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
   }

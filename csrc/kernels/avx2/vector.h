@@ -40,6 +40,10 @@ struct Avx2Vector {
     return load(halves, AllLanes{});
   }
 
+  static Vector int8_rows(const int8_t* from) noexcept {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+  }
+
   static Vector load_bf16(const uint16_t* from) noexcept {
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));

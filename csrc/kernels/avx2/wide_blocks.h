@@ -78,7 +78,7 @@ struct ScalePerSlab {
     const Quantizer<Avx2> quantizer(x, n_blocks * kBlockSize);
     for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize) {
       blocks[b].scale = quantizer.scale;
-      blocks[b].sum = Avx2::quantize_block(x, quantizer.inverse, quantizer.usable, blocks[b].values);
+      Avx2::quantize_block(x, quantizer.inverse, quantizer.usable, blocks[b].values, blocks[b].sums);
     }
   }
 };
@@ -99,7 +99,7 @@ void pack_token_blocks(const WidePack& args) noexcept {
           Scales::quantize(without_outliers(args.outliers, x, slab, n_blocks * kBlockSize, room), n_blocks, quantized);
         }
         for (size_t b = 0; b < n_blocks; ++b) {
-          pack_block(quantized[b].values, quantized[b].sum, quantized[b].scale, place, packed[b]);
+          pack_block(quantized[b].values, quantized[b].sum(), quantized[b].scale, place, packed[b]);
         }
       }
       for (size_t b = 0; b < n_blocks; ++b) memset(packed[b].unused, 0, sizeof packed[b].unused);
@@ -143,6 +143,7 @@ template <class Format>
 inline void expand_unit(const uint8_t* unit, RowBlock& block, RowMinima& minima) noexcept {
   static_assert(kGroups * kLargestStep<Format> <= INT8_MAX, "sums of 8 codes");
   const __m256i zero_code = _mm256_set1_epi8(Format::kZeroCode);
+  const typename Format::template Scales<Avx2> scales(unit);
   BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
     __m256i sums = _mm256_setzero_si256();
     BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {
@@ -152,8 +153,8 @@ inline void expand_unit(const uint8_t* unit, RowBlock& block, RowMinima& minima)
     }
     const __m256i excess = _mm256_maddubs_epi16(_mm256_set1_epi8(static_cast<char>(0x80)), sums);
     block.starts[part] = _mm256_sub_epi16(_mm256_setzero_si256(), excess);
-    block.d[part] = scales_of<Avx2, Format>(unit, part);
-    if constexpr (Format::kHasMinimum) minima.m[part] = minima_of<Avx2, Format>(unit, part);
+    block.d[part] = scales.d(0, part);
+    if constexpr (Format::kHasMinimum) minima.m[part] = scales.m(0, part);
   }
 }
 

@@ -215,7 +215,8 @@ template <template <bool> class Sums>
 constexpr WideKernels row_kernels(void (*pack)(const WidePack&) noexcept) noexcept {
   return wide_kernels(kTileTokens, token_block_bytes, pack, sizeof(Scratch), [](auto format) noexcept -> WideMatmulFn {
     using Format = decltype(format);
-    if constexpr (!kSignedCodes<Format> && Format::kLargestCode <= 15) return multiply_rows<Sums, Format>;
+    constexpr bool kBlocks = Format::kUnitColumns == kBlockSize && Format::kScaleColumns == kBlockSize;
+    if constexpr (kBlocks && !kSignedCodes<Format> && Format::kLargestCode <= 15) return multiply_rows<Sums, Format>;
     else return nullptr;
   });
 }

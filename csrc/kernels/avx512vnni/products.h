@@ -38,6 +38,11 @@ struct Avx512VnniProducts {
   static Sums32 negative(Sums32 sums) noexcept {
     return (Sums32)_mm512_sub_epi32(_mm512_setzero_si512(), (__m512i)sums);
   }
+  /// sums[0] and sums[1] times the two numbers of 16 bits, added, in each lane
+  static Sums32 weighted_sums(const int16_t* sums, int32_t weights) noexcept {
+    const Bytes pairs = broadcast_group(reinterpret_cast<const int8_t*>(sums));
+    return (Sums32)_mm512_madd_epi16(pairs, _mm512_set1_epi32(weights));
+  }
   static Sums32 fill_sums(int32_t value) noexcept { return (Sums32)_mm512_set1_epi32(value); }
   static Sums32 add_sums(Sums32 a, Sums32 b) noexcept { return (Sums32)_mm512_add_epi32((__m512i)a, (__m512i)b); }
   static __m512 to_floats(Sums32 sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
@@ -54,6 +59,19 @@ struct Avx512VnniProducts {
 
   static Bytes low_nibbles(Bytes bytes) noexcept { return _mm512_and_si512(bytes, _mm512_set1_epi8(0x0f)); }
   static Bytes high_nibbles(Bytes bytes) noexcept { return low_nibbles(_mm512_srli_epi16(bytes, 4)); }
+  /// Each byte shifted up by so many bits, down where that is negative; then the bits of `mask`, which come from the
+  /// byte itself.
+  static Bytes moved_bits(Bytes bytes, int up, uint8_t mask) noexcept {
+    const Bytes moved = up >= 0 ? _mm512_slli_epi16(bytes, static_cast<unsigned>(up))
+                                : _mm512_srli_epi16(bytes, static_cast<unsigned>(-up));
+    return _mm512_and_si512(moved, _mm512_set1_epi8(static_cast<char>(mask)));
+  }
+  static Bytes either(Bytes a, Bytes b) noexcept { return _mm512_or_si512(a, b); }
+  /// Of each byte below 16 that entry of the table.
+  static Bytes look_up(const int8_t (&table)[16], Bytes indices) noexcept {
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), indices);
+  }
   /// Signed bytes plus 128, as unsigned ones, or back.
   static Bytes flip_sign_bits(Bytes bytes) noexcept {
     return _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(0x80)));

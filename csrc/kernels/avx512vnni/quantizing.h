@@ -21,15 +21,16 @@ class Avx512Quantizing : public Avx2Quantizing {
     return _mm512_reduce_max_epi32(largest);
   }
 
-  /// 32 floats times `inverse`, rounded to nearest even; zeros if they are not usable. Returns the sum.
-  static int32_t quantize_block(const float* x, float inverse, bool usable, int8_t* values) noexcept {
+  /// 32 floats times `inverse`, rounded to nearest even; zeros if they are not usable. sums: of each half.
+  static void quantize_block(const float* x, float inverse, bool usable, int8_t* values, int16_t* sums) noexcept {
     const __m512 inverses = _mm512_set1_ps(inverse);
     const __mmask16 lanes = usable ? 0xffff : 0;
     const __m512i low = _mm512_maskz_cvtps_epi32(lanes, _mm512_mul_ps(_mm512_loadu_ps(x), inverses));
     const __m512i high = _mm512_maskz_cvtps_epi32(lanes, _mm512_mul_ps(_mm512_loadu_ps(x + kWidth), inverses));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(low));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(values + kWidth), _mm512_cvtepi32_epi8(high));
-    return _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
+    sums[0] = static_cast<int16_t>(_mm512_reduce_add_epi32(low));
+    sums[1] = static_cast<int16_t>(_mm512_reduce_add_epi32(high));
   }
 };
 

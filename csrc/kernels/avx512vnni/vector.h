@@ -35,6 +35,10 @@ struct Avx512Vector {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lane_mask(lanes), from));
   }
 
+  static Vector int8_rows(const int8_t* from) noexcept {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+  }
+
   static Vector load_bf16(const uint16_t* from) noexcept {
     const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));

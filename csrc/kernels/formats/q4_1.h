@@ -1,24 +1,29 @@
 // q4_1: a code of 4 bits, a scale d and a minimum m for each row's 32 columns; the weight is code * d + m.
 #pragma once
 
+#include "kernels/formats/half_scales.h"
 #include "kernels/formats/nibbles.h"
 #include "kernels/generic/quantize_blocks.h"
-#include "kernels/generic/unit.h"
 
 namespace belle {
 namespace {
 
 struct Q4_1 : Nibbles {
   static constexpr WeightType kType = WeightType::kQ4_1;
-  static constexpr size_t kUnitBytes = kCodeBytes + 2 * kScaleBytes;
+  static constexpr size_t kUnitColumns = kBlockSize, kScaleColumns = kBlockSize;
+  static constexpr size_t kUnitBytes = kBlockBytes + 2 * kScaleBytes;
   static constexpr bool kHasMinimum = true;
   static constexpr int kZeroCode = 0;
 
+  template <class Tier>
+  using Scales = HalfScales<Tier, kBlockBytes>;
+
   /// As in q4_0.h. The minimum is part of the weight: code * d + m, in units of scale / 64, then rounded.
   template <class Tier>
-  static void requantize(const uint8_t* unit, size_t part, typename Tier::Vector inverse, uint8_t* groups) noexcept {
+  static void requantize(const uint8_t* block, const Scales<Tier>& scales, size_t, size_t part,
+                         typename Tier::Vector inverse, uint8_t* groups) noexcept {
     using Bytes = typename Tier::Bytes;
-    const auto d = scales_of<Tier, Q4_1>(unit, part), m = minima_of<Tier, Q4_1>(unit, part);
+    const auto d = scales.d(0, part), m = scales.m(0, part);
     const Bytes factor = Tier::in_both_halves(Tier::multiply(Tier::multiply(d, inverse), Tier::broadcast(1024.0f)));
     const Bytes minimum = Tier::in_both_halves(Tier::multiply(Tier::multiply(m, inverse), Tier::broadcast(64.0f)));
     const Bytes start = Tier::add_int16(minimum, Tier::int16s(32));
@@ -28,7 +33,7 @@ struct Q4_1 : Nibbles {
       return Tier::template shift_right_signed<6>(Tier::add_int16(product, start));
     };
     for (size_t j = 0; j < kByteGroups; ++j) {
-      const Bytes codes = bytes<Tier>(unit, j, part);
+      const Bytes codes = bytes<Tier>(block, j, part);
       Tier::store_bytes(groups + j * kGroupCodes, Tier::join_bytes(weights(Tier::template shift_left<11>(codes)),
                                                                    weights(Tier::template shift_left<3>(codes))));
       Tier::store_bytes(groups + (j + kByteGroups) * kGroupCodes,

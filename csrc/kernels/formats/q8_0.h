@@ -2,33 +2,38 @@
 // unit is the code of column 4g + b.
 #pragma once
 
+#include "kernels/formats/half_scales.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/quantize_blocks.h"
-#include "kernels/generic/unit.h"
 
 namespace belle {
 namespace {
 
 struct Q8_0 {
   static constexpr WeightType kType = WeightType::kQ8_0;
-  static constexpr size_t kCodeBytes = kGroups * kGroupCodes;
-  static constexpr size_t kUnitBytes = kCodeBytes + kScaleBytes;
+  static constexpr size_t kUnitColumns = kBlockSize, kScaleColumns = kBlockSize;
+  static constexpr size_t kBlockBytes = kGroups * kGroupCodes;
+  static constexpr size_t kUnitBytes = kBlockBytes + kScaleBytes;
   static constexpr bool kHasMinimum = false;
   static constexpr int kSmallestCode = -128, kLargestCode = 127, kZeroCode = 0;
 
   template <class Tier>
-  static typename Tier::Bytes codes(const uint8_t* unit, size_t group, size_t part) noexcept {
-    return Tier::load_bytes(unit + group * kGroupCodes + part * sizeof(typename Tier::Bytes));
+  using Scales = HalfScales<Tier, kBlockBytes>;
+
+  template <class Tier>
+  static typename Tier::Bytes codes(const uint8_t* block, size_t group, size_t part) noexcept {
+    return Tier::load_bytes(block + group * kGroupCodes + part * sizeof(typename Tier::Bytes));
   }
 
   /// As in q4_0.h: code times d * inverse * 2^15, over 2^15.
   template <class Tier>
-  static void requantize(const uint8_t* unit, size_t part, typename Tier::Vector inverse, uint8_t* groups) noexcept {
+  static void requantize(const uint8_t* block, const Scales<Tier>& scales, size_t, size_t part,
+                         typename Tier::Vector inverse, uint8_t* groups) noexcept {
     using Bytes = typename Tier::Bytes;
-    const auto d = scales_of<Tier, Q8_0>(unit, part);
+    const auto d = scales.d(0, part);
     const Bytes factor = Tier::in_both_halves(Tier::multiply(Tier::multiply(d, inverse), Tier::broadcast(32768.0f)));
     for (size_t g = 0; g < kGroups; ++g) {
-      const Bytes both = codes<Tier>(unit, g, part);
+      const Bytes both = codes<Tier>(block, g, part);
       const Bytes even = Tier::template shift_right_signed<8>(Tier::template shift_left<8>(both));
       const Bytes odd = Tier::template shift_right_signed<8>(both);
       Tier::store_bytes(groups + g * kGroupCodes,

@@ -69,15 +69,17 @@ class ChunkedMatmul {
   };
 
   static inline void expand(const uint8_t* units, size_t n_blocks, Chunk& chunk) noexcept {
+    static_assert(Format::kUnitColumns == kBlockSize && Format::kScaleColumns == kBlockSize, "units are blocks");
     for (size_t b = 0; b < n_blocks; ++b, units += Format::kUnitBytes) {
+      const typename Format::template Scales<Tier> scales(units);
       BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
         Bytes codes[kGroups];
         BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {
           codes[g] = Dots::operand(Format::template codes<Tier>(units, g, part));
         }
         BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) chunk.codes[b][g][part] = codes[g];
-        chunk.d[b][part] = scales_of<Tier, Format>(units, part);
-        if constexpr (Format::kHasMinimum) chunk.m[b][part] = minima_of<Tier, Format>(units, part);
+        chunk.d[b][part] = scales.d(0, part);
+        if constexpr (Format::kHasMinimum) chunk.m[b][part] = scales.m(0, part);
       }
     }
   }
@@ -94,7 +96,7 @@ class ChunkedMatmul {
                                     Vector (*sums)[kParts]) noexcept {
     typename Dots::Register dots[tokens][kParts];
     BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
-      BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) dots[t][part] = Dots::start(activations[t].sum);
+      BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) dots[t][part] = Dots::start(activations[t], 0);
     }
     for (size_t g = 0; g < kGroups; ++g) {
       Bytes codes[kParts];
@@ -116,7 +118,8 @@ class ChunkedMatmul {
         const Vector scale = Tier::multiply(chunk.d[b][part], Tier::broadcast(token.scale));
         sums[t][part] = Tier::multiply_add(Dots::floats(dots[t][part]), scale, sums[t][part]);
         if constexpr (Format::kHasMinimum) {
-          const Vector weighted = Tier::broadcast(token.scale * static_cast<float>(token.sum));
+          const Vector values = Tier::to_floats(Tier::weighted_sums(token.sums, sum_weights<Format>(1, 0)));
+          const Vector weighted = Tier::multiply(values, Tier::broadcast(token.scale));
           sums[t][part] = Tier::multiply_add(chunk.m[b][part], weighted, sums[t][part]);
         }
       }

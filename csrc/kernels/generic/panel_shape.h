@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kGroupColumns = 4;                         // of a token, which meet the rows of a vector at once
 constexpr size_t kGroupCodes = kGroupColumns * kPanelRows;  // of a panel, one byte each
 constexpr size_t kGroups = kBlockSize / kGroupColumns;      // of a unit of 32 columns
+constexpr size_t kHalfBlock = kBlockSize / 2;               // columns: the fewest that share a scale
 constexpr size_t kScaleBytes = kPanelRows * sizeof(uint16_t);
 
 /// Vectors that make a panel's 16 rows; a kernel calls each of them a part.

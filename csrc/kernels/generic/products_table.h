@@ -18,7 +18,7 @@ constexpr void set_products(KernelTable& table) noexcept {
   });
   for_each_format(QuantizedFormats{}, [&](auto format) {
     using Format = decltype(format);
-    table.matmul[kIndexOf<Format>] = quantized_matmul<Tier, Format>;
+    table.matmul[kIndexOf<Format>] = quantized_matmul<Tier, Format, contains<Format>(TiledFormats{})>;
   });
   table.reads_ahead = true;
   table.integer_peak = integer_peak<typename Tier::PeakMultiply>;

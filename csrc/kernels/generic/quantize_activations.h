@@ -37,7 +37,7 @@ void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* bloc
   for (size_t b = 0; b < n_blocks; ++b, x += kBlockSize, blocks += stride) {
     const Quantizer<Tier> quantizer(x, kBlockSize);
     blocks->scale = quantizer.scale;
-    blocks->sum = Tier::quantize_block(x, quantizer.inverse, quantizer.usable, blocks->values);
+    Tier::quantize_block(x, quantizer.inverse, quantizer.usable, blocks->values, blocks->sums);
   }
 }
 
@@ -46,7 +46,8 @@ template <class Tier>
 inline float quantize_slab(const float* x, size_t n, int8_t* values) noexcept {
   const Quantizer<Tier> quantizer(x, n);
   for (size_t i = 0; i < n; i += kBlockSize) {
-    Tier::quantize_block(x + i, quantizer.inverse, quantizer.usable, values + i);
+    int16_t sums[2];  // not needed
+    Tier::quantize_block(x + i, quantizer.inverse, quantizer.usable, values + i, sums);
   }
   return quantizer.scale;
 }

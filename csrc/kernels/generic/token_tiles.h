@@ -9,6 +9,7 @@
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/prefetch.h"
 #include "kernels/generic/sizes.h"
+#include "kernels/generic/unit.h"
 #include "kernels/table.h"
 
 namespace belle {
@@ -24,6 +25,14 @@ inline void prefetch_unit(const uint8_t* unit, size_t read_ahead) noexcept {
   const uintptr_t ahead = reinterpret_cast<uintptr_t>(unit) + read_ahead;  // no pointer: may pass the buffer's end
   for (size_t at = 0; at < kWholeLines; at += kLineBytes) prefetch_line(ahead + at);
   if (kWholeLines < bytes && ahead % kLineBytes != 0) prefetch_line(ahead + kWholeLines);
+}
+
+// What block b of a unit asks for: its share of the unit.
+template <class Format>
+inline void prefetch_share(const uint8_t* unit, size_t b, size_t read_ahead) noexcept {
+  constexpr size_t kShare = Format::kUnitBytes / kUnitBlocks<Format>;
+  if constexpr (kUnitBlocks<Format> == 1) prefetch_unit<kShare>(unit, read_ahead);
+  else prefetch_lines(reinterpret_cast<uintptr_t>(unit) + read_ahead + b * kShare, kShare);
 }
 
 /// One panel against tokens [first_token, first_token + tokens).

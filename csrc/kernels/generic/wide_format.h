@@ -30,17 +30,32 @@ inline void prefetch_block(const WideFormat& format, const uint8_t* panel, size_
   prefetch_lines(reinterpret_cast<uintptr_t>(panel) + block * bytes, bytes);
 }
 
-template <class Tier, class Format>
-void column_weights(const uint8_t* unit, size_t column, float* rows) noexcept {
-  for (size_t part = 0; part < kPanelVectors<Tier>; ++part) {
-    const auto group = Format::template codes<Tier>(unit, column / kGroupColumns, part);
-    const auto codes = column_codes<Tier, Format>(group, column % kGroupColumns);
-    Tier::store(rows + part * Tier::kLanes, RowScales<Tier, Format>(unit, part).weights(codes), AllLanes{});
+/// Calls body(codes, scales of its unit, b) for n blocks of 32 columns of a panel; b counts the blocks of a unit.
+template <class Tier, class Format, class Body>
+inline void for_each_block(const uint8_t* panel, size_t first, size_t n, Body body) noexcept {
+  for (size_t block = first; block < first + n;) {
+    const uint8_t* unit = panel + block / kUnitBlocks<Format> * Format::kUnitBytes;
+    const typename Format::template Scales<Tier> scales(unit);
+    for (size_t b = block % kUnitBlocks<Format>; b < kUnitBlocks<Format> && block < first + n; ++b, ++block) {
+      body(unit + b * Format::kBlockBytes, scales, b);
+    }
   }
 }
 
 template <class Tier, class Format>
-constexpr WideFormat kWideFormat = {kBlockSize, Format::kUnitBytes, column_weights<Tier, Format>};
+void column_weights(const uint8_t* unit, size_t column, float* rows) noexcept {
+  const typename Format::template Scales<Tier> scales(unit);
+  const uint8_t* block = unit + column / kBlockSize * Format::kBlockBytes;
+  for (size_t part = 0; part < kPanelVectors<Tier>; ++part) {
+    const auto group = Format::template codes<Tier>(block, column % kBlockSize / kGroupColumns, part);
+    const auto codes = column_codes<Tier, Format>(group, column % kGroupColumns);
+    const RowScales<Tier, Format> row_scales(scales, column / Format::kScaleColumns, part);
+    Tier::store(rows + part * Tier::kLanes, row_scales.weights(codes), AllLanes{});
+  }
+}
+
+template <class Tier, class Format>
+constexpr WideFormat kWideFormat = {Format::kUnitColumns, Format::kUnitBytes, column_weights<Tier, Format>};
 
 }  // namespace
 }  // namespace belle

@@ -41,12 +41,13 @@ void float_matmul(const PanelMatmul& args) noexcept {
   }
 }
 
-// dots[16] += exact integer dots
+// dots[16] += exact integer dots of the columns that share scale s of a block
 template <class Format>
-void integer_dots(const uint8_t* unit, const int8_t* values, int32_t* dots) noexcept {
+void integer_dots(const uint8_t* block, size_t s, const int8_t* values, int32_t* dots) noexcept {
+  constexpr size_t kScaleGroups = Format::kScaleColumns / kGroupColumns;
   int32_t sums[kGroupCodes] = {};
-  for (size_t g = 0; g < kGroups; ++g) {
-    const Scalar::Bytes bytes = Format::template codes<Scalar>(unit, g, 0);
+  for (size_t g = s * kScaleGroups; g < (s + 1) * kScaleGroups; ++g) {
+    const Scalar::Bytes bytes = Format::template codes<Scalar>(block, g, 0);
     int16_t codes[kGroupCodes], columns[kGroupCodes];
     for (size_t i = 0; i < kGroupCodes; ++i) {
       codes[i] = kSignedCodes<Format> ? static_cast<int8_t>(bytes.at[i]) : bytes.at[i];
@@ -60,34 +61,50 @@ void integer_dots(const uint8_t* unit, const int8_t* values, int32_t* dots) noex
   }
 }
 
-// acc[16] += the block's integer dots, scaled
+// acc[16] += the integer dots of block b of a unit, scaled
 template <class Format>
-void add_block(const uint8_t* unit, const ActivationBlock& activations, float* acc) noexcept {
+void add_block(const uint8_t* block, const typename Format::template Scales<Scalar>& scales, size_t b,
+               const ActivationBlock& activations, float* acc) noexcept {
+  constexpr size_t kScales = kBlockScales<Format>;
   const float scale = activations.scale;
-  const int32_t start = -Format::kZeroCode * activations.sum;
-  int32_t dots[kPanelRows];
-  for (size_t r = 0; r < kPanelRows; ++r) dots[r] = start;
-  integer_dots<Format>(unit, activations.values, dots);
-  for (size_t r = 0; r < kPanelRows; ++r) {
-    acc[r] = multiply_add(static_cast<float>(dots[r]), scales_of<Scalar, Format>(unit, r) * scale, acc[r]);
-    if constexpr (Format::kHasMinimum) {
-      const float weighted = scale * static_cast<float>(activations.sum);
-      acc[r] = multiply_add(minima_of<Scalar, Format>(unit, r), weighted, acc[r]);
+  const auto sum_of = [&](size_t s) noexcept { return kScales == 1 ? activations.sum() : activations.sums[s]; };
+  for (size_t s = 0; s < kScales; ++s) {
+    const int32_t start = -Format::kZeroCode * sum_of(s);
+    int32_t dots[kPanelRows];
+    for (size_t r = 0; r < kPanelRows; ++r) dots[r] = start;
+    integer_dots<Format>(block, s, activations.values, dots);
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      acc[r] = multiply_add(static_cast<float>(dots[r]), scales.d(b * kScales + s, r) * scale, acc[r]);
+    }
+  }
+  if constexpr (Format::kHasMinimum) {
+    for (size_t s = 0; s < kScales; ++s) {
+      const float weighted = scale * static_cast<float>(sum_of(s));
+      for (size_t r = 0; r < kPanelRows; ++r) acc[r] = multiply_add(scales.m(b * kScales + s, r), weighted, acc[r]);
+    }
+  }
+}
+
+// acc[16] += a panel's products with one token
+template <class Format>
+void quantized_panel_row(const uint8_t* panel, size_t k, const ActivationBlock* activations, size_t stride,
+                         float* acc) noexcept {
+  for (const uint8_t* unit = panel; unit < panel + quantized_panel_bytes<Format>(k); unit += Format::kUnitBytes) {
+    const typename Format::template Scales<Scalar> scales(unit);
+    for (size_t b = 0; b < kUnitBlocks<Format>; ++b, activations += stride) {
+      add_block<Format>(unit + b * Format::kBlockBytes, scales, b, *activations, acc);
     }
   }
 }
 
 template <class Format>
 void quantized_matmul(const PanelMatmul& args) noexcept {
-  const size_t n_blocks = args.k / kBlockSize;
   for (size_t row = 0; row < args.n_rows; row += kPanelRows) {
-    const uint8_t* panel = args.panels + row / kPanelRows * n_blocks * Format::kUnitBytes;
+    const uint8_t* panel = args.panels + row / kPanelRows * quantized_panel_bytes<Format>(args.k);
     for (size_t t = 0; t < args.n_tokens; ++t) {
-      const ActivationRow x = activation_row(args.n_tokens, n_blocks, t);
+      const ActivationRow x = activation_row(args.n_tokens, args.k / kBlockSize, t);
       float acc[kPanelRows] = {};
-      for (size_t block = 0; block < n_blocks; ++block) {
-        add_block<Format>(panel + block * Format::kUnitBytes, args.blocks[x.first + block * x.stride], acc);
-      }
+      quantized_panel_row<Format>(panel, args.k, args.blocks + x.first, x.stride, acc);
       memcpy(args.y + t * args.y_stride + row, acc, smaller(kPanelRows, args.n_rows - row) * sizeof(float));
     }
   }

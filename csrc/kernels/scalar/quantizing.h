@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/half.h"
+#include "kernels/generic/panel_shape.h"
 #include "kernels/table.h"
 #include "quant/quantize.h"
 
@@ -29,7 +30,7 @@ inline void quantize_block(const float* x, ActivationBlock& block) noexcept {
     if (magnitude > largest) largest = magnitude;
   }
   const float absmax = bits_to_float(largest);
-  block.sum = 0;
+  block.sums[0] = block.sums[1] = 0;
   if (largest >= kInfinityBits || absmax < kTinyAbsmax) {
     block.scale = largest >= kInfinityBits ? NAN : 0.0f;
     memset(block.values, 0, kBlockSize);
@@ -40,7 +41,7 @@ inline void quantize_block(const float* x, ActivationBlock& block) noexcept {
   for (size_t i = 0; i < kBlockSize; ++i) {
     const int32_t value = round_to_even(x[i] * inverse);  // at most 127: two roundings cannot reach 127.5
     block.values[i] = static_cast<int8_t>(value);
-    block.sum += value;
+    block.sums[i / kHalfBlock] = static_cast<int16_t>(block.sums[i / kHalfBlock] + value);
   }
 }
 

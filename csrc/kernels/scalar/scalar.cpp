@@ -27,7 +27,7 @@ constexpr KernelTable scalar_table() noexcept {
   table.rotate_pairs = rotate_pairs;
   table.to_half = to_half;
   table.widen = widen;
-  for_each_format(QuantizedFormats{}, [&](auto format) {
+  for_each_format(QuantizingFormats{}, [&](auto format) {
     using Format = decltype(format);
     table.quantize[kIndexOf<Format>] = quantize<Format::kType>;
   });

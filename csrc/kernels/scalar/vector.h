@@ -17,6 +17,8 @@ struct ScalarVector {
 
   static Vector load(const float* from, AllLanes) noexcept { return *from; }
   static Vector load(const uint16_t* from, AllLanes) noexcept { return half_value(*from); }
+  static Vector int8_rows(const int8_t* from) noexcept { return static_cast<float>(*from); }
+  static Vector multiply(Vector a, Vector b) noexcept { return a * b; }
   static Vector load_bf16(const uint16_t* from) noexcept { return bf16_to_float(*from); }
 };
 

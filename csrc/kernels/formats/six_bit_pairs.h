@@ -1,0 +1,45 @@
+// Eight scales and eight minima of 6 bits for each row, of the blocks of 32 columns of a unit of q4_k and q5_k, in
+// units of d and dmin: the weight is code * (d * scale) - dmin * minimum.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/formats/byte_scales.h"
+#include "kernels/generic/panel_shape.h"
+
+namespace belle {
+namespace {
+
+constexpr size_t kSixBitPairsBytes = 12 * kPanelRows;
+
+/// They lie scales_at bytes behind the unit's start, then d and dmin. Row s of 16 bytes has the low four bits of scale
+/// s in its low nibbles, those of minimum s in the high ones. Row 8 + p has two bits of scale p, of minimum p, of scale
+/// p + 4 and of minimum p + 4.
+template <class Tier, size_t scales_at>
+class SixBitPairs {
+ public:
+  using Vector = typename Tier::Vector;
+
+  explicit SixBitPairs(const uint8_t* unit) noexcept
+      : d_(unit + scales_at + kSixBitPairsBytes), dmin_(unit + scales_at + kSixBitPairsBytes + kScaleBytes) {
+    constexpr size_t kFour = 4 * kPanelRows;
+    const uint8_t *low = unit + scales_at, *high = low + 2 * kFour;
+    for (unsigned half = 0; half < 2; ++half, low += kFour) {
+      join_six_bits<kFour>(low, 0, high, 4 * half, scales_ + half * kFour);
+      join_six_bits<kFour>(low, 4, high, 4 * half + 2, minima_ + half * kFour);
+    }
+    for (int8_t& minimum : minima_) minimum = static_cast<int8_t>(-minimum);
+  }
+
+  Vector d(size_t i, size_t part) const noexcept { return d_.times(scales_ + i * kPanelRows, part); }
+  Vector m(size_t i, size_t part) const noexcept { return dmin_.times(minima_ + i * kPanelRows, part); }
+
+ private:
+  alignas(64) int8_t scales_[8 * kPanelRows];  // [8][16 rows]
+  alignas(64) int8_t minima_[8 * kPanelRows];  // below zero: they are subtracted
+  RowFactors<Tier> d_, dmin_;
+};
+
+}  // namespace
+}  // namespace belle
