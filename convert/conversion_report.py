@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from belle_edge.convert.tokenizer_comparison import TokenizerComparison
+from belle_edge.convert.type_costs import TypeCost
 from belle_edge.text.terminal_text import printable_line
 
 
@@ -71,6 +72,7 @@ class ConversionReport:
     weight_bytes: int  # memory for the weights when the model runs
     kv_bytes_per_token: int  # and for each token of context, with an f16 cache
     context_length: int
+    costs: list[TypeCost]  # of its own type, where the file is just what that says, and of others
     tensors: list[TensorReport] = field(repr=False)
     warnings: list[str]
     seconds: float = 0.0
@@ -140,6 +142,7 @@ class ConversionReport:
             f" up to {format_bytes(self.conversion_memory_bytes)} to convert it",
             f"family    {self._family_text()}, licence {self.license or 'unknown'}",
         ]
+        lines += self._cost_lines()
         if self.n_padding_tokens:
             lines.append(
                 f"tokens    {self.n_tokens}; {self.n_padding_tokens} unused ones stand for surplus rows"
@@ -159,6 +162,19 @@ class ConversionReport:
         if self.output and not self.dry_run:
             lines.append(f"wrote {self.output}")
         return lines
+
+    def _cost_lines(self) -> list[str]:
+        """How far answers are from the float model's, and what else there is."""
+        measured = [cost for cost in self.costs if cost.divergence is not None]
+        own = next((cost for cost in measured if cost.type == self.type), None)
+        others = "; ".join(
+            f"{cost.type} {format_bytes(cost.weight_bytes)}, {cost.divergence:.2g}"
+            for cost in measured
+            if cost.type != self.type
+        )
+        where = f"measured on a small {self.architecture.upper()} (KL divergence)"
+        lines = [f"cost      {own.divergence:.2g} from the float model's answers, {where}"] if own else []
+        return [*lines, f"instead   {others}" + ("" if own else f"; {where}")] if others else lines
 
     def _family_text(self) -> str:
         return f"{self.family} ({self.confidence})" if self.family else "not a known BELLE"

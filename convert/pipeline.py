@@ -18,6 +18,7 @@ from belle_edge.convert.sources.gguf.gguf_source import is_gguf, open_gguf, part
 from belle_edge.convert.sources.opening import open_checkpoint
 from belle_edge.convert.sources.opening_options import SourceOptions
 from belle_edge.convert.trim import TrimRequest
+from belle_edge.convert.type_costs import TypeCost, other_costs, type_cost
 from belle_edge.convert.type_rules import TypeRules
 from belle_edge.errors import ConversionError
 from belle_edge.settings import threads_or_all
@@ -129,6 +130,7 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         weight_bytes=job.weight_bytes,
         kv_bytes_per_token=facts.n_layers * kv_head_bytes("f16", facts.kv_width),
         context_length=facts.context_length,
+        costs=_costs(job),
         tensors=[
             TensorReport(
                 tensor.name,
@@ -145,3 +147,12 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         vocabulary=job.vocabulary,
         tokenizer=facts.tokenizer,
     )
+
+
+def _costs(job: Job) -> list[TypeCost]:
+    """That of the file's own type first, where the file is just what the name says; then of others."""
+    facts, shapes = job.facts, {tensor.name: tensor.shape for tensor in job.planned}
+    shape = {"n_layers": facts.n_layers, "key_sharing": facts.key_sharing}
+    own = type_cost(job.mix.name, shapes, facts.architecture, **shape)
+    others = other_costs(own.type, shapes, facts.architecture, **shape)
+    return [own, *others] if own.weight_bytes == job.weight_bytes else others

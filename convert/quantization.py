@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from belle_edge import _core
 from belle_edge.convert.architectures.mapped_model import MappedTensor
 from belle_edge.convert.sources.source_tensors import FLOAT_TYPES, BlockTensor, RequantizedTensor, to_float32
-from belle_edge.convert.type_mixes import Mix, mix_named, smaller_blocks
+from belle_edge.convert.type_mixes import Mix, mix_named, row_bytes, type_for_rows
 from belle_edge.convert.type_rules import TypeChoice, TypeRules
 from belle_edge.errors import ConversionError
 
@@ -56,8 +56,8 @@ def plan(
     type with smaller blocks, and rows that no block divides become f16. Where f16 is our choice and a value is too
     large for it, it is f32 (only those tensors are read for it). Raises ConversionError as `TypeRules.types_of`.
     """
-    names = [tensor.name for tensor in tensors if len(tensor.shape) > 1]
-    choices = rules.types_of(names, n_layers=n_layers, key_sharing=key_sharing)
+    shapes = {tensor.name: tensor.shape for tensor in tensors if len(tensor.shape) > 1}
+    choices = rules.types_of(shapes, n_layers=n_layers, key_sharing=key_sharing)
     beside_blocks = rules.type is None and any(_keeps_codes(tensor) for tensor in tensors)
     default = TypeChoice("f16", False)
     return [
@@ -97,21 +97,19 @@ def _planned(tensor: MappedTensor, choice: TypeChoice, *, is_named: bool) -> Pla
 def _fitting(tensor: MappedTensor, type: str, reason: str | None) -> PlannedTensor:
     """`type`, or what stands in for it where its blocks do not divide the rows."""
     known, n_columns = _core.weight_types(), tensor.shape[-1]
-    if n_columns % known[type]["block_size"] == 0:
+    fitting = type_for_rows(type, n_columns)
+    if fitting == type:
         return _sized(tensor, type, reason)
-    reason = f"rows of {n_columns} are not a multiple of {known[type]['block_size']}"
-    smaller = smaller_blocks(type)
-    if smaller is not None and n_columns % known[smaller]["block_size"] == 0:
-        return _sized(tensor, smaller, f"{reason}, as {type} needs")
-    fits = fits_f16(tensor)
-    reason = f"rows of {n_columns} are not a multiple of {_core.BLOCK_SIZE}"
+    reason = f"rows of {n_columns} are not a multiple of "
+    if fitting is not None:
+        return _sized(tensor, fitting, f"{reason}{known[type]['block_size']}, as {type} needs")
+    fits, reason = fits_f16(tensor), f"{reason}{_core.BLOCK_SIZE}"
     return _sized(tensor, "f16" if fits else "f32", reason + ("" if fits else ", and a value exceeds f16"))
 
 
 def _sized(tensor: MappedTensor, type: str, reason: str | None) -> PlannedTensor:
-    info = _core.weight_types()[type]
-    n_bytes = math.prod(tensor.shape) // info["block_size"] * info["block_bytes"]
-    return PlannedTensor(tensor, type, info["ggml_id"], n_bytes, reason)
+    n_bytes = math.prod(tensor.shape[:-1]) * row_bytes(type, tensor.shape[-1])
+    return PlannedTensor(tensor, type, _core.weight_types()[type]["ggml_id"], n_bytes, reason)
 
 
 def main_mix(planned: list[PlannedTensor], rules: TypeRules) -> Mix:

@@ -64,6 +64,9 @@ class Mix:
     file_type: str  # gguf.LlamaFileType's name of it
     head: str | None = None  # the output matrix, be it the embedding's as well; None: as the body
     more: tuple[More, ...] = ()
+    no_larger_than: str | None = (
+        None  # a mix: of `more` only what keeps a file within its bytes, in this order
+    )
 
     @property
     def types(self) -> set[str]:
@@ -139,18 +142,31 @@ _MIXES = (
         ),
     ),
     Mix("q3_k_s", "q3_k", "MOSTLY_Q3_K_S", "q6_k"),
+    Mix(
+        "q2_k",
+        "q2_k",
+        "MOSTLY_Q2_K",
+        "q6_k",
+        (
+            More(_VALUES, "q3_k"),
+            More(_VALUES, "q4_k", min_sharing=4),
+            More(_OUTPUT, "q3_k"),
+            More(_DOWN, "q3_k"),
+        ),
+    ),
 )
 _SHORT_NAMES = (
     ("q3_k", "q3_k_m"),
     ("q4_k", "q4_k_m"),
     ("q5_k", "q5_k_m"),
 )  # as llama.cpp's quantizer has them
-_SMALLER_BLOCKS = (  # where rows are no multiple of 256: as llama.cpp, but for q3_k, which is q4_0 there
+_SMALLER_BLOCKS = (  # where rows are no multiple of 256: as llama.cpp, but for q3_k and q2_k, which are q4_0 there
     ("q6_k", "q8_0"),
     ("q5_k", "q5_1"),
     ("q4_k", "q5_0"),
     ("iq4_xs", "iq4_nl"),
     ("q3_k", "iq4_nl"),
+    ("q2_k", "iq4_nl"),
 )
 
 
@@ -174,10 +190,19 @@ def mix_named(name: str, *, pure: bool = False) -> Mix:
     return mix or _pure(name)
 
 
-def smaller_blocks(type: str) -> str | None:
-    """The nearest type with blocks of 32 for rows that a super-block of `type` does not divide."""
-    nearest = dict(_SMALLER_BLOCKS).get(type)
-    return nearest if nearest in TYPES else None
+def type_for_rows(type: str, n_columns: int) -> str | None:
+    """`type`, or the nearest one whose blocks divide rows of so many values; None where none does."""
+    kinds = _core.weight_types()
+    for candidate in (type, dict(_SMALLER_BLOCKS).get(type)):
+        if candidate in kinds and n_columns % kinds[candidate]["block_size"] == 0:
+            return candidate
+    return None
+
+
+def row_bytes(type: str, n_columns: int) -> int:
+    """Bytes of a row in a type whose blocks divide it."""
+    kind = _core.weight_types()[type]
+    return n_columns // kind["block_size"] * kind["block_bytes"]
 
 
 def _pure(name: str) -> Mix:

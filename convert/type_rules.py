@@ -10,12 +10,11 @@ from fnmatch import fnmatchcase
 from typing import Any, TypedDict
 
 from belle_edge.argument_names import explains_fields
+from belle_edge.convert.matrix_types import EMBEDDING, HEAD, Shapes, types_in_mix
 from belle_edge.convert.type_mixes import DEFAULT_TYPE, NAMES, TYPES, Mix, mix_named, plain_name
 from belle_edge.errors import ConversionError, excerpt
 
 TensorTypes = str | Mapping[str, str] | Sequence[str | tuple[str, str]]
-EMBEDDING, HEAD = "token_embd.weight", "output.weight"
-_BLOCK = re.compile(r"blk\.(\d+)\.(.+)\.weight")
 _SHOWN = 6  # names that an error lists
 
 
@@ -88,18 +87,18 @@ class TypeRules:
             "mix": self.mix.to_dict(),
         }
 
-    def types_of(self, names: Sequence[str], *, n_layers: int, key_sharing: int = 1) -> dict[str, TypeChoice]:
-        """The type of each matrix, by GGUF's names of them. Rows may not fit it.
+    def types_of(self, shapes: Shapes, *, n_layers: int, key_sharing: int = 1) -> dict[str, TypeChoice]:
+        """The type of each matrix, given the shapes of all by GGUF's names. Rows may not fit it.
 
         key_sharing: query heads that share a head of keys. Raises ConversionError for a pattern that no name matches,
         and for two types of a matrix that is embedding and output at once.
         """
-        is_tied = HEAD not in names
-        self._check(names, is_tied=is_tied)
+        is_tied = HEAD not in shapes
+        self._check(list(shapes), is_tied=is_tied)
+        of_mix = types_in_mix(self.mix, shapes, n_layers=n_layers, key_sharing=key_sharing)
         return {
-            name: self._given(name, is_tied=is_tied)
-            or TypeChoice(_of_mix(self.mix, name, is_tied, n_layers, key_sharing), False)
-            for name in names
+            name: self._given(name, is_tied=is_tied) or TypeChoice(type, False)
+            for name, type in of_mix.items()
         }
 
     def _given(self, name: str, *, is_tied: bool) -> TypeChoice | None:
@@ -126,26 +125,6 @@ class TypeRules:
 def rules_from(type: str | TypeRules | None) -> TypeRules:
     """Rules, or the name of a type as rules. Raises ConversionError for anything else."""
     return type if isinstance(type, TypeRules) else TypeRules(type)
-
-
-def layer_of(name: str) -> tuple[int, str] | None:
-    """(layer, part) of a matrix inside a layer; None for others."""
-    match = _BLOCK.fullmatch(name)
-    return (int(match[1]), match[2]) if match else None
-
-
-def _of_mix(mix: Mix, name: str, is_tied: bool, n_layers: int, key_sharing: int) -> str:
-    if name == HEAD or (is_tied and name == EMBEDDING):
-        return mix.head or mix.body
-    place = layer_of(name)
-    if place is None:
-        return mix.body
-    layer, part = place
-    chosen = mix.body
-    for more in mix.more:
-        if part in more.parts and more.layers(layer, n_layers) and key_sharing >= more.min_sharing:
-            chosen = more.type
-    return chosen
 
 
 def _known(field: str, name: object, *, mixes: bool = False) -> str:

@@ -26,7 +26,7 @@ from ..convert.gguf_writer import ModelFile, build_header
 from ..convert.output_metadata import type_metadata
 from ..convert.partial_file import atomic_file, check_free_space
 from ..convert.progress import ConversionProgress, ProgressCallback
-from ..convert.type_mixes import smaller_blocks
+from ..convert.type_mixes import type_for_rows
 from ..convert.type_rules import TypeRules
 from ..errors import ModelFormatError
 from ..folders import cache_folder
@@ -112,22 +112,14 @@ def write_synthetic(
 
 def _tensors(shape: Shape, rules: TypeRules) -> Iterator[_Tensor]:
     sizes = dict(tensor_shapes(shape))
-    choices = rules.types_of([name for name, size in sizes.items() if len(size) > 1], n_layers=shape.n_layers)
+    matrices = {name: size for name, size in sizes.items() if len(size) > 1}
+    choices = rules.types_of(matrices, n_layers=shape.n_layers)
     types = _core.weight_types()
     for name, size in sizes.items():
-        type = _fitting(choices[name].type, size[-1]) if name in choices else "f32"
+        type = (type_for_rows(choices[name].type, size[-1]) or "f16") if name in choices else "f32"
         kind = types[type]
         n_bytes = math.prod(size) // kind["block_size"] * kind["block_bytes"]
         yield _Tensor(name, size, type, kind["ggml_id"], n_bytes)
-
-
-def _fitting(type: str, n_cols: int) -> str:
-    """What the converter makes of rows that no block of a type divides."""
-    types = _core.weight_types()
-    for candidate in (type, smaller_blocks(type)):
-        if candidate is not None and n_cols % types[candidate]["block_size"] == 0:
-            return candidate
-    return "f16"
 
 
 def _vector(tensor: _Tensor) -> NDArray[np.float32]:

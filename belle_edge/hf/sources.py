@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..text.vocabulary import Metadata
 from .conversion_cache import CacheEntry, fingerprint
 
 _log = logging.getLogger(__name__)
+_USUAL_TYPES = ("q4_k_m", "q4_0")
 _MOST_ROWS = 1 << 20  # more than any vocabulary, where no weights say how many there are
 
 
@@ -117,10 +119,17 @@ def find(name: str, options: Options, *, weights: bool) -> Source:
 
 
 def choose_gguf(source: str, names: list[str], options: Options) -> str:
-    """The GGUF file asked for, the only one, or the only one of the type. ValueError lists the choices."""
+    """The GGUF file asked for, the only one, or the only one of the type. ValueError lists the choices.
+
+    Without a type that is the default mix, else what most repositories have of that size.
+    """
     from ..hub.gguf_choice import choose_gguf as choose
 
-    return choose(source, names, type=options.rules.label, wanted=options.gguf_file)
+    asked = options.rules.type
+    for type in (asked,) if asked else (options.rules.label, *_USUAL_TYPES):
+        with suppress(ValueError):
+            return choose(source, names, type=type, wanted=options.gguf_file)
+    return choose(source, names, type=asked, wanted=options.gguf_file)
 
 
 def tokenizer_metadata(source: Source) -> Metadata:

@@ -24,13 +24,14 @@ def types_of(report: ConversionReport) -> dict[str, str]:
     return {tensor.name.removesuffix(".weight"): tensor.type for tensor in report.tensors}
 
 
-def names_of(n_layers: int, *parts: str, tied: bool = False) -> list[str]:
+def shapes_of(n_layers: int, *parts: str, tied: bool = False, width: int = 256) -> dict[str, tuple[int, ...]]:
     ends = ["token_embd.weight", *([] if tied else ["output.weight"])]
-    return [*ends, *(f"blk.{layer}.{part}.weight" for layer in range(n_layers) for part in parts)]
+    names = [*ends, *(f"blk.{layer}.{part}.weight" for layer in range(n_layers) for part in parts)]
+    return dict.fromkeys(names, (width, width))
 
 
-def chosen(rules: TypeRules, names: list[str], **shape: int) -> dict[str, str]:
-    return {name: choice.type for name, choice in rules.types_of(names, **shape).items()}  # type: ignore[arg-type]
+def chosen(rules: TypeRules, shapes: dict[str, tuple[int, ...]], n_layers: int) -> dict[str, str]:
+    return {name: choice.type for name, choice in rules.types_of(shapes, n_layers=n_layers).items()}
 
 
 def test_names_in_any_spelling() -> None:
@@ -74,7 +75,7 @@ def test_what_is_no_rule_is_named(settings: dict[str, Any], message: str) -> Non
 
 
 def test_the_last_rule_counts() -> None:
-    names = names_of(3, "attn_q", "ffn_down")
+    shapes = shapes_of(3, "attn_q", "ffn_down")
     rules = TypeRules(
         "q4_0",
         tensor_type=["blk.*.ffn_down=q8_0", "blk.1.*=f16", "blk.[02].attn_?.weight=bf16"],
@@ -82,7 +83,7 @@ def test_the_last_rule_counts() -> None:
         embedding_type="q4_1",
         pure=True,
     )
-    found = chosen(rules, names, n_layers=3)
+    found = chosen(rules, shapes, n_layers=3)
     assert found == {
         "token_embd.weight": "q4_1",
         "output.weight": "f32",
@@ -94,16 +95,16 @@ def test_the_last_rule_counts() -> None:
         "blk.2.ffn_down.weight": "q8_0",
     }
     by_name = TypeRules("q4_0", head_type="f32", tensor_type="output=f16")
-    assert chosen(by_name, names, n_layers=3)["output.weight"] == "f16"
+    assert chosen(by_name, shapes, n_layers=3)["output.weight"] == "f16"
 
 
 def test_an_embedding_that_is_the_output_too() -> None:
-    names = names_of(1, "attn_qkv", tied=True)
+    shapes = shapes_of(1, "attn_qkv", tied=True)
     for settings in ({"head_type": "f16"}, {"embedding_type": "f16"}):
-        found = chosen(TypeRules("q8_0", **settings), names, n_layers=1)  # type: ignore[arg-type]
+        found = chosen(TypeRules("q8_0", **settings), shapes, n_layers=1)  # type: ignore[arg-type]
         assert found == {"token_embd.weight": "f16", "blk.0.attn_qkv.weight": "q8_0"}
     with pytest.raises(ConversionError, match=r"in this model they are one matrix, token_embd.weight"):
-        TypeRules(head_type="f16", embedding_type="f32").types_of(names, n_layers=1)
+        TypeRules(head_type="f16", embedding_type="f32").types_of(shapes, n_layers=1)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +118,9 @@ def test_an_embedding_that_is_the_output_too() -> None:
     ],
 )
 def test_a_pattern_that_matches_nothing(pattern: str, message: str) -> None:
-    names = names_of(2, "attn_q", "ffn_down", "ffn_up")
+    shapes = shapes_of(2, "attn_q", "ffn_down", "ffn_up")
     with pytest.raises(ConversionError, match=message):
-        TypeRules(tensor_type=f"{pattern}=f16").types_of(names, n_layers=2)
+        TypeRules(tensor_type=f"{pattern}=f16").types_of(shapes, n_layers=2)
 
 
 def test_rules_on_the_command_line(

@@ -162,22 +162,57 @@ void run_shape(const Form& form, WeightType type, size_t n_rows, size_t k, size_
   check_packing_in_parts(form, x, n_tokens, k, checks);
 }
 
+// The columns that whole units of a type have, k or more.
+size_t whole_units(WeightType type, size_t k) {
+  const size_t unit = codes_of(type).unit_columns;
+  return (k + unit - 1) / unit * unit;
+}
+
+// Scales of a matrix that are d and m everywhere; of super-blocks the halves, with whole numbers that are all the same.
+MatrixScales equal_scales(WeightType type, size_t n_rows, size_t k, float d, float m, int whole_d, int whole_m) {
+  const CodeRange& range = codes_of(type);
+  const size_t n_units = n_rows * k / range.unit_columns, n_scales = n_rows * k / range.scale_columns;
+  MatrixScales scales;
+  scales.d.assign(n_units, belle::float_to_half(d));
+  scales.m.assign(n_units, belle::float_to_half(m));
+  if (!range.whole_scales()) return scales;
+  scales.scales.assign(n_scales, whole_d);
+  scales.minima.assign(n_scales, whole_m);
+  return scales;
+}
+
+// Rows in turn of one scale, the largest that its whole number allows, of mixed scales, and of zeros.
+MatrixScales scales_in_turn(WeightType type, size_t n_rows, size_t k, Random& random) {
+  const CodeRange& range = codes_of(type);
+  MatrixScales scales = equal_scales(type, n_rows, k, 0.01f, range.whole_scales() ? 0.08f : -0.08f, range.largest_scale,
+                                     range.largest_minimum);
+  const auto whole = [&](int lowest, int highest) {
+    return lowest + static_cast<int>(random.below(static_cast<uint32_t>(highest - lowest + 1)));
+  };
+  for (size_t i = 0; i < scales.d.size(); ++i) {
+    const size_t row = i / (k / range.unit_columns);
+    if (row % 3 == 0) continue;
+    scales.d[i] = belle::float_to_half(row % 3 == 1 ? random.uniform(-0.02f, 0.02f) : 0.0f);
+    scales.m[i] = belle::float_to_half(row % 3 == 1 ? random.uniform(-0.3f, 0.3f) : 0.0f);
+  }
+  for (size_t i = 0; i < scales.scales.size(); ++i) {
+    if (i / (k / range.scale_columns) % 3 == 0) continue;
+    scales.scales[i] = whole(range.smallest_scale, range.largest_scale);
+    scales.minima[i] = whole(0, range.largest_minimum);
+  }
+  return scales;
+}
+
 // Activations that are the unit matrix bring out every weight: all codes in all positions, each within the rounding of
 // the form. Slabs of one scale, of mixed scales and of zeros; the last slab is short.
 void every_weight(const Form& form, WeightType type, Checks& checks) {
-  const size_t k = 256 + 256 + 96, n_rows = 48, n_blocks = k / 32;
-  const int first = codes_of(type).smallest, n_codes = codes_of(type).largest - first + 1;
+  const CodeRange& range = codes_of(type);
+  const size_t k = range.whole_scales() ? 512 : 256 + 256 + 96, n_rows = 48, n_scales = k / range.scale_columns;
+  const int first = range.smallest, n_codes = range.largest - first + 1;
   std::vector<int> codes(n_rows * k);
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int>(i * 7 + i / 32 * 5) % n_codes + first;
   Random random(77);
-  std::vector<uint16_t> d(n_rows * n_blocks), m(d.size());
-  for (size_t i = 0; i < d.size(); ++i) {
-    const size_t row = i / n_blocks;
-    const float size = row % 3 == 0 ? 0.01f : row % 3 == 1 ? random.uniform(-0.02f, 0.02f) : 0.0f;
-    d[i] = belle::float_to_half(size);
-    m[i] = belle::float_to_half(row % 3 == 0 ? -0.08f : row % 3 == 1 ? random.uniform(-0.3f, 0.3f) : 0.0f);
-  }
-  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
+  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, scales_in_turn(type, n_rows, k, random));
   const Guarded<uint8_t> image(packed(matrix));
   Guarded<float> x(k * k);
   for (size_t i = 0; i < x.size(); ++i) x[i] = i / k == i % k ? 1.0f : 0.0f;
@@ -191,9 +226,8 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
     for (size_t col = 0; col < k; ++col) {
       const size_t slab = col / 256 * 256, end = slab + 256 < k ? slab + 256 : k;
       double largest = 0.0;  // the largest weight that the slab's scales allow
-      for (size_t b = slab / 32; b < end / 32; ++b) {
-        const double scale = matrix.d[row * n_blocks + b], minimum = matrix.m[row * n_blocks + b];
-        const CodeRange& range = codes_of(type);
+      for (size_t i = slab / range.scale_columns; i < end / range.scale_columns; ++i) {
+        const double scale = matrix.d[row * n_scales + i], minimum = matrix.m[row * n_scales + i];
         const double low = range.value_of(range.smallest), high = range.has_minimum ? range.largest : 0;
         largest = std::fmax(largest, std::fmax(std::fabs(low * scale + minimum), std::fabs(high * scale + minimum)));
       }
@@ -206,15 +240,13 @@ void every_weight(const Form& form, WeightType type, Checks& checks) {
 }
 
 // Weights that are zero but for one column of each row bring out every activation.
-void every_activation(const Form& form, Checks& checks) {
-  const size_t k = 256 + 64 + 32, n_rows = k, n_tokens = 37;
-  const WeightType type = form.has(WeightType::kQ8_0) ? WeightType::kQ8_0 : WeightType::kQ4_0;
+void every_activation(const Form& form, WeightType type, Checks& checks) {
+  const size_t k = whole_units(type, 256 + 64 + 32), n_rows = k, n_tokens = 37;
   const int zero = codes_of(type).zero, lowest = codes_of(type).smallest;
   std::vector<int> codes(n_rows * k, zero);
   for (size_t row = 0; row < n_rows; ++row) codes[row * k + row] = lowest;
   const float step = 1.0f / static_cast<float>(zero - lowest);  // so that the lowest code is the weight -1
-  const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(step)), m(d.size(), 0);
-  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
+  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, equal_scales(type, n_rows, k, step, 0.0f, 1, 0));
   const Guarded<uint8_t> image(packed(matrix));
   Random random(78);
   Guarded<float> x(random.floats(n_tokens * k, -5.0f, 5.0f));
@@ -242,15 +274,14 @@ void every_activation(const Form& form, Checks& checks) {
 void not_a_number(const Form& form, WeightType type, Checks& checks) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Random random(5);
-  const size_t k = 288, n_rows = 49, n_tokens = 37, zero = 20;
-  const std::vector<uint16_t> d(n_rows * k / 32, 0x3c00), m(d.size(), 0xc200);
+  const size_t k = whole_units(type, 288), n_rows = 49, n_tokens = 37, zero = 20;
   std::vector<int> codes(n_rows * k, 1);  // no weight is zero: infinity times zero would be NaN where -0 is right
-  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
+  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, equal_scales(type, n_rows, k, 1.0f, -3.0f, 1, 1));
   const Guarded<uint8_t> image(packed(matrix));
   for (float bad : {std::nanf(""), kInfinity, -kInfinity}) {
     Guarded<float> x(random.floats(n_tokens * k, -3.0f, 3.0f));
     for (size_t i = 0; i < k; ++i) x[zero * k + i] = i % 2 == 0 ? 0.0f : -0.0f;
-    x[4 * k + 3] = x[36 * k + 287] = bad;
+    x[4 * k + 3] = x[36 * k + k - 1] = bad;
     const Packed activations(form, x.data(), n_tokens, k);
     Guarded<float> y(n_tokens * n_rows);
     multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
@@ -269,13 +300,14 @@ void not_a_number(const Form& form, WeightType type, Checks& checks) {
 
 // Every code and every activation at its largest: integer sums that would overflow show.
 void largest_sums(const Form& form, WeightType type, Checks& checks) {
-  const size_t k = 512 + 32, n_rows = 17, n_tokens = 5;
+  const size_t k = whole_units(type, 512 + 32), n_rows = 17, n_tokens = 5;
   const CodeRange& range = codes_of(type);
   const bool up = range.value_of(range.largest) > -range.value_of(range.smallest);
   const int code = up ? range.largest : range.smallest;
   const std::vector<int> codes(n_rows * k, code);
-  const std::vector<uint16_t> d(n_rows * k / 32, belle::float_to_half(0.25f)), m(d.size(), 0);
-  const GgufMatrix matrix = matrix_of_codes(type, n_rows, k, codes, d, m);
+  const int whole = -range.smallest_scale > range.largest_scale ? range.smallest_scale : range.largest_scale;
+  const GgufMatrix matrix =
+      matrix_of_codes(type, n_rows, k, codes, equal_scales(type, n_rows, k, 0.25f, 0.0f, whole, 0));
   const Guarded<uint8_t> image(packed(matrix));
   for (float value : {2.0f, -2.0f}) {
     Guarded<float> x(n_tokens * k);
@@ -409,23 +441,23 @@ void super_blocks(const Form& form, WeightType type, Checks& checks) {
   for (size_t n_rows : {1, 15, 16, 17, 33, 65, 81}) run_shape(form, type, n_rows, 512, 19, checks);
   for (size_t n_tokens : {1, 2, 3, 4, 5, 16, 17, 33, 540}) run_shape(form, type, 19, 256, n_tokens, checks);
   for (size_t k : {256, 768, 4352}) run_shape(form, type, 130, k, 33, checks);
-  outlier_channels(form, type, checks);
   if (form.takes_outliers) outliers_apart(form, type, 130, 1024, 37, {0, 31, 255, 256, 700, 1023}, checks);
 }
 
 void test_form(const Form& form, Checks& checks) {
-  every_activation(form, checks);
+  every_activation(form, form.has(WeightType::kQ8_0) ? WeightType::kQ8_0 : WeightType::kQ4_0, checks);
+  if (form.has(WeightType::kQ6_K)) every_activation(form, WeightType::kQ6_K, checks);
   for (const CodeRange& range : kQuantizedTypes) {
     const WeightType type = range.type;
     if (!form.has(type)) continue;
-    if (range.unit_columns > 32) {
-      super_blocks(form, type, checks);
-      continue;
-    }
     every_weight(form, type, checks);
     not_a_number(form, type, checks);
     outlier_channels(form, type, checks);
     largest_sums(form, type, checks);
+    if (range.unit_columns > 32) {
+      super_blocks(form, type, checks);
+      continue;
+    }
     if (form.takes_outliers) test_outliers(form, type, checks);
     for (size_t n_rows = 1; n_rows <= 81; n_rows += n_rows < 18 ? 1 : 5) run_shape(form, type, n_rows, 64, 19, checks);
     for (size_t n_tokens = 1; n_tokens <= 50; ++n_tokens) run_shape(form, type, 19, 96, n_tokens, checks);

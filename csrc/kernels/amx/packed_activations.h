@@ -81,7 +81,8 @@ void pack_int8(const WidePack& args) noexcept {
         if (token < args.n_tokens) {
           float room[kSlabColumns];
           const float* x = without_outliers(args.outliers, args.x + first, slab, n, room);
-          scales[row] = quantize_slab<Tier>(x, n, values);
+          int16_t sums[kSlabColumns / 16];  // not needed
+          scales[row] = quantize_slab<Tier>(x, n, values, sums);
         }
         for (size_t step = 0; step < tiles.steps_of(slab); ++step) {
           memcpy(to + step * kTileBytes, values + step * kTileRowBytes, kTileRowBytes);

@@ -31,6 +31,9 @@ struct Avx2Integers {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bytes);
   }
 
+  static Bytes fill_bytes(int8_t value) noexcept { return _mm256_set1_epi8(value); }
+  static Bytes subtract_bytes(Bytes a, Bytes b) noexcept { return _mm256_sub_epi8(a, b); }
+
   /// Four bytes in each lane of 32 bits.
   static Bytes broadcast_group(const int8_t* values) noexcept {
     int32_t four_values;
@@ -55,6 +58,8 @@ struct Avx2Integers {
   static Sums32 fill_sums(int32_t value) noexcept { return (Sums32)_mm256_set1_epi32(value); }
   static Sums32 add_sums(Sums32 a, Sums32 b) noexcept { return (Sums32)_mm256_add_epi32((__m256i)a, (__m256i)b); }
   static __m256 to_floats(Sums32 sums) noexcept { return _mm256_cvtepi32_ps((__m256i)sums); }
+  /// The same bits.
+  static __m256 as_floats(Sums32 sums) noexcept { return _mm256_castsi256_ps((__m256i)sums); }
 
   /// In each lane of 32 bits one byte: 0 .. 3, from the lowest on.
   static __m256 unsigned_byte_as_floats(Bytes lanes, size_t byte) noexcept {

@@ -109,15 +109,35 @@ void pack_token_blocks(const WidePack& args) noexcept {
 
 // ---- weights: [panel][block of the slab]
 
+/// How a format's codes are multiplied: less a centre, in pieces of a block whose products fit into a lane of 16 bits.
+template <class Format>
+struct RowCodes {
+  static constexpr size_t kScales = kBlockScales<Format>;
+  // Codes that are far from the one of zero only on one side: their minimum takes what the centre adds.
+  static constexpr bool kMovesCentre = Format::kHasMinimum && Format::kLargestCode > 16;
+  static constexpr int kCentre = kMovesCentre ? (Format::kLargestCode + 1) / 2 : Format::kZeroCode;
+  static constexpr int kLowest = Format::kSmallestCode - kCentre, kHighest = Format::kLargestCode - kCentre;
+  static constexpr int kLargest = kHighest > -kLowest ? kHighest : -kLowest;
+  static constexpr size_t kPieces = kLargest <= 16 ? kScales : 2;
+  static constexpr bool kFits =  // minima are for whole blocks
+      kLargest <= 32 && kPieces >= kScales && !(Format::kHasMinimum && kScales > 1);
+  // Sums whose scaling gives the bits of the kernels for few tokens.
+  static constexpr bool kExact = kFits && kPieces == kScales && !kMovesCentre;
+};
+
 /// One block of a panel; the last index is the part of the rows.
+template <size_t pieces, size_t scales>
 struct RowBlock {
+  static constexpr size_t kPieces = pieces, kScales = scales;
   __m256i codes[kGroups][kParts];  // signed
-  __m256i starts[kParts];          // [8 rows][2]: -128 * the sum of the codes that meet in this lane
+  __m256i starts[pieces][kParts];  // [8 rows][2]: -128 * the sum of the codes that meet in this lane
   union {
-    __m256 d[kParts];
-    __m256i factors[kParts];  // [8 rows][2]: d in steps of the slab's scale; after set_factors()
+    __m256 d[scales][kParts];
+    __m256i factors[scales][kParts];  // [8 rows][2]: d in steps of the slab's scale; after set_factors()
   };
 };
+template <class Format>
+using RowBlockOf = RowBlock<RowCodes<Format>::kPieces, RowCodes<Format>::kScales>;
 
 /// The minima of a block's rows.
 struct RowMinima {
@@ -125,65 +145,87 @@ struct RowMinima {
 };
 
 /// One slab of some panels. Small, for it shares the first-level cache with the tokens.
+template <class Rows>
 struct RowSlab {
-  RowBlock blocks[kBlockPanels][kSlabBlocks];
+  Rows blocks[kBlockPanels][kSlabBlocks];
   RowMinima minima[kBlockPanels][kSlabBlocks];  // formats with a minimum only
 };
 
 /// Of a RowBlock: the largest 2^n - 1 with which a slab's sums stay below 2^31.
-template <class Format>
-constexpr int largest_factor() noexcept {
+constexpr int largest_factor(int largest_code) noexcept {
   int factor = 1;
-  while (int64_t{kSlabColumns} * 127 * kLargestStep<Format> * (2 * factor + 1) <= INT32_MAX) factor = 2 * factor + 1;
+  while (int64_t{kSlabColumns} * 127 * largest_code * (2 * factor + 1) <= INT32_MAX) factor = 2 * factor + 1;
   return factor;
 }
 
-/// A unit's codes minus the code of zero, which a signed byte must hold, as must the sum of a row's 8 codes in a lane.
+/// One part of a block. Signed bytes must hold the codes less their centre, and the sum of those of a piece's groups.
 template <class Format>
-inline void expand_unit(const uint8_t* unit, RowBlock& block, RowMinima& minima) noexcept {
-  static_assert(kGroups * kLargestStep<Format> <= INT8_MAX, "sums of 8 codes");
-  const __m256i zero_code = _mm256_set1_epi8(Format::kZeroCode);
-  const typename Format::template Scales<Avx2> scales(unit);
-  BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
+inline void expand_part(const uint8_t* codes, size_t part, RowBlockOf<Format>& block) noexcept {
+  using Codes = RowCodes<Format>;
+  constexpr int kPieceGroups = kGroups / Codes::kPieces;
+  static_assert(kPieceGroups * Codes::kHighest <= INT8_MAX && kPieceGroups * Codes::kLowest >= INT8_MIN, "their sum");
+  static_assert(2 * kPieceGroups * 127 * Codes::kLargest <= INT16_MAX, "a piece's products in a lane");
+  const __m256i centre = _mm256_set1_epi8(Codes::kCentre);
+  BELLE_UNROLL for (size_t piece = 0; piece < Codes::kPieces; ++piece) {
     __m256i sums = _mm256_setzero_si256();
-    BELLE_UNROLL for (size_t g = 0; g < kGroups; ++g) {
-      const __m256i codes = _mm256_sub_epi8(Format::template codes<Avx2>(unit, g, part), zero_code);
-      block.codes[g][part] = codes;
-      sums = _mm256_add_epi8(sums, codes);
+    BELLE_UNROLL for (size_t g = piece * kPieceGroups; g < (piece + 1) * kPieceGroups; ++g) {
+      const __m256i group = _mm256_sub_epi8(Format::template codes<Avx2>(codes, g, part), centre);
+      block.codes[g][part] = group;
+      sums = _mm256_add_epi8(sums, group);
     }
     const __m256i excess = _mm256_maddubs_epi16(_mm256_set1_epi8(static_cast<char>(0x80)), sums);
-    block.starts[part] = _mm256_sub_epi16(_mm256_setzero_si256(), excess);
-    block.d[part] = scales.d(0, part);
-    if constexpr (Format::kHasMinimum) minima.m[part] = scales.m(0, part);
+    block.starts[piece][part] = _mm256_sub_epi16(_mm256_setzero_si256(), excess);
   }
 }
 
 /// One panel's slab of n_blocks blocks.
 template <class Format>
-void expand_rows(const uint8_t* units, size_t n_blocks, RowBlock* blocks, RowMinima* minima) noexcept {
-  for (size_t b = 0; b < n_blocks; ++b) expand_unit<Format>(units + b * Format::kUnitBytes, blocks[b], minima[b]);
+void expand_rows(const uint8_t* units, size_t n_blocks, RowBlockOf<Format>* rows, RowMinima* minima) noexcept {
+  using Codes = RowCodes<Format>;
+  for_each_block<Avx2, Format>(units, 0, n_blocks, [&](const uint8_t* codes, const auto& scales, size_t b) noexcept {
+    BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
+      expand_part<Format>(codes, part, *rows);
+      for (size_t s = 0; s < Codes::kScales; ++s) rows->d[s][part] = scales.d(b * Codes::kScales + s, part);
+      if constexpr (Format::kHasMinimum) {
+        minima->m[part] = scales.m(b, part);
+        if constexpr (Codes::kMovesCentre) {
+          minima->m[part] = Avx2::multiply_add(rows->d[0][part], Avx2::broadcast(static_cast<float>(Codes::kCentre)),
+                                               minima->m[part]);
+        }
+      }
+    }
+    ++rows;
+    ++minima;
+  });
 }
 
 /// How a format's panels become rows.
+template <class Rows>
 struct RowFormat : WideFormat {
-  void (*expand)(const uint8_t* units, size_t n_blocks, RowBlock* blocks, RowMinima* minima) noexcept;
+  void (*expand)(const uint8_t* units, size_t n_blocks, Rows* blocks, RowMinima* minima) noexcept;
   int largest_factor;
 };
 
 template <class Format>
-constexpr RowFormat kRowFormat = {kWideFormat<Avx2, Format>, expand_rows<Format>, largest_factor<Format>()};
+constexpr RowFormat<RowBlockOf<Format>> kRowFormat = {kWideFormat<Avx2, Format>, expand_rows<Format>,
+                                                      largest_factor(RowCodes<Format>::kLargest)};
 
 /// The factors of a panel's blocks, and in slab_scales, [16 rows], what one step of them is worth: the largest |d| of
 /// the slab over `largest`. A row of zeros gets zeros.
-inline void set_factors(RowBlock* blocks, size_t n_blocks, int largest, float* slab_scales) noexcept {
+template <class Rows>
+inline void set_factors(Rows* blocks, size_t n_blocks, int largest, float* slab_scales) noexcept {
   for (size_t part = 0; part < kParts; ++part) {
     __m256 bound = Avx2::zeros();
-    for (size_t b = 0; b < n_blocks; ++b) bound = Avx2::larger(Avx2::magnitude(blocks[b].d[part]), bound);
+    for (size_t b = 0; b < n_blocks; ++b) {
+      for (const auto& d : blocks[b].d) bound = Avx2::larger(Avx2::magnitude(d[part]), bound);
+    }
     const __m256 steps = Avx2::broadcast(static_cast<float>(largest));
     Avx2::store(slab_scales + part * Avx2::kLanes, Avx2::divide(bound, steps), AllLanes{});
     const __m256 inverse = Avx2::quotient_or_zero(steps, bound);
     for (size_t b = 0; b < n_blocks; ++b) {
-      blocks[b].factors[part] = Avx2::in_both_halves(Avx2::multiply(blocks[b].d[part], inverse));
+      for (size_t s = 0; s < Rows::kScales; ++s) {
+        blocks[b].factors[s][part] = Avx2::in_both_halves(Avx2::multiply(blocks[b].d[s][part], inverse));
+      }
     }
   }
 }

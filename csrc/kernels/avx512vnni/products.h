@@ -26,6 +26,9 @@ struct Avx512VnniProducts {
   static Bytes load_bytes(const uint8_t* from) noexcept { return _mm512_loadu_si512(from); }
   static void store_bytes(uint8_t* to, Bytes bytes) noexcept { _mm512_storeu_si512(to, bytes); }
 
+  static Bytes fill_bytes(int8_t value) noexcept { return _mm512_set1_epi8(value); }
+  static Bytes subtract_bytes(Bytes a, Bytes b) noexcept { return _mm512_sub_epi8(a, b); }
+
   /// Four bytes in each lane of 32 bits.
   static Bytes broadcast_group(const int8_t* values) noexcept {
     int32_t four_values;
@@ -46,6 +49,8 @@ struct Avx512VnniProducts {
   static Sums32 fill_sums(int32_t value) noexcept { return (Sums32)_mm512_set1_epi32(value); }
   static Sums32 add_sums(Sums32 a, Sums32 b) noexcept { return (Sums32)_mm512_add_epi32((__m512i)a, (__m512i)b); }
   static __m512 to_floats(Sums32 sums) noexcept { return _mm512_cvtepi32_ps((__m512i)sums); }
+  /// The same bits.
+  static __m512 as_floats(Sums32 sums) noexcept { return _mm512_castsi512_ps((__m512i)sums); }
 
   /// In each lane of 32 bits one byte: 0 .. 3, from the lowest on.
   static __m512 unsigned_byte_as_floats(Bytes lanes, size_t byte) noexcept {

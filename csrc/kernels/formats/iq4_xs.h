@@ -26,9 +26,9 @@ struct IQ4_XS : UnevenCodes {
       constexpr size_t kTwo = 2 * kPanelRows;
       const uint8_t *low = unit + kScalesAt, *high = low + 2 * kTwo;
       for (unsigned i = 0; i < 4; ++i) {
-        join_six_bits<kTwo>(low + i % 2 * kTwo, i / 2 * 4, high, 2 * i, numbers_ + i * kTwo);
+        join_bytes<kTwo>(low + i % 2 * kTwo, high, numbers_ + i * kTwo,
+                         [i](uint64_t l, uint64_t h) noexcept { return less_32(six_bits(l, i / 2 * 4, h, 2 * i)); });
       }
-      for (int8_t& number : numbers_) number = static_cast<int8_t>(number - 32);
     }
 
     Vector d(size_t i, size_t part) const noexcept { return d_.times(numbers_ + i * kPanelRows, part); }

@@ -24,8 +24,10 @@ struct Q2_K {
     using Vector = typename Tier::Vector;
     explicit Scales(const uint8_t* unit) noexcept : d_(unit + kFactorsAt), dmin_(unit + kFactorsAt + kScaleBytes) {
       const uint8_t* both = unit + kScalesAt;
-      for (size_t i = 0; i < sizeof numbers_; ++i) numbers_[i] = both[i] & 0x0f;
-      for (size_t i = 0; i < sizeof minima_; ++i) minima_[i] = static_cast<int8_t>(-(both[i] >> 4));
+      join_bytes<sizeof numbers_>(both, both, numbers_,
+                                  [](uint64_t bytes, uint64_t) noexcept { return four_bits(bytes, 0); });
+      join_bytes<sizeof minima_>(both, both, minima_,
+                                 [](uint64_t bytes, uint64_t) noexcept { return negative(four_bits(bytes, 4)); });
     }
 
     Vector d(size_t i, size_t part) const noexcept { return d_.times(numbers_ + i * kPanelRows, part); }

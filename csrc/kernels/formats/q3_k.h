@@ -27,9 +27,10 @@ struct Q3_K {
     explicit Scales(const uint8_t* unit) noexcept : d_(unit + kFactorsAt) {
       constexpr size_t kFour = 4 * kPanelRows;
       const uint8_t *low = unit + kScalesAt, *high = low + 2 * kFour;
-      for (unsigned i = 0; i < 4; ++i)
-        join_six_bits<kFour>(low + i % 2 * kFour, i / 2 * 4, high, 2 * i, numbers_ + i * kFour);
-      for (int8_t& number : numbers_) number = static_cast<int8_t>(number - 32);
+      for (unsigned i = 0; i < 4; ++i) {
+        join_bytes<kFour>(low + i % 2 * kFour, high, numbers_ + i * kFour,
+                          [i](uint64_t l, uint64_t h) noexcept { return less_32(six_bits(l, i / 2 * 4, h, 2 * i)); });
+      }
     }
 
     Vector d(size_t i, size_t part) const noexcept { return d_.times(numbers_ + i * kPanelRows, part); }

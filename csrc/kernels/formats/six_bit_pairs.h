@@ -26,10 +26,11 @@ class SixBitPairs {
     constexpr size_t kFour = 4 * kPanelRows;
     const uint8_t *low = unit + scales_at, *high = low + 2 * kFour;
     for (unsigned half = 0; half < 2; ++half, low += kFour) {
-      join_six_bits<kFour>(low, 0, high, 4 * half, scales_ + half * kFour);
-      join_six_bits<kFour>(low, 4, high, 4 * half + 2, minima_ + half * kFour);
+      join_bytes<kFour>(low, high, scales_ + half * kFour,
+                        [half](uint64_t l, uint64_t h) noexcept { return six_bits(l, 0, h, 4 * half); });
+      join_bytes<kFour>(low, high, minima_ + half * kFour,
+                        [half](uint64_t l, uint64_t h) noexcept { return negative(six_bits(l, 4, h, 4 * half + 2)); });
     }
-    for (int8_t& minimum : minima_) minimum = static_cast<int8_t>(-minimum);
   }
 
   Vector d(size_t i, size_t part) const noexcept { return d_.times(scales_ + i * kPanelRows, part); }

@@ -23,11 +23,12 @@ namespace belle {
 namespace {
 
 // ---- activations, plus 128: [slab][token tile][group of 4 columns][kSlabTokens][4], then float scales
-// [slab][kSlabTokens * token tiles]
+// [slab][kSlabTokens * token tiles], and as floats the sums of the values of each half of a block of 32 columns,
+// [slab][token tile][half][kSlabTokens]
 
 template <class Tier>
 struct SlabTiles {
-  static constexpr size_t kSlabTokens = Tier::kSlabTokens;
+  static constexpr size_t kSlabTokens = Tier::kSlabTokens, kSumColumns = kBlockSize / 2;
   size_t n_token_tiles, k;
 
   SlabTiles(size_t n_tokens, size_t columns) noexcept : n_token_tiles(quotient_up(n_tokens, kSlabTokens)), k(columns) {}
@@ -42,12 +43,17 @@ struct SlabTiles {
   const float* scales(const uint8_t* packed, size_t slab) const noexcept {
     return reinterpret_cast<const float*>(packed + bytes()) + slab * n_token_tiles * kSlabTokens;
   }
+  size_t n_scales() const noexcept { return n_slabs() * n_token_tiles * kSlabTokens; }
+  size_t n_sums() const noexcept { return bytes() / kSumColumns; }
+  const float* value_sums(const uint8_t* packed, size_t slab, size_t tile) const noexcept {
+    return reinterpret_cast<const float*>(packed + bytes()) + n_scales() + offset_of(slab, tile) / kSumColumns;
+  }
 };
 
 template <class Tier>
 size_t slab_packed_bytes(size_t n_tokens, size_t k) noexcept {
   const SlabTiles<Tier> tiles(n_tokens, k);
-  return tiles.bytes() + tiles.n_slabs() * tiles.n_token_tiles * Tier::kSlabTokens * sizeof(float);
+  return tiles.bytes() + (tiles.n_scales() + tiles.n_sums()) * sizeof(float);
 }
 
 template <class Tier>
@@ -59,17 +65,22 @@ void pack_slabs(const WidePack& args) noexcept {
       uint8_t* out = args.packed + tiles.offset_of(slab, tile);
       float* scales = const_cast<float*>(tiles.scales(args.packed, slab)) + tile * kSlabTokens;
       const size_t n = tiles.columns_of(slab);
+      float* value_sums = const_cast<float*>(tiles.value_sums(args.packed, slab, tile));
       alignas(64) int8_t values[kSlabTokens][kSlabColumns];
       for (size_t i = 0; i < kSlabTokens; ++i) {
         const size_t token = tile * kSlabTokens + i;
         const size_t first = token * args.k + slab * kSlabColumns;
+        int16_t sums[kSlabColumns / SlabTiles<Tier>::kSumColumns] = {};
         scales[i] = 0.0f;
         if (token < args.n_tokens) {
           float room[kSlabColumns];
           const float* x = without_outliers(args.outliers, args.x + first, slab, n, room);
-          scales[i] = quantize_slab<Tier>(x, n, values[i]);
+          scales[i] = quantize_slab<Tier>(x, n, values[i], sums);
         } else {
           memset(values[i], 0, n);
+        }
+        for (size_t s = 0; s < n / SlabTiles<Tier>::kSumColumns; ++s) {
+          value_sums[s * kSlabTokens + i] = static_cast<float>(sums[s]);
         }
       }
       Tier::pack_groups(values, n, out);
@@ -208,11 +219,6 @@ template <class Tier, class Format>
 void multiply_slabs(const WideMatmul& args) noexcept {
   wide_matmul<Tier, SlabChunk<Tier>>(kSlabFormat<Tier, Format>, args);
 }
-
-template <class Tier>
-constexpr WideKernels kInt8Slabs =
-    wide_kernels(Tier::kSlabTokens, slab_packed_bytes<Tier>, pack_slabs<Tier>, sizeof(Scratch),
-                 [](auto format) noexcept -> WideMatmulFn { return multiply_slabs<Tier, decltype(format)>; });
 
 }  // namespace
 }  // namespace belle

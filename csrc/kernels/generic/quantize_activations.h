@@ -41,12 +41,11 @@ void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* bloc
   }
 }
 
-/// n (a multiple of 32) floats -> int8 with one scale, which it returns.
+/// n (a multiple of 32) floats -> int8 with one scale, which it returns, and the sums of each 16 of them.
 template <class Tier>
-inline float quantize_slab(const float* x, size_t n, int8_t* values) noexcept {
+inline float quantize_slab(const float* x, size_t n, int8_t* values, int16_t* sums) noexcept {
   const Quantizer<Tier> quantizer(x, n);
-  for (size_t i = 0; i < n; i += kBlockSize) {
-    int16_t sums[2];  // not needed
+  for (size_t i = 0; i < n; i += kBlockSize, sums += 2) {
     Tier::quantize_block(x + i, quantizer.inverse, quantizer.usable, values + i, sums);
   }
   return quantizer.scale;
