@@ -107,16 +107,19 @@ def quantize(
     rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],
     type: str,
     *,
+    importance: NDArray[np.float32] | None = None,
     threads: int = 0,
     isa: str = "",
 ) -> NDArray[np.uint8]:
-    """Quantize `rows` [n_rows, n_cols] to GGUF bytes [n_rows, row_bytes].
+    """Quantize `rows` [n_rows, n_cols] to GGUF bytes [n_rows, row_bytes], the same on every tier.
 
-    Rows are float32, float16, or bfloat16 as raw uint16 bits.
+    Rows are float32, float16, or bfloat16 as raw uint16 bits. isa "" = `default_isa()`.
 
-    Bit-equal to the `gguf` package's reference on every tier; isa "" = `default_isa()`. Raises ValueError for a type
-    that is unknown or not written, a row length that is not a multiple of the block size, or a value that is not
-    finite (names the row).
+    Bit-equal to the `gguf` package's reference where it has one. The scales of the k-types and of the iq4 types are
+    searched for, so that the error is small; `importance` [n_cols] is then what an error in each column counts, as in
+    llama.cpp's importance matrix. Raises ValueError for a type that is unknown or not written, a row length that is
+    not a multiple of the block size, a value that is not finite (names the row), or an importance that is negative,
+    not finite, of another length, or of no use to the type.
     """
 
 def dequantize(data: NDArray[np.uint8], type: str, *, threads: int = 0) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from belle_edge.convert.architectures.mapped_model import MappedTensor, Metadata, MetadataValue
@@ -20,7 +20,7 @@ from belle_edge.convert.quantization import (
     requantized_warnings,
 )
 from belle_edge.convert.source_model import SourceModel
-from belle_edge.convert.sources.byte_source import ByteSource
+from belle_edge.convert.sources.byte_source import WeightFile
 from belle_edge.convert.sources.source_tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.template_check import template_warnings
 from belle_edge.convert.trim import TrimRequest, trim_vocabulary
@@ -36,7 +36,7 @@ class Job:
     planned: list[PlannedTensor]
     mix: Mix  # that the file is named by
     header: Header
-    weight_files: list[ByteSource]  # that the tensors lie in, in reading order
+    weight_files: Sequence[WeightFile]  # that the tensors lie in, in reading order
     warnings: list[str]
     vocabulary: VocabularyReport | None = None
     n_untrimmed_header_bytes: int = 0  # of a trim: its tokenizers, before and after, are in memory together
@@ -68,7 +68,7 @@ def assemble(
     tensors: list[MappedTensor],
     rules: TypeRules,
     *,
-    weight_files: list[ByteSource],
+    weight_files: Sequence[WeightFile],
     metadata: Callable[[Mix], Mapping[str, MetadataValue | EncodedValue]],
     warnings: Callable[[list[PlannedTensor]], list[str]],
 ) -> Job:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge.convert.quantization import PlannedTensor, read_rows, row_blocks
-from belle_edge.convert.sources.byte_source import ByteSource
+from belle_edge.convert.sources.byte_source import WeightFile
 
 
 class Done(Protocol):
@@ -26,7 +26,7 @@ class Done(Protocol):
 class FilePass:
     """One file read once, and the tensors to take from it in the order of their places; no file: tensors in memory."""
 
-    source: ByteSource | None
+    source: WeightFile | None
     tensors: list[PlannedTensor]
 
 
@@ -90,7 +90,7 @@ class _ReorderedTensor:
 
 
 def reading_order(
-    sources: Sequence[ByteSource], planned: Sequence[PlannedTensor], done: Done
+    sources: Sequence[WeightFile], planned: Sequence[PlannedTensor], done: Done
 ) -> list[FilePass]:
     """The passes that are still to be made, over what is still to be written."""
     waiting = [tensor for tensor in planned if tensor.name not in done.tensors]

@@ -14,11 +14,11 @@ from belle_edge.errors import ConversionError
 from belle_edge.regular_files import open_regular
 
 
-class ByteSource(Protocol):
-    """Plain (decrypted) bytes under a plain file name.
+class WeightFile(Protocol):
+    """A file, or the files of one model, under a plain file name.
 
-    A conversion reads a file once from front to back, between `begin_pass` and `end_pass`, so that a source with a hash
-    can check it on the way. `read` works outside a pass as well, at any place.
+    A conversion reads it once from front to back, between `begin_pass` and `end_pass`, so that a source with a hash can
+    check it on the way.
     """
 
     @property
@@ -29,9 +29,6 @@ class ByteSource(Protocol):
     def stamp(self) -> str:
         """Changes when the file does: what an interrupted conversion is recognised by."""
 
-    def read(self, offset: int, n_bytes: int) -> NDArray[np.uint8]:
-        """Bytes offset … offset + n_bytes, not to be written to. ConversionError where the file ends before."""
-
     @property
     def is_hashed(self) -> bool:
         """Whether a pass compares the whole file with a published hash."""
@@ -39,6 +36,13 @@ class ByteSource(Protocol):
     def begin_pass(self) -> None: ...
     def end_pass(self) -> None:
         """ConversionError if the bytes of the whole file are not those that were published."""
+
+
+class ByteSource(WeightFile, Protocol):
+    """Plain (decrypted) bytes, which are read at any place, in a pass and outside of one."""
+
+    def read(self, offset: int, n_bytes: int) -> NDArray[np.uint8]:
+        """Bytes offset … offset + n_bytes, not to be written to. ConversionError where the file ends before."""
 
 
 class MappedBytes:

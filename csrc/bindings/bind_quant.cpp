@@ -1,4 +1,6 @@
 // Quantization for the converter, and one linear layer for tests.
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "bindings/bindings.h"
@@ -8,12 +10,14 @@
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
 #include "ops/weight_types.h"
+#include "quant/search_row.h"
 #include "quant/type_names.h"
 
 namespace belle {
 namespace {
 
 using ByteArray = py::array_t<uint8_t, py::array::c_style>;
+using FloatArray = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 constexpr size_t kParallelWeights = 65536;
 constexpr uint64_t kChunkBytes = 65536;  // in which run_linear packs
@@ -49,7 +53,25 @@ WeightType source_type_of(const py::array& rows) {
 // Starting threads costs more than a small matrix.
 size_t threads_for(size_t n_weights, size_t threads) { return n_weights < kParallelWeights ? 1 : threads; }
 
-ByteArray quantize(const py::array& input, const std::string& type_name, size_t threads, const std::string& isa) {
+// One number from 0 on for each column.
+void check_importance(const FloatArray& importance, const TypeTraits& traits, size_t n_cols) {
+  if (!is_searched(traits.type)) {
+    throw py::value_error(std::string("importance: ") + traits.name +
+                          " is rounded by a formula, which has no use of it");
+  }
+  if (importance.ndim() != 1 || static_cast<size_t>(importance.shape(0)) != n_cols) {
+    throw py::value_error("importance: expected " + std::to_string(n_cols) + " numbers, one for each column");
+  }
+  for (size_t i = 0; i < n_cols; ++i) {
+    if (!(importance.data()[i] >= 0.0f && importance.data()[i] <= std::numeric_limits<float>::max())) {
+      throw py::value_error("importance: column " + std::to_string(i) + " has " + std::to_string(importance.data()[i]) +
+                            ", expected a finite number from 0 on");
+    }
+  }
+}
+
+ByteArray quantize(const py::array& input, const std::string& type_name, const std::optional<FloatArray>& importance,
+                   size_t threads, const std::string& isa) {
   const KernelTable& kernels = kernels_for(isa);
   const TypeTraits& traits = require_type(type_name, is_written);
   const WeightType source_type = source_type_of(input);
@@ -60,6 +82,8 @@ ByteArray quantize(const py::array& input, const std::string& type_name, size_t 
     throw py::value_error("rows of " + std::to_string(n_cols) + " columns cannot be " + type_name +
                           ": expected a multiple of " + std::to_string(traits.block_size));
   }
+  if (importance) check_importance(*importance, traits, n_cols);
+  const float* weights = importance ? importance->data() : nullptr;
   ByteArray out({n_rows, row_bytes(traits, n_cols)});
   const SourceRows source{source_type, static_cast<const uint8_t*>(rows.data()), n_rows, n_cols};
   uint8_t* out_data = out.mutable_data();
@@ -67,7 +91,7 @@ ByteArray quantize(const py::array& input, const std::string& type_name, size_t 
   {
     const py::gil_scoped_release no_gil;
     ThreadPool pool(threads_for(n_rows * n_cols, threads));
-    bad_row = quantize_rows(kernels, pool, source, traits.type, out_data);
+    bad_row = quantize_rows(kernels, pool, source, traits.type, weights, out_data);
   }
   if (bad_row < n_rows) {
     throw py::value_error("row " + std::to_string(bad_row) + " holds a NaN or an infinity: the checkpoint is damaged");
@@ -97,8 +121,7 @@ void pack(ThreadPool& pool, const Matrix& matrix, const ByteArray& rows, uint8_t
   read_chunks(pool, {file, 0, n_bytes, kChunkBytes, nullptr}, 0, n_bytes / kChunkBytes + 1, {&placed, 1});
 }
 
-py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_name,
-                              const py::array_t<float, py::array::c_style | py::array::forcecast>& x,
+py::array_t<float> run_linear(const ByteArray& weights, const std::string& type_name, const FloatArray& x,
                               const std::string& isa, size_t threads, const std::string& activations) {
   const TypeTraits& traits = require_type(type_name, has_products);
   if (weights.ndim() != 2 || x.ndim() != 2) throw py::value_error("weights and x: expected two dimensions each");
@@ -144,8 +167,8 @@ py::dict weight_types() {
 
 void bind_quant(py::module_& module) {
   module.def("weight_types", weight_types);
-  module.def("quantize", quantize, py::arg("rows"), py::arg("type"), py::kw_only(), py::arg("threads") = 0,
-             py::arg("isa") = "");
+  module.def("quantize", quantize, py::arg("rows"), py::arg("type"), py::kw_only(), py::arg("importance") = py::none(),
+             py::arg("threads") = 0, py::arg("isa") = "");
   module.def("dequantize", dequantize, py::arg("data"), py::arg("type"), py::kw_only(), py::arg("threads") = 0);
   module.def("linear", run_linear, py::arg("weights"), py::arg("type"), py::arg("x"), py::kw_only(),
              py::arg("isa") = "", py::arg("threads") = 0, py::arg("activations") = "block32");

@@ -1,4 +1,6 @@
 // Scalar conversions between float and the two 16-bit float formats (IEEE binary16 and bfloat16).
+//
+// Static: a file compiled with flags of its own must not leave its version for others.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +10,20 @@ namespace belle {
 
 constexpr float kHalfOverflow = 65520.0f;  // from here on a float rounds to an infinite binary16
 
-inline float bits_to_float(uint32_t bits) noexcept {
+static inline float bits_to_float(uint32_t bits) noexcept {
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-inline uint32_t float_to_bits(float value) noexcept {
+static inline uint32_t float_to_bits(float value) noexcept {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
 
 /// binary16 -> float, exact, subnormals and NaN included.
-inline float half_to_float(uint16_t half) noexcept {
+static inline float half_to_float(uint16_t half) noexcept {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t magnitude = half & 0x7fffu;
   if (magnitude >= 0x7c00u) {  // infinity and NaN
@@ -35,7 +37,7 @@ inline float half_to_float(uint16_t half) noexcept {
 }
 
 /// float -> binary16, round to nearest even, overflow to infinity (as NumPy and F16C do).
-inline uint16_t float_to_half(float value) noexcept {
+static inline uint16_t float_to_half(float value) noexcept {
   const uint32_t bits = float_to_bits(value);
   const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
@@ -53,10 +55,10 @@ inline uint16_t float_to_half(float value) noexcept {
   return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
 }
 
-inline float bf16_to_float(uint16_t value) noexcept { return bits_to_float(static_cast<uint32_t>(value) << 16); }
+static inline float bf16_to_float(uint16_t value) noexcept { return bits_to_float(static_cast<uint32_t>(value) << 16); }
 
 /// float -> bfloat16, round to nearest even; a NaN stays a (quiet) NaN.
-inline uint16_t float_to_bf16(float value) noexcept {
+static inline uint16_t float_to_bf16(float value) noexcept {
   const uint32_t bits = float_to_bits(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);

@@ -1,8 +1,11 @@
-// The order of activation blocks in memory, for all who write or read them. Everything stays inside the including
-// file's anonymous namespace.
+// The order of activation blocks in memory, and the sum of one, for all who write or read them. Everything stays inside
+// the including file's anonymous namespace.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+
+#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -26,6 +29,9 @@ inline ActivationRow activation_row(size_t n_tokens, size_t n_blocks, size_t tok
   const size_t place = token % kTokenGroup, group = token - place;
   return {group * n_blocks + place, tokens_left_in_group(n_tokens, group)};
 }
+
+/// Of all values. No member function: one that is not inlined would be a symbol with the flags of its file.
+inline int32_t sum_of_values(const ActivationBlock& block) noexcept { return block.sums[0] + block.sums[1]; }
 
 }  // namespace
 }  // namespace belle

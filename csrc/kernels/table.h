@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "quant/panels.h"
+#include "quant/search_row.h"
 #include "quant/types.h"
 
 namespace belle {
@@ -20,8 +21,6 @@ struct ActivationBlock {
   int8_t values[kBlockSize];  // |value| <= 127
   float scale;
   int16_t sums[2];  // of the first and of the last 16 values
-
-  int32_t sum() const noexcept { return sums[0] + sums[1]; }
 };
 
 /// y[t, r] = sum over k of x[t, k] * weight[r, k] for the rows of some consecutive panels.
@@ -190,8 +189,11 @@ struct KernelTable {
 
   /// n values of a checkpoint (kF32, kF16 or kBf16, any alignment) as floats; false if one of them is not finite.
   bool (*widen)(WeightType type, const uint8_t* data, size_t n, float* out) noexcept;
-  /// n finite values, a multiple of 32, to GGUF blocks with the bits of quantize_row; null for the float types.
+  /// n finite values, a multiple of 32, to GGUF blocks with the bits of quantize_row; null for the types that it or
+  /// `search` writes as fast.
   void (*quantize[kWeightTypeCount])(const float* x, size_t n, uint8_t* out) noexcept;
+  /// The same for the types whose scales are searched for.
+  SearchRowFn search;
 
   /// The tier's integer multiply, n_rounds times over registers alone: what the quantized products could reach at most.
   /// Returns how many multiplications and additions that were; *sink takes a result that no compiler may leave out.

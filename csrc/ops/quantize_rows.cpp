@@ -4,13 +4,16 @@
 #include <vector>
 
 #include "quant/quantize.h"
+#include "quant/search_row.h"
 
 namespace belle {
 namespace {
 
-void encode(const KernelTable& kernels, WeightType target, const float* row, size_t n, uint8_t* out) noexcept {
+void encode(const KernelTable& kernels, WeightType target, const float* row, const float* importance, size_t n,
+            uint8_t* out) noexcept {
   const auto quantize = kernels.quantize[static_cast<size_t>(target)];
   if (quantize != nullptr) quantize(row, n, out);
+  else if (is_searched(target)) kernels.search(target, row, importance, n, out);
   else if (target == WeightType::kF16) kernels.to_half(row, n, reinterpret_cast<uint16_t*>(out));
   else quantize_row(target, row, n, out);
 }
@@ -18,7 +21,7 @@ void encode(const KernelTable& kernels, WeightType target, const float* row, siz
 }  // namespace
 
 size_t quantize_rows(const KernelTable& kernels, ThreadPool& pool, const SourceRows& source, WeightType target,
-                     uint8_t* out) {
+                     const float* importance, uint8_t* out) {
   const size_t in_bytes = row_bytes(traits_of(source.type), source.n_cols);
   const size_t out_bytes = row_bytes(traits_of(target), source.n_cols);
   const size_t n_shares = pool.size();
@@ -32,7 +35,7 @@ size_t quantize_rows(const KernelTable& kernels, ThreadPool& pool, const SourceR
           bad_row.store(r);
           return;
         }
-        encode(kernels, target, row, source.n_cols, out + r * out_bytes);
+        encode(kernels, target, row, importance, source.n_cols, out + r * out_bytes);
       }
     }
   });

@@ -19,9 +19,9 @@ struct SourceRows {
 };
 
 /// Writes GGUF rows [n_rows, row_bytes]. Returns n_rows, or the index of a row that holds a NaN or an infinity
-/// (the output is then incomplete).
+/// (the output is then incomplete). importance: as in quant/search_row.h, for the types of which is_searched is true.
 size_t quantize_rows(const KernelTable& kernels, ThreadPool& pool, const SourceRows& source, WeightType target,
-                     uint8_t* out);
+                     const float* importance, uint8_t* out);
 
 /// GGUF rows [n_rows, row_bytes] to floats [n_rows, n_cols].
 void dequantize_rows(ThreadPool& pool, WeightType type, const uint8_t* data, size_t n_rows, size_t n_cols, float* out);

@@ -49,7 +49,6 @@ void dequantize(const Matrix& weight, Sample& sample) noexcept {
     float* out = reinterpret_cast<float*>(sample.panels.data()) + (panel - sample.first_panel) * kPanelRows * k;
     for (size_t r = 0; r < kPanelRows; ++r) {
       const uint8_t* source = weight.panels + panel * bytes_per_panel;
-      const size_t sample_row = (panel - sample.first_panel) * kPanelRows + r;
       add_rounding_variances(weight.type, source, r, k, sample.variances.data());
       unpack_panel_row(weight.type, source, r, k, sample.row.data());
       for (size_t col = 0; col < k; ++col) out[col * kPanelRows + r] = sample.row[col];

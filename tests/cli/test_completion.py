@@ -63,7 +63,7 @@ def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
         (["--v"], ["--version"]),
         (["chat", "x.gguf", "--over"], ["--overflow"]),
         (["chat", "x.gguf", "--overflow", ""], ["error", "slide"]),
-        (["convert", "--type", "q4"], ["q4_0", "q4_1"]),
+        (["convert", "--type", "q4"], ["q4_0", "q4_1", "q4_k", "q4_k_m", "q4_k_s"]),
         (["convert", "-t", "q8"], ["q8_0"]),
         (["generate", "x.gguf", "--seed", ""], [""]),  # a number: nothing to propose
         (["completion", ""], ["bash", "fish", "zsh"]),
@@ -107,7 +107,7 @@ def test_bash_when_tab_is_pressed(scripts: dict[str, Path], folder: Path) -> Non
         ("belle-edge gen", {"generate"}),
         ("belle-edge chat x.gguf --over", {"--overflow"}),
         ("belle-edge chat x.gguf --overflow ", {"error", "slide"}),
-        ("belle-edge convert --type q4", {"q4_0", "q4_1"}),
+        ("belle-edge convert --type q4", {"q4_0", "q4_1", "q4_k", "q4_k_m", "q4_k_s"}),
         ("belle-edge completion ", {"bash", "fish", "zsh"}),
         ("belle-edge generate b.gguf --file no", {"notes.txt"}),
         ("belle-edge info b", {"b.gguf"}),

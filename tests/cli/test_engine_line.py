@@ -28,7 +28,7 @@ def foreign_architecture() -> GgufModel:
 
 def unread_type() -> GgufModel:
     model = random_llama()
-    kind = gguf.GGMLQuantizationType.Q5_0
+    kind = gguf.GGMLQuantizationType.MXFP4
     name = "blk.0.attn_q.weight"
     model.raw[name] = (kind, gguf.quants.quantize(model.tensors.pop(name), kind))
     return model
@@ -48,7 +48,7 @@ def other_tokenizer() -> GgufModel:
 
 CASES = {
     foreign_architecture: "architecture 'qwen2'",
-    unread_type: "has type q5_0",
+    unread_type: "has type mxfp4",
     more_tensors: "'blk.0.attn_q_norm.weight' has no place",
     other_tokenizer: "tokenizer.ggml.model 'bert' is not implemented",
 }

@@ -115,6 +115,7 @@ def test_a_conversion_report(capsys: pytest.CaptureFixture[str]) -> None:
         kv_bytes_per_token=1,
         context_length=1,
         tensors=[],
+        costs=[],
         warnings=[f"added token {EVIL} left out"],
     )
     report.print()

@@ -86,7 +86,7 @@ def test_failures_are_one_line(make_llama: Any, tmp_path: Path, capsys: pytest.C
         assert output.err.startswith("belle-edge: error: ")
         assert output.err.count("\n") == 1
     with pytest.raises(SystemExit, match="2"):
-        run(folder, "-o", tmp_path / "out.gguf", "--type", "q5_0")
+        run(folder, "-o", tmp_path / "out.gguf", "--type", "q7_0")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")

@@ -14,14 +14,15 @@ import numpy as np
 
 VOCAB_SIZE = 4
 ARCHITECTURES = ("llama", "bloom")
+BLOCK_TYPES = ("q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs")
 
 
-def metadata_of(architecture: str, hidden: int) -> dict[str, Any]:
+def metadata_of(architecture: str, hidden: int, feed_forward: int) -> dict[str, Any]:
     values: dict[str, Any] = {
         "block_count": 1,
         "context_length": 16,
         "embedding_length": hidden,
-        "feed_forward_length": hidden,
+        "feed_forward_length": feed_forward,
         "attention.head_count": 2,
     }
     if architecture == "bloom":
@@ -36,24 +37,27 @@ def metadata_of(architecture: str, hidden: int) -> dict[str, Any]:
     }
 
 
-def shapes_of(architecture: str, hidden: int) -> dict[str, tuple[int, ...]]:
+def shapes_of(architecture: str, hidden: int, feed_forward: int) -> dict[str, tuple[int, ...]]:
     norm: dict[str, tuple[int, ...]]
     if architecture == "bloom":
         shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (VOCAB_SIZE, hidden)}
         for name in ("token_embd_norm", "output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
             norm = {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
             shapes |= norm
-        for name, rows in (("attn_qkv", 3 * hidden), ("attn_output", hidden), ("ffn_up", hidden)):
+        for name, rows in (("attn_qkv", 3 * hidden), ("attn_output", hidden), ("ffn_up", feed_forward)):
             shapes |= {f"blk.0.{name}.weight": (rows, hidden), f"blk.0.{name}.bias": (rows,)}
-        return {**shapes, "blk.0.ffn_down.weight": (hidden, hidden), "blk.0.ffn_down.bias": (hidden,)}
+        return {**shapes, "blk.0.ffn_down.weight": (hidden, feed_forward), "blk.0.ffn_down.bias": (hidden,)}
     shapes = {"token_embd.weight": (VOCAB_SIZE, hidden), "output.weight": (VOCAB_SIZE, hidden)}
     shapes |= dict.fromkeys(
         ("output_norm.weight", "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight"), (hidden,)
     )
-    for name in ("attn_q", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
+    for name in ("attn_q", "attn_output"):
         shapes[f"blk.0.{name}.weight"] = (hidden, hidden)
+    for name in ("ffn_gate", "ffn_up"):
+        shapes[f"blk.0.{name}.weight"] = (feed_forward, hidden)
     return {
         **shapes,
+        "blk.0.ffn_down.weight": (hidden, feed_forward),
         "blk.0.attn_k.weight": (hidden // 2, hidden),
         "blk.0.attn_v.weight": (hidden // 2, hidden),
     }
@@ -62,13 +66,9 @@ def shapes_of(architecture: str, hidden: int) -> dict[str, tuple[int, ...]]:
 def write_model(path: Path, architecture: str, type: str, hidden: int) -> None:
     """A complete model of one layer."""
     random = np.random.default_rng(1)
-    writer = gguf.GGUFWriter(path, architecture)
-    for key, value in metadata_of(architecture, hidden).items():
-        kind = gguf.GGUFValueType.get_type(value)
-        kind = gguf.GGUFValueType.UINT32 if kind is gguf.GGUFValueType.INT32 else kind
-        writer.add_key_value(f"{architecture}.{key}", value, kind)
+    writer = writer_of(path, architecture, hidden, hidden)
     kind_of_matrices = gguf.GGMLQuantizationType[type.upper()]
-    for name, shape in shapes_of(architecture, hidden).items():
+    for name, shape in shapes_of(architecture, hidden, hidden).items():
         values = random.normal(size=shape).astype(np.float32)
         if len(shape) == 1 or type == "f32":
             writer.add_tensor(name, values)
@@ -76,6 +76,35 @@ def write_model(path: Path, architecture: str, type: str, hidden: int) -> None:
             data = gguf.quants.quantize(values, kind_of_matrices)
             writer.add_tensor(name, data, raw_dtype=kind_of_matrices)
     _finish(writer)
+
+
+def write_block_model(path: Path, architecture: str, type: str, hidden: int = 4) -> None:
+    """The same with one matrix in random blocks; float ones of few columns keep the file small."""
+    random = np.random.default_rng(2)
+    feed_forward = 256
+    writer = writer_of(path, architecture, hidden, feed_forward)
+    kind = gguf.GGMLQuantizationType[type.upper()]
+    block_size, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+    for name, shape in shapes_of(architecture, hidden, feed_forward).items():
+        if name == "blk.0.ffn_down.weight":
+            blocks = random.integers(
+                0, 64, (hidden, feed_forward // block_size * block_bytes), dtype=np.uint8
+            )
+            writer.add_tensor(name, blocks, raw_dtype=kind)  # bytes below 64 make no half that is not finite
+        else:
+            writer.add_tensor(
+                name, random.normal(size=shape).astype(np.float32 if len(shape) == 1 else np.float16)
+            )
+    _finish(writer)
+
+
+def writer_of(path: Path, architecture: str, hidden: int, feed_forward: int) -> gguf.GGUFWriter:
+    writer = gguf.GGUFWriter(path, architecture)
+    for key, value in metadata_of(architecture, hidden, feed_forward).items():
+        kind = gguf.GGUFValueType.get_type(value)
+        kind = gguf.GGUFValueType.UINT32 if kind is gguf.GGUFValueType.INT32 else kind
+        writer.add_key_value(f"{architecture}.{key}", value, kind)
+    return writer
 
 
 def write_all_types(path: Path) -> None:
@@ -106,6 +135,9 @@ def write_seeds(folder: Path) -> list[Path]:
         for type, hidden in (("f32", 4), ("f16", 4), ("bf16", 4), ("q4_0", 32), ("q4_1", 32), ("q8_0", 32)):
             models.append(folder / f"{architecture}-{type}.gguf")
             write_model(models[-1], architecture, type, hidden)
+        for type in BLOCK_TYPES:
+            models.append(folder / f"{architecture}-{type}.gguf")
+            write_block_model(models[-1], architecture, type)
     write_all_types(folder / "all-types.gguf")
     return models
 

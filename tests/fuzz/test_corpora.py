@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from .gguf_seeds import ARCHITECTURES, BLOCK_TYPES, write_block_model
 from .tokenizer_cases import TEXTS, check_case, random_case
 
 HERE = Path(__file__).resolve().parent
@@ -46,13 +47,42 @@ print(loaded, read, refused)
 OF_ITS_OWN_MEMORY = [sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"]
 
 
-def test_gguf_corpus() -> None:
+def replay(paths: list[Path]) -> tuple[int, int, int]:
+    """How many loaded, were read, were refused."""
     done = subprocess.run(
-        [sys.executable, "-c", REPLAY, *map(str, GGUF_CORPUS)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", REPLAY, *map(str, paths)], capture_output=True, text=True, timeout=120
     )
     lines = done.stdout.splitlines()
     assert done.returncode == 0, f"{done.returncode} after {lines[-1:]}\n{done.stderr}"
     loaded, read, refused = map(int, lines[-1].split())
+    return loaded, read, refused
+
+
+def test_damaged_block_types(tmp_path: Path) -> None:
+    """Every block type: the seeds load; with bits flipped in header and blocks, or cut, they load or are refused."""
+    seeds, damaged = [], []
+    for architecture in ARCHITECTURES:
+        for type in BLOCK_TYPES:
+            seeds.append(tmp_path / f"{architecture}-{type}.gguf")
+            write_block_model(seeds[-1], architecture, type)
+    choose = random.Random(4)
+    for seed in seeds:
+        original = seed.read_bytes()
+        for index in range(16):
+            data = bytearray(original)
+            for _ in range(choose.choice([1, 1, 2, 5])):
+                data[choose.randrange(len(data))] ^= 1 << choose.randrange(8)
+            damaged.append(tmp_path / f"{seed.stem}-{index}.gguf")
+            damaged[-1].write_bytes(data[: choose.randrange(len(data))] if index % 8 == 7 else data)
+    assert replay(seeds) == (len(seeds), len(seeds), 0)
+    loaded, _, refused = replay(damaged)
+    assert loaded + refused == len(damaged)
+    assert loaded > len(seeds)
+    assert refused > len(seeds)
+
+
+def test_gguf_corpus() -> None:
+    loaded, read, refused = replay(GGUF_CORPUS)
     assert loaded + refused == len(GGUF_CORPUS) > 50
     assert 10 <= loaded < read < len(GGUF_CORPUS)  # the corpus reaches every stage
 

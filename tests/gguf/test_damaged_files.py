@@ -16,6 +16,7 @@ from .raw_gguf import (
     FLOAT32,
     INT32,
     Q4_0,
+    Q4_K,
     STRING,
     UINT8,
     UINT32,
@@ -79,6 +80,9 @@ DAMAGED = {
     "alignment_an_array": build([array("general.alignment", UINT32, 1, struct.pack("<I", 32))]),
     "quantized_row_of_33": build([], [RawTensor("a", [33, 32], kind=Q4_0)], bytes(2048)),
     "quantized_row_of_16": build([], [RawTensor("a", [16, 2], kind=Q4_0)], bytes(2048)),
+    "super_block_row_of_128": build([], [RawTensor("a", [128, 4], kind=Q4_K)], bytes(1024)),
+    "super_block_row_of_288": build([], [RawTensor("a", [288, 8], kind=Q4_K)], bytes(2048)),
+    "super_blocks_past_the_end": build([], [RawTensor("a", [512, 2], kind=Q4_K)], bytes(4 * 144 - 1)),
     "huge_tensor_name": build([], [RawTensor("a" * 70_000, [4])], bytes(64)),
     "name_not_utf8": build([], [RawTensor(b"\xff\xfe", [4], offset=96)], bytes(64)),
     "key_not_utf8": build([entry(b"\xff", UINT8, b"\x01"), entry(b"\xff", UINT8, b"\x01")]),
@@ -98,6 +102,9 @@ SAYS = {
     "tensors_overlap": "'a' and 'b' overlap",
     "alignment_3": "general.alignment is 3",
     "quantized_row_of_33": "'a' has rows of 33",
+    "super_block_row_of_128": "'a' has rows of 128 weights, not a multiple of the 256 that q4_k needs",
+    "super_block_row_of_288": "'a' has rows of 288 weights",
+    "super_blocks_past_the_end": "'a'",
 }
 
 

@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 import pytest
 
-from belle_edge._core import GgufFile
+from belle_edge._core import GgufFile, weight_types
 
 from .raw_gguf import BOOL, F32, INT64, Q8_0, STRING, UINT8, RawTensor, array, build, entry, string, uint32
 
@@ -184,16 +184,17 @@ def test_tensors_equal_those_of_the_gguf_package(tmp_path: Path, alignment: int)
     writer.add_tensor("half", random.normal(size=(3, 5)).astype(np.float16))
     writer.add_tensor("four", random.normal(size=(2, 3, 4, 5)).astype(np.float32))
     writer.add_tensor("ids", np.arange(9, dtype=np.int32))
-    for name in ("Q4_0", "Q8_0", "BF16"):
-        kind = gguf.GGMLQuantizationType[name]
-        rows = gguf.quants.quantize(random.normal(size=(6, 64)).astype(np.float32), kind)
-        writer.add_tensor(name, rows, raw_dtype=kind)
+    kinds = [gguf.GGMLQuantizationType[name.upper()] for name in weight_types() if name not in ("f32", "f16")]
+    for kind in kinds:
+        block_size, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+        rows = random.integers(0, 256, (6, 512 // block_size * block_bytes), dtype=np.uint8)
+        writer.add_tensor(kind.name, rows, raw_dtype=kind)
     written(writer)
 
     file = GgufFile(str(path))
     reference = gguf.GGUFReader(path)
     assert file.alignment == reference.alignment == alignment
-    assert len(file.tensors()) == len(reference.tensors) == 7
+    assert len(file.tensors()) == len(reference.tensors) == 4 + len(kinds)
     for ours, theirs in zip(file.tensors(), reference.tensors, strict=True):
         assert ours.name == theirs.name
         assert ours.type == theirs.tensor_type.name.lower()

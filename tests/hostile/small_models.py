@@ -12,9 +12,9 @@ TEMPLATE = "{% for message in messages %}Human: {{ message['content'] }}\n\nAssi
 UNUSED = 5  # token type of padding entries
 
 
-def complete_model(architecture: str) -> GgufModel:
-    """A model with tokenizer tables, padded to its rows, and a chat template."""
-    model = RANDOM_MODELS[architecture]()
+def complete_model(architecture: str, **sizes: int) -> GgufModel:
+    """A model with tokenizer tables, padded to its rows, and a chat template. sizes: as its maker takes them."""
+    model = RANDOM_MODELS[architecture](**sizes)
     tables = sound_tables("llama" if architecture == "llama" else "gpt2")
     n_missing = VOCAB_SIZE - len(tables[f"{PREFIX}tokens"])
     padding: dict[str, list[Any]] = {

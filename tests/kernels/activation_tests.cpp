@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/half.h"
+#include "kernels/activation_order.h"
 #include "support.h"
 
 namespace belle_test {
@@ -40,7 +41,8 @@ void check_blocks(const KernelTable& table, const std::vector<float>& input, con
   std::memset(blocks.data(), 0x5a, blocks.size() * sizeof(ActivationBlock));
   table.quantize_activations(x.data(), n_blocks, blocks.data(), stride);
   size_t touched = 0;
-  for (size_t i = 0; i < blocks.size(); ++i) touched += i % stride != 0 && blocks[i].sum() != 2 * 0x5a5a;
+  for (size_t i = 0; i < blocks.size(); ++i)
+    touched += i % stride != 0 && belle::sum_of_values(blocks[i]) != 2 * 0x5a5a;
   checks.that(touched == 0, "quantize_activations %s: wrote between its blocks", what);
   for (size_t b = 0; b < n_blocks; ++b) {
     const ActivationBlock expected = reference_block(x.data() + b * 32), &block = blocks[b * stride];

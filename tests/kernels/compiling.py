@@ -26,6 +26,7 @@ X86_FILES = {
     "kernels/amx/amx.cpp": [*AVX512BF16_FLAGS, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
     "kernels/amx/amx_emulated.cpp": AVX512BF16_FLAGS,  # the same kernels on software tiles, for CPUs without AMX
 }
+SEARCH_FILES = {"quant/search/avx2.cpp": AVX2_FLAGS}  # no tier; every one from AVX2 on takes it
 COMMON_FLAGS = [
     "-std=c++17",
     "-ffp-contract=off",

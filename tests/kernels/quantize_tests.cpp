@@ -1,9 +1,11 @@
-// Checkpoint rows to floats and to GGUF blocks: the bits of quant/quantize.cpp, whatever the values and the addresses.
+// Checkpoint rows to floats and to GGUF blocks: the bits of quantize_row and search_row, whatever the values and the
+// addresses.
 #include <cmath>
 #include <limits>
 
 #include "core/half.h"
 #include "quant/quantize.h"
+#include "quant/search_row.h"
 #include "reference.h"
 
 namespace belle_test {
@@ -37,16 +39,43 @@ void check_blocks(const KernelTable& table, Checks& checks) {
   Random random(31);
   for (size_t round = 0; round < 70; ++round) {
     const Guarded<float> x(values_of_kind(round % 7, random));
-    for (const CodeRange& range : kQuantizedTypes) {
-      const WeightType target = range.type;
-      if (table.quantize[static_cast<size_t>(target)] == nullptr) continue;  // quant/quantize.h does it
-      const size_t bytes = belle::row_bytes(belle::traits_of(target), x.size());
+    for (size_t type = 0; type < belle::kWeightTypeCount; ++type) {
+      const belle::TypeTraits& traits = belle::traits_of(static_cast<WeightType>(type));
+      if (table.quantize[type] == nullptr) continue;
+      const size_t bytes = belle::row_bytes(traits, x.size());
       Guarded<uint8_t> got(bytes);
       std::vector<uint8_t> expected(bytes);
-      table.quantize[static_cast<size_t>(target)](x.data(), x.size(), got.data());
-      belle::quantize_row(target, x.data(), x.size(), expected.data());
+      table.quantize[type](x.data(), x.size(), got.data());
+      belle::quantize_row(traits.type, x.data(), x.size(), expected.data());
       const bool same = std::memcmp(got.data(), expected.data(), bytes) == 0;
-      checks.that(same, "quantize %s kind %zu", belle::traits_of(target).name, round % 7);
+      checks.that(same, "quantize %s kind %zu", traits.name, round % 7);
+    }
+  }
+}
+
+// With and without an importance of each column.
+void check_searches(const KernelTable& table, Checks& checks) {
+  Random random(32);
+  constexpr size_t kSuperBlock = belle::kSuperBlockSize;
+  for (size_t round = 0; round < 14; ++round) {
+    std::vector<float> values;
+    while (values.size() < 2 * kSuperBlock) {
+      for (const float value : values_of_kind(round % 7, random)) values.push_back(value);
+    }
+    for (size_t type = 0; type < belle::kWeightTypeCount; ++type) {
+      const belle::TypeTraits& traits = belle::traits_of(static_cast<WeightType>(type));
+      if (!belle::is_searched(traits.type)) continue;
+      const size_t n = traits.block_size == kBlockSize ? kSuperBlock + 3 * kBlockSize : 2 * kSuperBlock;
+      const Guarded<float> x(std::vector<float>(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n)));
+      const Guarded<float> importance(random.floats(n, 0.0f, 3.0f));
+      for (const float* columns : {static_cast<const float*>(nullptr), importance.data()}) {
+        Guarded<uint8_t> got(belle::row_bytes(traits, n));
+        std::vector<uint8_t> expected(got.size());
+        table.search(traits.type, x.data(), columns, n, got.data());
+        belle::search_row(traits.type, x.data(), columns, n, expected.data());
+        const bool same = std::memcmp(got.data(), expected.data(), got.size()) == 0;
+        checks.that(same, "search %s kind %zu%s", traits.name, round % 7, columns != nullptr ? " importance" : "");
+      }
     }
   }
 }
@@ -79,6 +108,7 @@ void check_not_finite(const KernelTable& table, WeightType source, float value, 
 
 void test_quantize(const KernelTable& table, Checks& checks) {
   check_blocks(table, checks);
+  check_searches(table, checks);
   for (const WeightType source : kSources) {
     for (size_t n = 1; n <= 40; ++n) check_widen(table, source, n, checks);
     check_widen(table, source, 4096, checks);

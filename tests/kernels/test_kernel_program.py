@@ -15,6 +15,7 @@ from .compiling import (
     AVX2_FLAGS,
     AVX512BF16_FLAGS,
     COMMON_FLAGS,
+    SEARCH_FILES,
     SOURCES,
     TESTS,
     X86,
@@ -32,7 +33,7 @@ def tier_of(file_name: str) -> str:
 
 
 X86_TIERS = [tier_of(name) for name in X86_FILES]
-NATIVE_FILES = X86_FILES if X86 else {}
+NATIVE_FILES = {**X86_FILES, **SEARCH_FILES} if X86 else {}
 X86_DEFINITIONS = {  # for the registry
     "kernels/amx/amx.cpp": "-DBELLE_HAS_AMX",
     "kernels/amx/amx_emulated.cpp": "-DBELLE_EMULATE_AMX",
@@ -67,7 +68,7 @@ def build_program(
     isa_flags = {SOURCES / name: known.get(name, []) for name in names}
 
     def compile_one(path: Path) -> str:
-        object_file = str(folder / f"{path.stem}.o")
+        object_file = str(folder / f"{path.parent.name}-{path.stem}.o")
         own_flags = definitions if path.stem == "registry" else isa_flags.get(path, [])
         command = [compiler, *COMMON_FLAGS, *flags, *own_flags]
         checked([*command, "-c", str(path), "-o", object_file])
@@ -140,7 +141,7 @@ def test_every_tier_in_software(program: Path, tmp_path: Path) -> None:
         pytest.skip("the CPU has no AVX2")
     if not knows(compiler, [], b"#include <simde/x86/avx512.h>\n"):
         pytest.skip("needs the headers of SIMDe (libsimde-dev)")
-    program = build_program(compiler, tmp_path, ["-O1"], isa_files=SOFTWARE_FILES)
+    program = build_program(compiler, tmp_path, ["-O1"], isa_files={**SOFTWARE_FILES, **SEARCH_FILES})
     output = checked([str(program), "--compiled"], env=environment())
     assert_all_passed(output)
     for name in SOFTWARE_FILES:
@@ -162,19 +163,20 @@ def test_aarch64_under_emulation(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not X86, reason="x86 tiers")
 @pytest.mark.parametrize("optimization", ["-O0", "-O2"])
-@pytest.mark.parametrize("name", sorted(X86_FILES))
+@pytest.mark.parametrize("name", sorted(NATIVE_FILES))
 def test_an_isa_file_exports_one_symbol(name: str, optimization: str, tmp_path: Path) -> None:
     """A shared inline function compiled with AVX flags must not be there for the linker to choose."""
     if not shutil.which("nm"):
         pytest.skip("no nm")
     object_file = tmp_path / "isa.o"
-    if not knows(native_compiler(), X86_FILES[name]):
+    if not knows(native_compiler(), NATIVE_FILES[name]):
         pytest.skip("the compiler does not know this instruction set")
-    command = [native_compiler(), *COMMON_FLAGS, optimization, *X86_FILES[name], "-c", str(SOURCES / name)]
+    command = [native_compiler(), *COMMON_FLAGS, optimization, *NATIVE_FILES[name], "-c", str(SOURCES / name)]
     checked([*command, "-o", str(object_file)])
     listing = checked(["nm", "-C", "--defined-only", str(object_file)])
     symbols = [line.split(maxsplit=2)[1:] for line in listing.splitlines()]
     visible = [(kind, symbol) for kind, symbol in symbols if kind in "TDBRWVu"]
     # DW.ref.* is the data that names the exception handler; every C++ object has the same one.
     code = [(kind, symbol) for kind, symbol in visible if not symbol.startswith("DW.ref.")]
-    assert code == [("T", f"belle::{Path(name).stem}_kernels()")]
+    function = "search_row_avx2" if name in SEARCH_FILES else f"{Path(name).stem}_kernels"
+    assert [(kind, symbol.partition("(")[0]) for kind, symbol in code] == [("T", f"belle::{function}")]

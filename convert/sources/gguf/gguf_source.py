@@ -11,7 +11,7 @@ from typing import Any
 
 from belle_edge import _core
 from belle_edge.convert.header_encoding import EncodedValue
-from belle_edge.convert.sources.byte_source import ByteSource
+from belle_edge.convert.sources.byte_source import WeightFile
 from belle_edge.convert.sources.gguf.header_entries import header_entries
 from belle_edge.convert.sources.gguf.stored_tensors import GgufBytes, stored_tensor
 from belle_edge.convert.sources.opening_options import SourceOptions
@@ -49,7 +49,7 @@ class GgufSource:
         return str(self.file["general.architecture"])
 
     @property
-    def weight_files(self) -> list[ByteSource]:
+    def weight_files(self) -> list[WeightFile]:
         return [GgufBytes(self.file)]
 
     def number(self, key: str, default: int | None = None) -> int:

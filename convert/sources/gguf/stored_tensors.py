@@ -14,7 +14,7 @@ from belle_edge.errors import ConversionError, ModelFormatError
 
 
 class GgufBytes:
-    """The file, or the files of a split model, as a ByteSource that is read once.
+    """The file, or the files of a split model, as a WeightFile.
 
     A pass begins with the checksums, where the file has any, and ends with a look whether somebody wrote to it.
     """
@@ -26,10 +26,6 @@ class GgufBytes:
         self.name, self.size_bytes = Path(file.path).name, file.size_bytes
         status = [(Path(part).name, Path(part).stat()) for part in file.parts]
         self.stamp = " ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in status)
-
-    def read(self, offset: int, n_bytes: int) -> NDArray[np.uint8]:
-        """Nobody asks: tensors know their own bytes, in whichever part they lie."""
-        raise NotImplementedError
 
     def begin_pass(self) -> None:
         try:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/avx2/intrinsics.h"
+#include "quant/search_row.h"
 #include "quant/types.h"
 
 namespace belle {
@@ -41,6 +42,8 @@ class Avx2Quantizing {
     }
     return _mm256_testz_si256(special, special) != 0;
   }
+
+  static constexpr SearchRowFn search = search_row_avx2;
 
   /// The bits of a binary16, rounded to nearest even.
   static uint16_t half_bits(float x) noexcept {

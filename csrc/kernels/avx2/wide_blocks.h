@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/activation_order.h"
 #include "kernels/avx2/intrinsics.h"
 #include "kernels/avx2/tier.h"
 #include "kernels/compiler.h"
@@ -99,7 +100,7 @@ void pack_token_blocks(const WidePack& args) noexcept {
           Scales::quantize(without_outliers(args.outliers, x, slab, n_blocks * kBlockSize, room), n_blocks, quantized);
         }
         for (size_t b = 0; b < n_blocks; ++b) {
-          pack_block(quantized[b].values, quantized[b].sum(), quantized[b].scale, place, packed[b]);
+          pack_block(quantized[b].values, sum_of_values(quantized[b]), quantized[b].scale, place, packed[b]);
         }
       }
       for (size_t b = 0; b < n_blocks; ++b) memset(packed[b].unused, 0, sizeof packed[b].unused);

@@ -61,5 +61,32 @@ inline uint64_t less_32(uint64_t numbers) noexcept {
 /// Each number, which is below 64, below zero.
 inline uint64_t negative(uint64_t numbers) noexcept { return (every_byte(0x80) - numbers) ^ every_byte(0x80); }
 
+template <size_t n_scales>
+constexpr size_t kSixBitScalesBytes = n_scales * 6 / 8 * kPanelRows;
+
+/// n_scales scales of 6 bits for each row, less 32, in units of d. They lie scales_at bytes behind the unit's start,
+/// then d. Row p of 16 bytes has the low four bits of scale p in its low nibbles, those of scale p + n_scales / 2 in
+/// the high ones. Each row of the last third has the upper bits of four scales, a quarter of n_scales apart.
+template <class Tier, size_t n_scales, size_t scales_at>
+class SixBitScales {
+ public:
+  using Vector = typename Tier::Vector;
+
+  explicit SixBitScales(const uint8_t* unit) noexcept : d_(unit + scales_at + kSixBitScalesBytes<n_scales>) {
+    constexpr size_t kQuarter = n_scales / 4 * kPanelRows;
+    const uint8_t *low = unit + scales_at, *high = low + 2 * kQuarter;
+    for (unsigned i = 0; i < 4; ++i) {
+      join_bytes<kQuarter>(low + i % 2 * kQuarter, high, numbers_ + i * kQuarter,
+                           [i](uint64_t l, uint64_t h) noexcept { return less_32(six_bits(l, i / 2 * 4, h, 2 * i)); });
+    }
+  }
+
+  Vector d(size_t i, size_t part) const noexcept { return d_.times(numbers_ + i * kPanelRows, part); }
+
+ private:
+  alignas(64) int8_t numbers_[n_scales * kPanelRows];  // [n_scales][16 rows]
+  RowFactors<Tier> d_;
+};
+
 }  // namespace
 }  // namespace belle

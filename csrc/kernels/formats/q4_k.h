@@ -7,16 +7,8 @@
 namespace belle {
 namespace {
 
-struct Q4_K : Nibbles {
+struct Q4_K : SixBitPairFormat<Nibbles> {
   static constexpr WeightType kType = WeightType::kQ4_K;
-  static constexpr size_t kUnitColumns = kSuperBlockSize, kScaleColumns = kBlockSize;
-  static constexpr size_t kCodeBytes = kUnitColumns / kBlockSize * kBlockBytes;
-  static constexpr size_t kUnitBytes = kCodeBytes + kSixBitPairsBytes + 2 * kScaleBytes;
-  static constexpr bool kHasMinimum = true;
-  static constexpr int kZeroCode = 0;
-
-  template <class Tier>
-  using Scales = SixBitPairs<Tier, kCodeBytes>;
 };
 
 }  // namespace

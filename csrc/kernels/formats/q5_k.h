@@ -7,16 +7,8 @@
 namespace belle {
 namespace {
 
-struct Q5_K : FiveBits {
+struct Q5_K : SixBitPairFormat<FiveBits> {
   static constexpr WeightType kType = WeightType::kQ5_K;
-  static constexpr size_t kUnitColumns = kSuperBlockSize, kScaleColumns = kBlockSize;
-  static constexpr size_t kCodeBytes = kUnitColumns / kBlockSize * kBlockBytes;
-  static constexpr size_t kUnitBytes = kCodeBytes + kSixBitPairsBytes + 2 * kScaleBytes;
-  static constexpr bool kHasMinimum = true;
-  static constexpr int kZeroCode = 0;
-
-  template <class Tier>
-  using Scales = SixBitPairs<Tier, kCodeBytes>;
 };
 
 }  // namespace

@@ -42,5 +42,18 @@ class SixBitPairs {
   RowFactors<Tier> d_, dmin_;
 };
 
+/// A format of such scales and minima; Codes reads the codes of a block.
+template <class Codes>
+struct SixBitPairFormat : Codes {
+  static constexpr size_t kUnitColumns = kSuperBlockSize, kScaleColumns = kBlockSize;
+  static constexpr size_t kCodeBytes = kUnitColumns / kBlockSize * Codes::kBlockBytes;
+  static constexpr size_t kUnitBytes = kCodeBytes + kSixBitPairsBytes + 2 * kScaleBytes;
+  static constexpr bool kHasMinimum = true;
+  static constexpr int kZeroCode = 0;
+
+  template <class Tier>
+  using Scales = SixBitPairs<Tier, kCodeBytes>;
+};
+
 }  // namespace
 }  // namespace belle

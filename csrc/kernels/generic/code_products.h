@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/activation_order.h"
 #include "kernels/compiler.h"
 #include "kernels/generic/int8_slabs.h"
 #include "kernels/generic/panel_shape.h"
@@ -61,7 +62,7 @@ size_t block_packed_bytes(size_t n_tokens, size_t k) noexcept {
 inline void put_numbers(const ActivationBlock& block, float* numbers, size_t stride) noexcept {
   const float scale = block.scale;
   numbers[0] = scale;
-  numbers[stride] = static_cast<float>(block.sum()) * scale;
+  numbers[stride] = static_cast<float>(sum_of_values(block)) * scale;
   numbers[2 * stride] = static_cast<float>(block.sums[0]) * scale;
   numbers[3 * stride] = static_cast<float>(block.sums[1]) * scale;
 }

@@ -30,6 +30,7 @@ constexpr void set_rows(KernelTable& table) noexcept {
   table.rotate_pairs = rotate_pairs<Tier>;
   table.to_half = to_half<Tier>;
   table.widen = Tier::widen;
+  table.search = Tier::search;
   for_each_format(QuantizingFormats{}, [&](auto format) noexcept {
     using Format = decltype(format);
     table.quantize[kIndexOf<Format>] = quantize_blocks<Tier, Format>;

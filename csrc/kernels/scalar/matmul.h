@@ -67,7 +67,9 @@ void add_block(const uint8_t* block, const typename Format::template Scales<Scal
                const ActivationBlock& activations, float* acc) noexcept {
   constexpr size_t kScales = kBlockScales<Format>;
   const float scale = activations.scale;
-  const auto sum_of = [&](size_t s) noexcept { return kScales == 1 ? activations.sum() : activations.sums[s]; };
+  const auto sum_of = [&](size_t s) noexcept {
+    return kScales == 1 ? sum_of_values(activations) : activations.sums[s];
+  };
   for (size_t s = 0; s < kScales; ++s) {
     const int32_t start = -Format::kZeroCode * sum_of(s);
     int32_t dots[kPanelRows];

@@ -5,6 +5,7 @@
 #include "kernels/scalar/matmul.h"
 #include "kernels/scalar/quantizing.h"
 #include "kernels/scalar/rows.h"
+#include "quant/search_row.h"
 
 namespace belle {
 namespace {
@@ -27,6 +28,7 @@ constexpr KernelTable scalar_table() noexcept {
   table.rotate_pairs = rotate_pairs;
   table.to_half = to_half;
   table.widen = widen;
+  table.search = search_row;
   for_each_format(QuantizingFormats{}, [&](auto format) {
     using Format = decltype(format);
     table.quantize[kIndexOf<Format>] = quantize<Format::kType>;
