@@ -17,7 +17,7 @@ namespace {
 template <class Tier>
 constexpr void set_rows(KernelTable& table) noexcept {
   table.quantize_activations = quantize_activations<Tier>;
-  table.quantize_row = quantize_slab<Tier>;
+  table.quantize_row = quantize_row<Tier>;
   table.attend_page_f32 = attend_page<Tier, float>;
   table.attend_page_f16 = attend_page<Tier, uint16_t>;
   table.attend_page_q8 = attend_byte_page<Tier>;
