@@ -5,6 +5,7 @@
 //
 // A number is (byte - kZeroByte) * scale of its position. Four bytes that are multiplied and summed lie together. Keys
 // are filled up to whole groups of elements, with any bytes. A scale of NaN says that an element was not finite.
+// Everything stays inside the including file's anonymous namespace: what is not inlined has the flags of its file.
 #pragma once
 
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include "kernels/table.h"
 
 namespace belle {
+namespace {
 
 constexpr size_t kGroupBytes = 4;
 constexpr int kZeroByte = 128;
@@ -33,4 +35,5 @@ constexpr size_t value_byte_at(size_t element, size_t position, size_t head_dim)
   return (position / kGroupBytes * head_dim + element) * kGroupBytes + position % kGroupBytes;
 }
 
+}  // namespace
 }  // namespace belle

@@ -14,16 +14,10 @@ from numpy.typing import NDArray
 
 from belle_edge import _core
 
-from .gguf_models import RANDOM_MODELS, GgufModel
+from .gguf_models import RANDOM_MODELS, one_layer
 
 Ids = NDArray[np.int32]
 N_TOKENS = 100  # four KV pages
-
-
-def one_layer(model: GgufModel) -> GgufModel:
-    model.metadata["block_count"] = 1
-    model.tensors = {name: t for name, t in model.tensors.items() if not name.startswith("blk.1.")}
-    return model
 
 
 @pytest.fixture(scope="module", params=["llama", "bloom"])

@@ -1,4 +1,7 @@
-"""A cache in bytes: its logits beside those of a float16 cache, on every tier, in prompts and in decoding.
+"""A cache in bytes: its logits beside those of a reference that rounds alike, on every tier, in prompts and decoding.
+
+What bytes cost in these models is 0.6 to 5 % of the logits' norm: the wider the scores, the more. So the reference
+computes it, and the distance from a float cache has no bound of its own.
 
 What the engine keeps whatever the cache (forks, saves, slides) is in test_sequences.py and test_discard.py.
 """
@@ -6,6 +9,7 @@ What the engine keeps whatever the cache (forks, saves, slides) is in test_seque
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +18,47 @@ from numpy.typing import NDArray
 
 from belle_edge import Belle, _core
 
-from .gguf_models import GgufModel, random_bloom, random_llama
+from .gguf_models import GgufModel, one_layer, random_bloom, random_llama
+from .numpy_models import BYTES, FLOATS, Floats, logits_of_random
 
 Ids = NDArray[np.int32]
 Logits = NDArray[np.float32]
+N_TOKENS = 100  # more than three pages
 
 MODELS: dict[str, Callable[[], GgufModel]] = {
     "llama 16": random_llama,
-    "llama 100": lambda: random_llama(hidden=400, n_heads=4, n_kv_heads=2),
-    "bloom 80": lambda: random_bloom(hidden=480, n_heads=6),
+    "llama 100": lambda: random_llama(hidden=200, n_heads=2, n_kv_heads=1),
+    "bloom 80": lambda: random_bloom(hidden=240, n_heads=3),
     "bloom 5": lambda: random_bloom(hidden=160, n_heads=32),  # a last group of elements that is not full
 }
 
 
+@dataclass(frozen=True)
+class Case:
+    path: Path
+    exact: Floats  # logits of N_TOKENS, in doubles
+    rounded: Floats  # the same where keys and values are bytes
+    n_layers: int
+
+    @property
+    def cost(self) -> float:
+        return difference(self.rounded, self.exact)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one layer", "two layers"])
+def n_layers(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture(scope="module", params=sorted(MODELS))
-def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return MODELS[request.param]().write(tmp_path_factory.mktemp("q8") / "model.gguf")
+def case(
+    request: pytest.FixtureRequest, n_layers: int, tmp_path_factory: pytest.TempPathFactory, ids: Ids
+) -> Case:
+    model = MODELS[request.param]()
+    if n_layers == 1:
+        model = one_layer(model)
+    exact, rounded = (logits_of_random(model, ids[:N_TOKENS], cache) for cache in (FLOATS, BYTES))
+    return Case(model.write(tmp_path_factory.mktemp("q8") / "model.gguf"), exact, rounded, n_layers)
 
 
 def logits_of(model: _core.Model, ids: Ids, sizes: list[int], *, decode: bool = False) -> Logits:
@@ -40,29 +69,34 @@ def logits_of(model: _core.Model, ids: Ids, sizes: list[int], *, decode: bool = 
     return np.concatenate(rows)
 
 
-def difference(logits: Logits, expected: Logits) -> float:
+def logits_of_phases(case: Case, tier: str, ids: Ids) -> dict[str, Logits]:
+    """With the kernels of a prompt in each form and of decoding. Cuts into passes do not change their bits."""
+    found = {}
+    for form in next(each["activation_forms"] for each in _core.isa_tiers() if each["name"] == tier):
+        model = _core.Model(str(case.path), isa=tier, threads=2, kv_type="q8", activations=form)
+        assert model.kv_type == "q8"
+        found[form] = logits_of(model, ids, [N_TOKENS])
+        np.testing.assert_array_equal(logits_of(model, ids, [31, 1, 40, 28]), found[form])
+    found["decoding"] = logits_of(model, ids, [1] * N_TOKENS, decode=True)
+    np.testing.assert_array_equal(logits_of(model, ids, [16] * 6 + [4], decode=True), found["decoding"])
+    return found
+
+
+def difference(logits: Logits | Floats, expected: Logits | Floats) -> float:
     return float(np.linalg.norm(logits - expected) / np.linalg.norm(expected))
 
 
-def test_logits_are_near_those_of_a_float_cache(tier: str, path: Path, ids: Ids) -> None:
-    """Decoded and as a prompt; the bits do not depend on how the tokens are cut into passes."""
-    ids = ids[:100]
-    exact = logits_of(_core.Model(str(path), isa=tier, kv_type="f32"), ids, [100])
-    model = _core.Model(str(path), isa=tier, threads=2, kv_type="q8")
-    assert model.kv_type == "q8"
-    prompt = logits_of(model, ids, [100])
-    assert 1e-4 < difference(prompt, exact) < 2e-2
-    np.testing.assert_array_equal(logits_of(model, ids, [31, 1, 40, 28]), prompt)
-    decoded = logits_of(model, ids, [1] * 100, decode=True)
-    assert 1e-4 < difference(decoded, exact) < 2e-2
-    np.testing.assert_array_equal(logits_of(model, ids, [16] * 6 + [4], decode=True), decoded)
+def test_the_reference_is_the_model(case: Case, ids: Ids) -> None:
+    model = _core.Model(str(case.path), kv_type="f32")
+    assert difference(logits_of(model, ids, [N_TOKENS]), case.exact) < 1e-4
 
 
-def test_tiers_agree(tier: str, path: Path, ids: Ids) -> None:
-    found, expected = (
-        logits_of(_core.Model(str(path), isa=isa, kv_type="q8"), ids[:70], [70]) for isa in (tier, "scalar")
-    )
-    assert difference(found, expected) < 5e-3
+def test_logits_are_those_of_bytes(tier: str, case: Case, ids: Ids) -> None:
+    """Next to what the bytes cost, nothing else counts. In one layer they are the reference's own but for ties. In the
+    second one the least difference rounds some of them otherwise."""
+    limit = case.cost * {1: 0.1, 2: 0.25}[case.n_layers]
+    for phase, logits in logits_of_phases(case, tier, ids).items():
+        assert difference(logits, case.rounded) < limit, phase
 
 
 def test_numbers_beyond_float16_fit(tier: str, tmp_path: Path) -> None:
@@ -75,9 +109,9 @@ def test_numbers_beyond_float16_fit(tier: str, tmp_path: Path) -> None:
     assert difference(rows[0], rows[1]) < 5e-2
 
 
-def test_bytes_of_the_cache(path: Path) -> None:
+def test_bytes_of_the_cache(case: Case) -> None:
     """A byte per number, padded to whole groups of four in keys, and two scales of four bytes for each head."""
-    model = _core.Model(str(path), kv_type="q8")
+    model = _core.Model(str(case.path), kv_type="q8")
     head_dim, config = model.config["head_dim"], model.config
     head_bytes = -(-head_dim // 4) * 4 + head_dim + 8
     assert _core.kv_head_bytes("q8", head_dim) == head_bytes
@@ -93,5 +127,7 @@ def test_auto_does_not_choose_it(converted: Callable[[str, str], Path]) -> None:
             assert model.details["kv_type"] == expected
     with Belle.load(converted("llama", "q4_0"), kv="q8") as model:
         assert model.details["kv_type"] == "q8"
-        answer = model.generate("你好", max_tokens=8, temperature=0)
-        assert model.generate("你好", max_tokens=8, temperature=0) == answer
+        prompt = "Once upon a time"
+        texts = {model.generate(prompt, raw=True, max_tokens=8, temperature=0).text for _ in range(2)}
+        assert len(texts) == 1
+        assert texts.pop()

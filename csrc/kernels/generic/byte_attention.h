@@ -1,9 +1,8 @@
 // Attention of some queries over one page of a q8 cache, in whole numbers, for any width of vectors.
 //
 // The bytes meet factors of 15 bits: the query's elements, and the probabilities times the scales of their values. A
-// tier multiplies four bytes with four factors in each lane (byte_factors.h). That rounding is a hundredth of what the
-// bytes have cost. Sums of integers have no order, so the bits cannot depend on the tile, and
-// a factor of zero hides any byte.
+// tier multiplies four bytes with four factors in each lane (byte_factors.h). The factors' steps are 1/128 of the
+// bytes'. Sums of integers have no order, so the bits cannot depend on the tile, and a factor of zero hides any byte.
 #pragma once
 
 #include <math.h>
