@@ -44,6 +44,16 @@ struct Avx512Vector {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
   }
 
+  /// As in avx2/integers.h.
+  template <class Register>
+  static void settle(Register& value) noexcept {
+#if defined(__GNUC__)
+    asm volatile("" : "+v"(value));
+#else
+    (void)value;
+#endif
+  }
+
   static void store(float* to, Vector v, AllLanes) noexcept { _mm512_storeu_ps(to, v); }
   static void store(float* to, Vector v, FirstLanes lanes) noexcept { _mm512_mask_storeu_ps(to, lane_mask(lanes), v); }
   static void store_half(uint16_t* to, Vector v, AllLanes) noexcept {

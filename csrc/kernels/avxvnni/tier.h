@@ -2,17 +2,12 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 
-#include "kernels/avx2/intrinsics.h"
 #include "kernels/avx2/quantizing.h"
 #include "kernels/avx2/vector.h"
 #include "kernels/avxvnni/products.h"
 #include "kernels/generic/byte_factors.h"
-#include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unsigned_dots.h"
-#include "kernels/table.h"
 
 namespace belle {
 namespace {
@@ -24,20 +19,9 @@ struct AvxVnni : Avx2Vector, AvxVnniProducts, SplitFactors<Avx2Vector, AvxVnniPr
   static constexpr size_t kInt16Queries = 6, kInt16Vectors = 2;
   // Tokens of a tile: as in avx2/tier.h.
   static constexpr size_t kMatmulTokens = 4, kFloatTokens = 3, kChunkTokens = 4;
-  // A tile of slabs: 12 sums, 2 vectors of weights, activations.
-  static constexpr size_t kSlabTokens = 6, kSlabVectors = 2;
-
-  /// n columns of the tokens of a tile of slabs -> [group of 4 columns][token][4], plus 128; n is a multiple of 32.
-  static void pack_groups(const int8_t (*values)[kSlabColumns], size_t n, uint8_t* out) noexcept {
-    for (size_t token = 0; token < kSlabTokens; ++token) {
-      for (size_t at = 0; at < n; at += kGroupColumns) {
-        uint32_t group;
-        memcpy(&group, values[token] + at, sizeof group);
-        group ^= 0x80808080u;
-        memcpy(out + at * kSlabTokens + token * kGroupColumns, &group, sizeof group);
-      }
-    }
-  }
+  // A tile of slabs: 12 sums, 2 vectors of weights, activations; and of codes, whose sums over all scales lie in
+  // memory.
+  static constexpr size_t kSlabTokens = 6, kSlabVectors = 2, kCodeVectors = 2;
 
   template <class Format>
   using Dots = UnsignedDots<AvxVnni, Format>;

@@ -9,8 +9,8 @@
 //             are the float kFloatStart + that number. What that adds depends on the weights alone, and is taken out
 //             once for several scales.
 //
-// The tier's tiles are those of int8_slabs.h. Registers hold the integer sums; the float sums of a tile wait in the
-// first-level cache.
+// The tier's tiles of tokens are those of int8_slabs.h. Registers hold the integer sums of a scale, and where there are
+// 32 the float sums as well.
 #pragma once
 
 #include <stddef.h>
@@ -88,7 +88,7 @@ void pack_blocks(const WidePack& args) noexcept {
           put_numbers(blocks[b], numbers + b * kTokens + i, n_blocks * kTokens);
         }
       }
-      Tier::pack_groups(values, n_blocks * kBlockSize, out);
+      pack_groups<kTokens>(values, n_blocks * kBlockSize, out);
     }
   }
 }
@@ -160,7 +160,7 @@ class CodeChunk {
   using Bytes = typename Tier::Bytes;
   using Sums32 = typename Tier::Sums32;
   static constexpr size_t kLanes = Tier::kLanes, kParts = kPanelVectors<Tier>;
-  static constexpr size_t kTokens = Tier::kSlabTokens, kVectors = Tier::kSlabVectors;
+  static constexpr size_t kTokens = Tier::kSlabTokens, kVectors = Tier::kCodeVectors;
   static constexpr size_t kScaleGroups = kGroups / scales;
   using Tiles = typename TilesOf<Tier, slab>::Type;
 
@@ -249,20 +249,35 @@ class CodeChunk {
   BELLE_ALONE void multiply_tile(size_t tile, size_t first_vector) const noexcept {
     const size_t row = first_vector * kLanes;
     Operands from = operands(tile, first_vector);
-    alignas(64) float sums[kTokens][vectors * kLanes];
+    Vector sums[kTokens][vectors];
     const bool first = block_.starts_with(slab_);
     const float* before = first ? kNothing : block_.scratch->sums[tile * kTokens] + row;
     const size_t before_stride = first ? 0 : kBlockRows;
-    if constexpr (slab) copy_sums<vectors>(kNothing, 0, sums[0], vectors * kLanes);
-    else copy_sums<vectors>(before, before_stride, sums[0], vectors * kLanes);
+    BELLE_UNROLL
+    for (size_t t = 0; t < kTokens; ++t) {
+      BELLE_UNROLL
+      for (size_t v = 0; v < vectors; ++v) {
+        sums[t][v] = slab ? Tier::zeros() : Tier::load(before + t * before_stride + v * kLanes, AllLanes{});
+      }
+    }
     for (size_t b = 0; b < n_blocks_; ++b) add_block<vectors>(from, b, sums);
     const auto out = TileSums<Tier, kTokens>::of(block_, tile, slab_ + 1 == tiles_.n_slabs());
-    if constexpr (slab) scale_sums<vectors>(from.token_scales, before, before_stride, sums[0]);
-    copy_sums<vectors>(sums[0], vectors * kLanes, out.rows + row, out.stride);
+    BELLE_UNROLL
+    for (size_t t = 0; t < kTokens; ++t) {
+      const Vector scale = Tier::broadcast(from.token_scales[t]);
+      BELLE_UNROLL
+      for (size_t v = 0; v < vectors; ++v) {
+        if constexpr (slab) {
+          const Vector so_far = Tier::load(before + t * before_stride + v * kLanes, AllLanes{});
+          sums[t][v] = Tier::multiply_add(sums[t][v], scale, so_far);
+        }
+        Tier::store(out.rows + row + t * out.stride + v * kLanes, sums[t][v], AllLanes{});
+      }
+    }
   }
 
   template <size_t vectors>
-  static inline void add_block(Operands& from, size_t b, float (*sums)[vectors * kLanes]) noexcept {
+  static inline void add_block(Operands& from, size_t b, Vector (&sums)[kTokens][vectors]) noexcept {
     if constexpr (slab) {
       if (b * scales % kExcessScales == 0) {
         add_rows<vectors>(from.excess, sums);
@@ -303,37 +318,9 @@ class CodeChunk {
     return from;
   }
 
-  // sums = before + sums * the tokens' scales
-  template <size_t vectors>
-  static inline void scale_sums(const float* token_scales, const float* before, size_t before_stride,
-                                float* sums) noexcept {
-    BELLE_UNROLL
-    for (size_t t = 0; t < kTokens; ++t) {
-      const Vector scale = Tier::broadcast(token_scales[t]);
-      BELLE_UNROLL
-      for (size_t v = 0; v < vectors; ++v) {
-        float* sum = sums + (t * vectors + v) * kLanes;
-        const Vector so_far = Tier::load(before + t * before_stride + v * kLanes, AllLanes{});
-        Tier::store(sum, Tier::multiply_add(Tier::load(sum, AllLanes{}), scale, so_far), AllLanes{});
-      }
-    }
-  }
-
-  template <size_t vectors>
-  static void copy_sums(const float* from, size_t from_stride, float* to, size_t to_stride) noexcept {
-    BELLE_UNROLL
-    for (size_t t = 0; t < kTokens; ++t) {
-      BELLE_UNROLL
-      for (size_t v = 0; v < vectors; ++v) {
-        const Vector sum = Tier::load(from + t * from_stride + v * kLanes, AllLanes{});
-        Tier::store(to + t * to_stride + v * kLanes, sum, AllLanes{});
-      }
-    }
-  }
-
   // The columns that share scale s of a block.
   template <size_t vectors>
-  static inline void add_products(Operands& from, size_t s, float (*sums)[vectors * kLanes]) noexcept {
+  static inline void add_products(Operands& from, size_t s, Vector (&sums)[kTokens][vectors]) noexcept {
     Sums32 dots[kTokens][vectors];
     BELLE_UNROLL
     for (size_t t = 0; t < kTokens; ++t) {
@@ -351,7 +338,10 @@ class CodeChunk {
           const Bytes columns =
               Tier::broadcast_group(reinterpret_cast<const int8_t*>(from.activations + t * kGroupColumns));
           BELLE_UNROLL
-          for (size_t v = 0; v < vectors; ++v) dots[t][v] = Tier::add_products(dots[t][v], columns, rows[v]);
+          for (size_t v = 0; v < vectors; ++v) {
+            dots[t][v] = Tier::add_products(dots[t][v], columns, rows[v]);
+            Tier::settle(dots[t][v]);
+          }
         }
         from.codes += kGroupCodes;
         from.activations += kGroupColumns * kTokens;
@@ -362,34 +352,32 @@ class CodeChunk {
       const Vector d = Tier::load(from.d + s * kBlockRows + v * kLanes, AllLanes{});
       BELLE_UNROLL
       for (size_t t = 0; t < kTokens; ++t) {
-        float* sum = sums[t] + v * kLanes;
-        const Vector so_far = Tier::load(sum, AllLanes{});
         if constexpr (slab) {
-          Tier::store(sum, Tier::multiply_add(Tier::as_floats(dots[t][v]), d, so_far), AllLanes{});
+          sums[t][v] = Tier::multiply_add(Tier::as_floats(dots[t][v]), d, sums[t][v]);
         } else {
           const Vector scale = Tier::multiply(d, Tier::broadcast(from.token_scales[t]));
-          Tier::store(sum, Tier::multiply_add(Tier::to_floats(dots[t][v]), scale, so_far), AllLanes{});
+          sums[t][v] = Tier::multiply_add(Tier::to_floats(dots[t][v]), scale, sums[t][v]);
         }
+        Tier::settle(sums[t][v]);
       }
     }
   }
 
   template <size_t vectors>
-  static inline void add_rows(const float* rows, float (*sums)[vectors * kLanes]) noexcept {
+  static inline void add_rows(const float* rows, Vector (&sums)[kTokens][vectors]) noexcept {
     BELLE_UNROLL
     for (size_t v = 0; v < vectors; ++v) {
       const Vector added = Tier::load(rows + v * kLanes, AllLanes{});
       BELLE_UNROLL
       for (size_t t = 0; t < kTokens; ++t) {
-        float* sum = sums[t] + v * kLanes;
-        Tier::store(sum, Tier::add(Tier::load(sum, AllLanes{}), added), AllLanes{});
+        sums[t][v] = Tier::add(sums[t][v], added);
       }
     }
   }
 
   // The minima, of the columns that share scale s of a block.
   template <size_t vectors>
-  static inline void add_minima(const Operands& from, size_t s, float (*sums)[vectors * kLanes]) noexcept {
+  static inline void add_minima(const Operands& from, size_t s, Vector (&sums)[kTokens][vectors]) noexcept {
     BELLE_UNROLL
     for (size_t t = 0; t < kTokens; ++t) {
       const float* value_sums = from.value_sums + s * from.sum_stride + t;
@@ -398,8 +386,7 @@ class CodeChunk {
       BELLE_UNROLL
       for (size_t v = 0; v < vectors; ++v) {
         const Vector m = Tier::load(from.m + s * kBlockRows + v * kLanes, AllLanes{});
-        float* sum = sums[t] + v * kLanes;
-        Tier::store(sum, Tier::multiply_add(m, value_sum, Tier::load(sum, AllLanes{})), AllLanes{});
+        sums[t][v] = Tier::multiply_add(m, value_sum, sums[t][v]);
       }
     }
   }

@@ -17,6 +17,7 @@ template <class Tier, class Format>
 struct ExpandedBlock {
   using Vector = typename Tier::Vector;
   using Dots = typename Tier::template Dots<Format>;
+  static constexpr size_t kSteps = kGroups / 2;  // of the products with one token
   static constexpr size_t kScales = kBlockScales<Format>, kScaleGroups = Format::kScaleColumns / kGroupColumns;
   typename Tier::Bytes codes[kGroups];
   Vector d[kScales], m[kScales];  // m: formats with a minimum only
@@ -34,11 +35,13 @@ struct ExpandedBlock {
   }
 
   /// sum + the products with one token's 32 activations. Those of columns that share a scale are exact; two chains
-  /// halve the latency.
-  Vector add_to(Vector sum, const ActivationBlock& token) const noexcept {
+  /// halve the latency. ahead.before(first_step + i) is called before step i of kSteps.
+  template <class Ahead>
+  Vector add_to(Vector sum, const ActivationBlock& token, const Ahead& ahead, size_t first_step) const noexcept {
     BELLE_UNROLL for (size_t s = 0; s < kScales; ++s) {
       auto even = Dots::start(token, s), odd = typename Dots::Register{};
       BELLE_UNROLL for (size_t g = s * kScaleGroups; g < (s + 1) * kScaleGroups; g += 2) {
+        ahead.before(first_step + g / 2);
         even = Dots::add(even, codes[g], Tier::broadcast_group(token.values + 4 * g));
         odd = Dots::add(odd, codes[g + 1], Tier::broadcast_group(token.values + 4 * g + 4));
       }

@@ -2,8 +2,7 @@
 // with one scale per row and slab need no scaling between their blocks of 32, so nearly all of the work is that
 // instruction. Activations are the unsigned side, packed plus 128; what that adds is taken out where the sums start.
 //
-// The tier says how many tokens, kSlabTokens, and vectors of rows, kSlabVectors, a tile has, and how a tile's tokens
-// are packed (pack_groups).
+// The tier says how many tokens, kSlabTokens, and vectors of rows, kSlabVectors, a tile has.
 #pragma once
 
 #include <stddef.h>
@@ -50,6 +49,19 @@ struct SlabTiles {
   }
 };
 
+/// n columns of a tile's tokens -> [group of 4 columns][token][4], plus 128.
+template <size_t tokens>
+inline void pack_groups(const int8_t (*values)[kSlabColumns], size_t n, uint8_t* out) noexcept {
+  for (size_t token = 0; token < tokens; ++token) {
+    for (size_t at = 0; at < n; at += kGroupColumns) {
+      uint32_t group;
+      memcpy(&group, values[token] + at, sizeof group);
+      group ^= 0x80808080u;
+      memcpy(out + at * tokens + token * kGroupColumns, &group, sizeof group);
+    }
+  }
+}
+
 template <class Tier>
 size_t slab_packed_bytes(size_t n_tokens, size_t k) noexcept {
   const SlabTiles<Tier> tiles(n_tokens, k);
@@ -83,7 +95,7 @@ void pack_slabs(const WidePack& args) noexcept {
           value_sums[s * kSlabTokens + i] = static_cast<float>(sums[s]);
         }
       }
-      Tier::pack_groups(values, n, out);
+      pack_groups<kSlabTokens>(values, n, out);
     }
   }
 }
@@ -180,7 +192,10 @@ class SlabChunk {
         for (size_t i = 0; i < kSlabTokens; ++i) {
           const Bytes columns = Tier::broadcast_group(reinterpret_cast<const int8_t*>(activations + i * kGroupColumns));
           BELLE_UNROLL
-          for (size_t v = 0; v < vectors; ++v) dots[i][v] = Tier::add_products(dots[i][v], columns, rows[v]);
+          for (size_t v = 0; v < vectors; ++v) {
+            dots[i][v] = Tier::add_products(dots[i][v], columns, rows[v]);
+            Tier::settle(dots[i][v]);
+          }
         }
         weights += kGroupCodes;
         activations += kGroupColumns * kSlabTokens;

@@ -22,7 +22,7 @@ namespace {
 template <class Tier, class Format>
 struct Quantized {
   using Vector = typename Tier::Vector;
-  static constexpr size_t kParts = kPanelVectors<Tier>;
+  static constexpr size_t kParts = kPanelVectors<Tier>, kSteps = ExpandedBlock<Tier, Format>::kSteps;
 
   template <size_t tokens>
   struct Tile {
@@ -36,11 +36,13 @@ struct Quantized {
         const uint8_t* unit = args.panel + i * Format::kUnitBytes;
         const typename Format::template Scales<Tier> scales(unit);
         for (size_t b = 0; b < kUnitBlocks<Format>; ++b, activations += row.stride) {
-          if constexpr (begin == 0) prefetch_share<Format>(unit, b, args.matmul->read_ahead);
+          const ReadAhead<Format, (end - begin) * kSteps> ahead(unit, b, args.matmul->read_ahead);
           BELLE_UNROLL for (size_t part = begin; part < end; ++part) {
             const ExpandedBlock<Tier, Format> block(unit + b * Format::kBlockBytes, scales, b, part);
             BELLE_UNROLL for (size_t t = 0; t < tokens; ++t) {
-              sums[t][part] = block.add_to(sums[t][part], activations[t]);
+              if (t == 0 && begin == 0)
+                sums[t][part] = block.add_to(sums[t][part], activations[t], ahead, (part - begin) * kSteps);
+              else sums[t][part] = block.add_to(sums[t][part], activations[t], NothingAhead{}, 0);
             }
           }
         }

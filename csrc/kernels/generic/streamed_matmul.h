@@ -21,7 +21,7 @@ namespace {
 template <class Tier, class Format>
 void stream_panel(const TileArgs& args, size_t n_tokens) noexcept {
   using Vector = typename Tier::Vector;
-  constexpr size_t kParts = kPanelVectors<Tier>;
+  constexpr size_t kParts = kPanelVectors<Tier>, kSteps = ExpandedBlock<Tier, Format>::kSteps;
   const PanelMatmul& matmul = *args.matmul;
   const ActivationRow row = activation_row(matmul.n_tokens, matmul.k / kBlockSize, args.first_token);
   const ActivationBlock* activations = matmul.blocks + row.first;
@@ -33,10 +33,13 @@ void stream_panel(const TileArgs& args, size_t n_tokens) noexcept {
   for (const uint8_t* unit = args.panel; unit < end; unit += Format::kUnitBytes) {
     const typename Format::template Scales<Tier> scales(unit);
     for (size_t b = 0; b < kUnitBlocks<Format>; ++b, activations += row.stride) {
-      prefetch_share<Format>(unit, b, matmul.read_ahead);
+      const ReadAhead<Format, kParts * kSteps> ahead(unit, b, matmul.read_ahead);
       for (size_t part = 0; part < kParts; ++part) {
         const ExpandedBlock<Tier, Format> block(unit + b * Format::kBlockBytes, scales, b, part);
-        for (size_t t = 0; t < n_tokens; ++t) sums[t][part] = block.add_to(sums[t][part], activations[t]);
+        sums[0][part] = block.add_to(sums[0][part], activations[0], ahead, part * kSteps);
+        for (size_t t = 1; t < n_tokens; ++t) {
+          sums[t][part] = block.add_to(sums[t][part], activations[t], NothingAhead{}, 0);
+        }
       }
     }
   }

@@ -27,13 +27,32 @@ inline void prefetch_unit(const uint8_t* unit, size_t read_ahead) noexcept {
   if (kWholeLines < bytes && ahead % kLineBytes != 0) prefetch_line(ahead + kWholeLines);
 }
 
-// What block b of a unit asks for: its share of the unit.
-template <class Format>
-inline void prefetch_share(const uint8_t* unit, size_t b, size_t read_ahead) noexcept {
-  constexpr size_t kShare = Format::kUnitBytes / kUnitBlocks<Format>;
-  if constexpr (kUnitBlocks<Format> == 1) prefetch_unit<kShare>(unit, read_ahead);
-  else prefetch_lines(reinterpret_cast<uintptr_t>(unit) + read_ahead + b * kShare, kShare);
-}
+/// Asks for what lies read_ahead bytes behind a block's share of its unit, a line at a time between the block's
+/// products: requests in a row take all line buffers from the loads that are next. The products are made in `steps`
+/// steps.
+template <class Format, size_t steps>
+class ReadAhead {
+ public:
+  ReadAhead(const uint8_t* unit, size_t b, size_t read_ahead) noexcept
+      : share_(reinterpret_cast<uintptr_t>(unit) + read_ahead + b * kShare) {}
+
+  /// Before step i.
+  void before(size_t i) const noexcept {
+    BELLE_UNROLL for (size_t line = 0; line < kLines; ++line) {
+      if (line * steps / kLines == i) prefetch_line(share_ + line * kLineBytes);
+    }
+  }
+
+ private:
+  static constexpr size_t kShare = Format::kUnitBytes / kUnitBlocks<Format>;
+  static constexpr size_t kLines = quotient_up(kShare, kLineBytes);  // the last may be the first of the next share
+  uintptr_t share_;                                                  // no pointer: may pass the buffer's end
+};
+
+/// Of tokens that find the panel in a cache.
+struct NothingAhead {
+  void before(size_t) const noexcept {}
+};
 
 /// One panel against tokens [first_token, first_token + tokens).
 struct TileArgs {
