@@ -9,10 +9,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <type_traits>
+
 #include "kernels/activation_order.h"
 #include "kernels/avx2/intrinsics.h"
 #include "kernels/avx2/tier.h"
 #include "kernels/compiler.h"
+#include "kernels/formats/uneven_codes.h"
 #include "kernels/generic/outliers.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/quantize_activations.h"
@@ -111,7 +114,7 @@ void pack_token_blocks(const WidePack& args) noexcept {
 // ---- weights: [panel][block of the slab]
 
 /// How a format's codes are multiplied: less a centre, in pieces of a block whose products fit into a lane of 16 bits.
-template <class Format>
+template <class Format, bool uneven = std::is_base_of_v<UnevenCodes, Format>>
 struct RowCodes {
   static constexpr size_t kScales = kBlockScales<Format>;
   // Codes that are far from the one of zero only on one side: their minimum takes what the centre adds.
@@ -124,6 +127,26 @@ struct RowCodes {
       kLargest <= 32 && kPieces >= kScales && !(Format::kHasMinimum && kScales > 1);
   // Sums whose scaling gives the bits of the kernels for few tokens.
   static constexpr bool kExact = kFits && kPieces == kScales && !kMovesCentre;
+  static constexpr float kStep = 1.0f;
+
+  static __m256i group(const uint8_t* block, size_t g, size_t part) noexcept {
+    return _mm256_sub_epi8(Format::template codes<Avx2>(block, g, part), _mm256_set1_epi8(kCentre));
+  }
+};
+
+/// The values of the iq4 types need 8 bits. They are kStep times whole numbers of 7 bits, but for 1.5 % of the squared
+/// error that the types themselves have: the step and numbers with the least of it for normally distributed weights.
+template <class Format>
+struct RowCodes<Format, true> {
+  static constexpr size_t kScales = kBlockScales<Format>, kPieces = 4;
+  static constexpr bool kMovesCentre = false, kFits = true, kExact = false;
+  static constexpr int8_t kValues[16] = {-64, -53, -42, -33, -25, -18, -11, -5, 1, 7, 13, 19, 27, 35, 45, 57};
+  static constexpr int kLowest = kValues[0], kHighest = kValues[15], kLargest = -kLowest;
+  static constexpr float kStep = 1.9733f;
+
+  static __m256i group(const uint8_t* block, size_t g, size_t part) noexcept {
+    return Avx2::look_up(kValues, Nibbles::codes<Avx2>(block, g, part));
+  }
 };
 
 /// One block of a panel; the last index is the part of the rows.
@@ -166,11 +189,10 @@ inline void expand_part(const uint8_t* codes, size_t part, RowBlockOf<Format>& b
   constexpr int kPieceGroups = kGroups / Codes::kPieces;
   static_assert(kPieceGroups * Codes::kHighest <= INT8_MAX && kPieceGroups * Codes::kLowest >= INT8_MIN, "their sum");
   static_assert(2 * kPieceGroups * 127 * Codes::kLargest <= INT16_MAX, "a piece's products in a lane");
-  const __m256i centre = _mm256_set1_epi8(Codes::kCentre);
   BELLE_UNROLL for (size_t piece = 0; piece < Codes::kPieces; ++piece) {
     __m256i sums = _mm256_setzero_si256();
     BELLE_UNROLL for (size_t g = piece * kPieceGroups; g < (piece + 1) * kPieceGroups; ++g) {
-      const __m256i group = _mm256_sub_epi8(Format::template codes<Avx2>(codes, g, part), centre);
+      const __m256i group = Codes::group(codes, g, part);
       block.codes[g][part] = group;
       sums = _mm256_add_epi8(sums, group);
     }
@@ -186,7 +208,12 @@ void expand_rows(const uint8_t* units, size_t n_blocks, RowBlockOf<Format>* rows
   for_each_block<Avx2, Format>(units, 0, n_blocks, [&](const uint8_t* codes, const auto& scales, size_t b) noexcept {
     BELLE_UNROLL for (size_t part = 0; part < kParts; ++part) {
       expand_part<Format>(codes, part, *rows);
-      for (size_t s = 0; s < Codes::kScales; ++s) rows->d[s][part] = scales.d(b * Codes::kScales + s, part);
+      for (size_t s = 0; s < Codes::kScales; ++s) {
+        rows->d[s][part] = scales.d(b * Codes::kScales + s, part);
+        if constexpr (Codes::kStep != 1.0f) {
+          rows->d[s][part] = Avx2::multiply(rows->d[s][part], Avx2::broadcast(Codes::kStep));
+        }
+      }
       if constexpr (Format::kHasMinimum) {
         minima->m[part] = scales.m(b, part);
         if constexpr (Codes::kMovesCentre) {

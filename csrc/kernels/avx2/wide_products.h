@@ -1,11 +1,12 @@
-// Wide products of weights of up to 6 bits on AVX2: a tile of 3 tokens meets 16 rows, block after block, with all sums
+// Wide products of weights of up to 7 bits on AVX2: a tile of 3 tokens meets 16 rows, block after block, with all sums
 // in registers. The products of a piece of a block are exact; how they are scaled and summed over the blocks is a Sums:
 //
 //   BlockSums  kBlock32   a scale per block, in float: the operations of the one-token kernel, and its bits
 //   SlabSums   kSlab256   one activation scale for 8 blocks, whose weight scales are whole numbers of steps: the sums
 //                         stay integers, two instructions per block instead of four
 //
-// A piece is a whole block where the codes have up to 5 bits, and half of one for 6 bits, or for scales of 16 columns.
+// A piece is a whole block where the codes have up to 5 bits, half of one for 6 bits, or for scales of 16 columns, and
+// a quarter for 7 bits.
 #pragma once
 
 #include <stddef.h>
