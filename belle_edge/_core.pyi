@@ -20,7 +20,7 @@ BLOCK_SIZE: Final[int]  # weights per block of each quantized type
 PANEL_ROWS: Final[int]  # rows that are packed together; the last panel of a matrix is filled up
 PAGE_TOKENS: Final[int]  # positions by which the KV cache grows
 HALF_OVERFLOW: Final[float]  # from here on a float rounds to an infinite float16
-KV_BYTES: Final[dict[str, int]]  # types of the KV cache: bytes per value
+KV_TYPES: Final[tuple[str, ...]]  # of the KV cache: f32, f16, q8
 FLOAT_TYPES: Final[frozenset[str]]  # the weight types that are not quantized
 CHECKSUM_ALGORITHM: Final[str]
 CHECKSUM_CHUNK_BYTES: Final[int]  # of the data section, as the converter writes them
@@ -96,6 +96,9 @@ class WeightTypeInfo(TypedDict):
     ]  # bytes: where a block has its float16 numbers, the scale and then the minimum
     quantized: bool
     written: bool  # by `quantize`; the others are only read
+
+def kv_head_bytes(kv_type: str, head_dim: int) -> int:
+    """Bytes of one position's key and value in one head of the cache. ValueError for an unknown type."""
 
 def weight_types() -> dict[str, WeightTypeInfo]:
     """Tensor types this build knows, by name."""
@@ -307,10 +310,11 @@ class Model:
     ) -> None:
         """Check `file`, or the one at that path, and pack its weights.
 
-        threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16" or "auto" (f32 for files
-        whose matrices are all float, else f16). activations: one of the tier's `activation_forms` for every matrix, or
-        "auto": BELLE_ACTIVATIONS if set, else measured and chosen for each matrix. Raises OSError, ModelFormatError
-        (broken file) or UnsupportedModelError (well-formed, but something this engine does not implement; names it).
+        threads 0 = every usable processor. isa "" = `default_isa()`. kv_type "f32", "f16", "q8" or "auto" (f32
+        for files whose matrices are all float, else f16). activations: one of the tier's `activation_forms` for
+        every matrix, or "auto": BELLE_ACTIVATIONS if set, else measured and chosen for each matrix. Raises
+        OSError, ModelFormatError (broken file) or UnsupportedModelError (well-formed, but something this engine
+        does not implement; names it).
         """
     @property
     def config(self) -> ModelConfig: ...

@@ -42,6 +42,7 @@ class Requirement:
     kv: int
     kv_type: str
     kv_bytes_per_token: int
+    kv_types: dict[str, int]  # what `kv` would be with each type of the cache
     context: int  # tokens that `kv` is for
     activations: int  # buffers of one pass, logits
     tokenizer: int
@@ -104,8 +105,8 @@ def required_memory(file: _core.GgufFile, *, context: int | None = None, kv: str
 
     ValueError for an unknown type of the cache.
     """
-    if kv not in ("auto", *_core.KV_BYTES):
-        raise ValueError(f"[memory] kv: expected auto, f32 or f16, got '{kv}'")
+    if kv not in ("auto", *_core.KV_TYPES):
+        raise ValueError(f"[memory] kv: expected auto, f32, f16 or q8, got '{kv}'")
     tensors = file.tensors()
     matrices = [tensor for tensor in tensors if len(tensor.shape) > 1]
     weights = sum(4 * math.prod(tensor.shape) for tensor in tensors if len(tensor.shape) == 1)
@@ -126,15 +127,18 @@ def required_memory(file: _core.GgufFile, *, context: int | None = None, kv: str
     head_dim = size("attention.key_length", hidden // n_heads if n_heads else 0)
     feed_forward, trained = size("feed_forward_length"), size("context_length", 2048)
     n_tokens = min(context or trained, trained)
-    per_token = size("block_count") * n_kv_heads * 2 * head_dim * _core.KV_BYTES[kv_type]
+    n_caches = size("block_count") * n_kv_heads
+    per_token = {name: n_caches * _core.kv_head_bytes(name, head_dim) for name in _core.KV_TYPES}
+    n_cached = _rounded_up(n_tokens, _core.PAGE_TOKENS)
     widths = 4 * hidden + (2 * n_heads + 2 * n_kv_heads) * head_dim + 2 * feed_forward
     n_vocab = max((tensor.shape[0] for tensor in matrices if tensor.name == "token_embd.weight"), default=0)
     return Requirement(
         weights=weights,
         n_weights=sum(math.prod(tensor.shape) for tensor in tensors),
-        kv=_rounded_up(n_tokens, _core.PAGE_TOKENS) * per_token,
+        kv=n_cached * per_token[kv_type],
         kv_type=kv_type,
-        kv_bytes_per_token=per_token,
+        kv_bytes_per_token=per_token[kv_type],
+        kv_types={name: n_cached * n_bytes for name, n_bytes in per_token.items()},
         context=n_tokens,
         activations=min(_core.MAX_PASS_ROWS, n_tokens) * 4 * widths + 16 * n_vocab,
         tokenizer=_LIBRARIES_BYTES + _TOKENIZER_BYTES_PER_TOKEN * n_vocab,
@@ -241,8 +245,10 @@ def _ways_to_fit(needed: Requirement, amount: int, available: int) -> Iterator[s
         pages = (available - fixed) // needed.kv_bytes_per_token // _core.PAGE_TOKENS
         if pages:
             yield f"a context of {pages * _core.PAGE_TOKENS} tokens"
-    if needed.kv_type == "f32" and fixed + needed.kv // 2 <= available:
-        yield "a cache (kv) of type f16"
+    smaller = (name for name, n_bytes in needed.kv_types.items() if n_bytes < needed.kv)
+    name = next((name for name in smaller if fixed + needed.kv_types[name] <= available), None)
+    if name is not None:
+        yield f"a cache (kv) of type {name}"
     for name in _LIGHTER_TYPES:
         kind = _core.weight_types()[name]
         weights = round(needed.n_weights * kind["block_bytes"] / kind["block_size"])

@@ -87,8 +87,9 @@ class Belle:
 
         backend: "native" runs BLOOM and LLaMA, "llama.cpp" (package llama-cpp-python) whatever that knows.
         threads: None = every processor this process may use. context: tokens of prompt and answer together,
-        None = as trained. kv: type of the key/value cache, "f32", "f16", or "auto" (f32 where all matrices
-        are float). isa: instruction-set tier, None = the best this CPU has (see `belle-edge info`).
+        None = as trained. kv: type of the key/value cache, "f32", "f16", "q8" (bytes with a scale for each
+        position and head), or "auto" (f32 where all matrices are float, else f16). isa: instruction-set tier,
+        None = the best this CPU has (see `belle-edge info`).
         memory_check: refuse before loading when weights and cache (of `context`, or of at most 4,096 tokens
         without one) cannot fit into memory. family: one of `belle_edge.prompts.FAMILIES`, whose template, stop strings
         and preset replace the file's. chat_template: Jinja source that replaces the file's or the family's template.

@@ -51,14 +51,17 @@ class Runner:
     phase: str = "prefill"
     isa: str = ""
     activations: str = "auto"
+    kv: str = "auto"
 
     def logits(self, gguf: Path) -> Logits:
         if self.engine == "llama.cpp":
             return llama_cpp_logits(gguf, phase=self.phase)
-        return native_logits(gguf, isa=self.isa, activations=self.activations, phase=self.phase)
+        return native_logits(
+            gguf, isa=self.isa, activations=self.activations, phase=self.phase, kv_type=self.kv
+        )
 
     def __str__(self) -> str:
-        parts = [self.engine, self.isa, "" if self.activations == "auto" else self.activations]
+        parts = [self.engine, self.isa, *(part for part in (self.activations, self.kv) if part != "auto")]
         return "/".join([*filter(None, parts), *(["decode"] if self.phase == "decode" else [])])
 
 
@@ -115,16 +118,22 @@ def read_texts(paths: Sequence[Path], original: Path, n_items: int, max_tokens: 
 
 
 def runners_of(
-    isas: Sequence[str], activations: Sequence[str], phases: Sequence[str], *, peer: bool
+    isas: Sequence[str],
+    activations: Sequence[str],
+    phases: Sequence[str],
+    *,
+    caches: Sequence[str] = ("auto",),
+    peer: bool,
 ) -> list[Runner]:
-    """Our tiers in each form that they have (decoding has one), then llama.cpp."""
+    """Our tiers in each form that they have (decoding has one) and with each cache, then llama.cpp."""
     forms = {tier["name"]: ["auto", *tier["activation_forms"]] for tier in _core.isa_tiers()}
     runners = [
-        Runner("native", phase, isa, form)
+        Runner("native", phase, isa, form, kv)
         for phase in phases
         for isa in isas
         for form in (activations if phase == "prefill" else ["auto"])
         if form in forms[isa]
+        for kv in caches
     ]
     return runners + [Runner("llama.cpp", phase) for phase in phases if peer]
 
@@ -232,6 +241,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--activations", nargs="+", default=["auto"], help="auto, or forms: block32 slab256 bf16"
     )
+    parser.add_argument("--kv", nargs="+", choices=("auto", *_core.KV_TYPES), default=["auto"])
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=["prefill"])
     parser.add_argument("--no-llama-cpp", action="store_true")
     parser.add_argument("--items", type=int, default=100, help="instructions, or passages, of each text")
@@ -247,7 +257,7 @@ def main() -> int:
     args = arguments()
     isas = args.isa or [tier["name"] for tier in _core.isa_tiers() if tier["supported"]]
     texts = read_texts(args.texts, args.original, args.items, args.max_tokens)
-    runners = runners_of(isas, args.activations, args.phases, peer=not args.no_llama_cpp)
+    runners = runners_of(isas, args.activations, args.phases, caches=args.kv, peer=not args.no_llama_cpp)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belle_edge._core import KV_BYTES
+from belle_edge._core import kv_head_bytes
 from belle_edge.convert.conversion_report import ConversionReport, TensorReport
 from belle_edge.convert.gguf_job import prepare_gguf
 from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
@@ -128,7 +128,7 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         output_bytes=job.output_bytes,
         conversion_memory_bytes=conversion_memory_bytes(job),
         weight_bytes=job.weight_bytes,
-        kv_bytes_per_token=2 * KV_BYTES["f16"] * facts.n_layers * facts.kv_width,  # keys and values
+        kv_bytes_per_token=facts.n_layers * kv_head_bytes("f16", facts.kv_width),
         context_length=facts.context_length,
         costs=_costs(job),
         tensors=[

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLOAT_TYPES, KV_BYTES, GgufFile
+from .._core import FLOAT_TYPES, GgufFile, weight_types
+from ..errors import UnsupportedModelError
 from ..text.vocabulary import Metadata
 from .llama_library import Library
 
+CACHE_TYPES = {"f32": "f32", "f16": "f16", "q8": "q8_0"}  # ours -> llama.cpp's
 _BY_CACHE_SIZE = "rope_factors_long.weight"  # with this tensor llama.cpp chooses rotary factors by cache size
 
 
@@ -37,7 +39,18 @@ def kv_bytes_per_token(config: Mapping[str, Any], metadata: Metadata, kv_type: s
     value_dim = _number(metadata, "attention.value_length") or config["head_dim"]
     heads = _get(metadata, "attention.head_count_kv")
     n_heads = int(np.sum(heads)) if np.ndim(heads) else config["n_layers"] * config["n_kv_heads"]
-    return int(n_heads * (config["head_dim"] + value_dim) * KV_BYTES[kv_type])
+    kind = weight_types()[CACHE_TYPES[kv_type]]
+    return int(n_heads * (config["head_dim"] + value_dim) * kind["block_bytes"] // kind["block_size"])
+
+
+def check_cache_type(kv_type: str, config: Mapping[str, Any]) -> None:
+    """UnsupportedModelError where llama.cpp has no such cache: q8_0 has blocks of 32 elements."""
+    block = weight_types()[CACHE_TYPES[kv_type]]["block_size"]
+    if config["head_dim"] % block:
+        raise UnsupportedModelError(
+            f"[llama.cpp] a cache of type {kv_type} needs heads whose size {block} divides, and this model's "
+            f"have {config['head_dim']} elements: load it with kv='f16' (--kv f16)"
+        )
 
 
 def default_kv_type(file: GgufFile) -> str:

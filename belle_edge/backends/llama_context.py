@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError, UnsupportedModelError
 from .base import LogitsMode
 from .llama_batch import MAX_OUTPUTS, MAX_TOKENS, Batch
+from .llama_config import CACHE_TYPES
 from .llama_interrupt import Interruptible
 from .llama_library import Library
 
@@ -140,7 +141,7 @@ class LlamaContext:
     def _open(self, n_cells: int, n_slots: int) -> Any:
         api = self._api
         params = api.llama_context_default_params()
-        kv = api.GGML_TYPE_F32 if self._kv_type == "f32" else api.GGML_TYPE_F16
+        kv = getattr(api, f"GGML_TYPE_{CACHE_TYPES[self._kv_type].upper()}")
         settings = {
             "n_ctx": -(-n_cells // _CELL_STEP) * _CELL_STEP,
             "n_batch": MAX_TOKENS,

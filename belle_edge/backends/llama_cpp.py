@@ -19,6 +19,7 @@ from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
 from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
 from .llama_config import (
+    check_cache_type,
     config_of,
     cpu_features,
     default_kv_type,
@@ -50,8 +51,8 @@ class LlamaCppBackend:
     ) -> None:
         """context None: as trained. OSError, ModelFormatError, UnsupportedModelError, BackendMissingError,
         BackendError, or ValueError for an unknown KV type."""
-        if kv not in ("auto", *_core.KV_BYTES):
-            raise ValueError(f"[model] KV type '{kv}' is unknown: expected auto, f32 or f16")
+        if kv not in ("auto", *_core.KV_TYPES):
+            raise ValueError(f"[model] KV type '{kv}' is unknown: expected auto, f32, f16 or q8")
         self._metadata = opened(file)  # its header is checked, where that can be done
         self.path, self.lock = Path(self._metadata.path), ProcessLock()
         self._extra_buffers = extra_buffers_work()
@@ -66,6 +67,7 @@ class LlamaCppBackend:
             self._metadata.check_in_place()  # what llama.cpp opened by its path is what was checked
             self._check_decoder()
             self._config = config_of(self._library, self._model, self._metadata)
+            check_cache_type(self._kv_type, self._config)
             self._context = LlamaContext(
                 self._library,
                 self._model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .._core import KV_BYTES
+from .._core import KV_TYPES
 from ..convert.type_mixes import DEFAULT_TYPE, NAMES, TYPES
 from ..text.prompts import FAMILIES
 
@@ -85,7 +85,7 @@ def add_context_argument(parser: _Container, *, help: str) -> None:
 
 def add_kv_argument(parser: _Container, *, help: str) -> None:
     """--kv."""
-    parser.add_argument("--kv", choices=("auto", *sorted(KV_BYTES)), default="auto", help=help)
+    parser.add_argument("--kv", choices=("auto", *KV_TYPES), default="auto", help=help)
 
 
 def add_force_argument(parser: _Container, *, help: str) -> None:

@@ -13,6 +13,17 @@
 
 namespace belle {
 
+namespace {
+
+size_t kv_head_bytes(const std::string& name, size_t head_dim) {
+  for (const KvType type : kKvTypes) {
+    if (name == kv_type_name(type)) return KvShape{type, 1, 1, head_dim}.head_bytes() / kPageTokens;
+  }
+  throw std::invalid_argument("KV type '" + name + "' is unknown: expected f32, f16 or q8");
+}
+
+}  // namespace
+
 void bind_constants(py::module_& module) {
   module.attr("MAX_THREADS") = ThreadPool::kMaxThreads;
   module.attr("MAX_SIZE") = kMaxSize;
@@ -23,10 +34,10 @@ void bind_constants(py::module_& module) {
   module.attr("PANEL_ROWS") = kPanelRows;
   module.attr("PAGE_TOKENS") = kPageTokens;
   module.attr("HALF_OVERFLOW") = kHalfOverflow;
-  py::dict kv_bytes;
-  kv_bytes["f32"] = kv_element_bytes(KvType::kF32);
-  kv_bytes["f16"] = kv_element_bytes(KvType::kF16);
-  module.attr("KV_BYTES") = kv_bytes;
+  py::list kv_types;
+  for (const KvType type : kKvTypes) kv_types.append(kv_type_name(type));
+  module.attr("KV_TYPES") = py::tuple(kv_types);
+  module.def("kv_head_bytes", kv_head_bytes, py::arg("kv_type"), py::arg("head_dim"));
   py::set float_types;
   for (size_t i = 0; i < kWeightTypeCount; ++i) {
     const TypeTraits& traits = traits_of(static_cast<WeightType>(i));

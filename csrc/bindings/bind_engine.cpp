@@ -217,8 +217,7 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("config", config_of)
       .def_property_readonly("isa", [](const Engine& engine) { return std::string(engine.isa()); })
       .def_property_readonly("threads", &Engine::threads)
-      .def_property_readonly("kv_type",
-                             [](const Engine& engine) { return by_kv_type(engine.kv_shape().type, "f32", "f16"); })
+      .def_property_readonly("kv_type", [](const Engine& engine) { return kv_type_name(engine.kv_shape().type); })
       .def_property_readonly("weight_bytes", &Engine::weight_bytes)
       .def_property_readonly("read_ahead", [](const Engine& engine) { return as_dict(engine.read_ahead()); })
       .def_property_readonly("kv_bytes_per_token",

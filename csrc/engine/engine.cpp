@@ -16,13 +16,14 @@ namespace {
 constexpr size_t kMaxPositions = size_t{1} << 24;  // every position is exact as a float
 
 KvType choose_kv_type(const std::string& name, const std::vector<Matrix>& matrices) {
-  if (name == "f32") return KvType::kF32;
-  if (name == "f16") return KvType::kF16;
+  for (const KvType type : kKvTypes) {
+    if (name == kv_type_name(type)) return type;
+  }
   if (name == "auto") {
     const auto quantized = [](const Matrix& matrix) { return matrix.quantized(); };
     return std::any_of(matrices.begin(), matrices.end(), quantized) ? KvType::kF16 : KvType::kF32;
   }
-  throw std::invalid_argument("KV type '" + name + "' is unknown: expected auto, f32 or f16");
+  throw std::invalid_argument("KV type '" + name + "' is unknown: expected auto, f32, f16 or q8");
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class Sequence {
 struct EngineOptions {
   size_t threads = 0;            // 0 = usable_processors()
   std::string isa;               // "" = the default tier
-  std::string kv_type = "auto";  // "f32", "f16", "auto": f32 when no matrix is quantized
+  std::string kv_type = "auto";  // "f32", "f16", "q8", "auto": f32 when no matrix is quantized, else f16
   // Forms of activations in prefill: a name of ops/activation_forms.h for every matrix, or "auto": BELLE_ACTIVATIONS
   // if set, else chosen by calibration for each matrix.
   std::string activations = "auto";

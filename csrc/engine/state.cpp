@@ -10,7 +10,8 @@ namespace {
 constexpr uint64_t kFingerprintBytes = 256;  // of each tensor
 
 // Layout: Header, tokens int32 [n_tokens], then for each layer, keys then values, each KV head, each page: its n
-// positions in order, keys [head_dim, n], values [n, head_dim]; last the uint64 hash of all before it.
+// positions in order, keys [head_dim, n], values [n, head_dim]; last the uint64 hash of all before it. Keys and values
+// of q8 keep the order of kernels/byte_page.h, without the slots behind the n positions.
 struct Header {
   char magic[8];
   uint64_t fingerprint;
@@ -34,24 +35,40 @@ uint64_t hash_bytes(uint64_t hash, const uint8_t* data, size_t size) noexcept {
 
 constexpr uint64_t kHashStart = 0xcbf29ce484222325u;
 
+// The first n positions of a head's keys in a page.
+template <typename Visit>
+void visit_keys(const KvShape& shape, uint8_t* keys, size_t n, const Visit& visit) {
+  const bool bytes = shape.type == KvType::kQ8;
+  const size_t n_rows = bytes ? element_groups(shape.head_dim) : shape.head_dim;
+  const size_t slot_bytes = by_kv_type<size_t>(shape.type, 4, 2, kGroupBytes);
+  for (size_t row = 0; row < n_rows; ++row) visit(keys + row * kPageTokens * slot_bytes, n * slot_bytes);
+  if (bytes) visit(keys + key_scales_at(shape.head_dim), n * sizeof(float));
+}
+
+// Those of its values.
+template <typename Visit>
+void visit_values(const KvShape& shape, uint8_t* values, size_t n, const Visit& visit) {
+  if (shape.type != KvType::kQ8) return visit(values, n * shape.values_bytes() / kPageTokens);
+  const size_t n_whole = n / kGroupBytes * kGroupBytes, rest = n - n_whole;
+  visit(values, n_whole * shape.head_dim);
+  for (size_t d = 0; d < shape.head_dim && rest > 0; ++d) {
+    visit(values + value_byte_at(d, n_whole, shape.head_dim), rest);
+  }
+  visit(values + value_scales_at(shape.head_dim), n * sizeof(float));
+}
+
 // Calls visit(memory, n_bytes) on each run of bytes, in the layout's order.
 template <typename Visit>
 void visit_positions(const KvSequence& kv, size_t n_tokens, const Visit& visit) {
   const KvShape& shape = kv.shape();
-  const size_t element_bytes = kv_element_bytes(shape.type);
   for (size_t layer = 0; layer < shape.n_layers; ++layer) {
     for (size_t side = 0; side < 2; ++side) {
       for (size_t head = 0; head < shape.n_kv_heads; ++head) {
         for (size_t first = 0; first < n_tokens; first += kPageTokens) {
           uint8_t* page = kv.page_table()[first / kPageTokens];
           const size_t n = std::min(kPageTokens, n_tokens - first);
-          if (side == 1) {
-            visit(page + shape.values_offset(layer, head), n * shape.head_dim * element_bytes);
-            continue;
-          }
-          for (size_t d = 0; d < shape.head_dim; ++d) {
-            visit(page + shape.keys_offset(layer, head) + d * kPageTokens * element_bytes, n * element_bytes);
-          }
+          if (side == 0) visit_keys(shape, page + shape.keys_offset(layer, head), n, visit);
+          else visit_values(shape, page + shape.values_offset(layer, head), n, visit);
         }
       }
     }

@@ -47,8 +47,8 @@ struct AttentionPage {
   const float* q;  // [n_queries, head_dim], rows q_stride apart
   size_t q_stride;
   size_t n_queries;       // 1 .. kMaxQueries
-  const void* keys;       // [head_dim, kPageTokens], the positions side by side; all readable
-  const void* values;     // [n_positions, head_dim]
+  const void* keys;       // [head_dim, kPageTokens], the positions side by side; all readable; q8: byte_page.h
+  const void* values;     // [n_positions, head_dim]; q8: byte_page.h
   const void* next_keys;  // what the next call reads, which is asked for meanwhile; null if there is none
   size_t n_positions;     // that the first query sees: 1 .. kPageTokens
   size_t more;  // that each query sees beyond the one before it: 1 where their own positions lie in the page, or 0
@@ -124,7 +124,7 @@ struct WideKernels {
 
 constexpr size_t kMaxWideQueries = 256;  // per call of WideAttentionKernel::attend
 
-/// Some queries of one head and sequence, at consecutive positions, over all positions of a float16 cache that they
+/// Some queries of one head and sequence, at consecutive positions, over all positions of an f16 or q8 cache that they
 /// see: query i sits at first_position + i and sees the positions up to its own. As AttentionPage, page by page, but
 /// the output is already divided. What lies in slots that no query sees may be anything. A value that is not finite
 /// gives NaN in the queries that see it. A query's bits do not depend on the other queries of the call.
@@ -134,7 +134,8 @@ struct WideAttention {
   size_t n_queries;  // 1 .. kMaxWideQueries
   size_t first_position;
   const uint8_t* const* pages;        // of the sequence; kPageTokens positions each
-  size_t keys_offset, values_offset;  // bytes: in a page, keys [head_dim, kPageTokens], values [kPageTokens, head_dim]
+  size_t keys_offset, values_offset;  // bytes: in a page, keys [head_dim, kPageTokens], values [kPageTokens, head_dim];
+                                      // q8: byte_page.h
   size_t head_dim;                    // 1 .. WideAttentionKernel::max_head_dim
   float scale;
   float slope;  // ALiBi's; 0 without
@@ -147,7 +148,8 @@ struct WideAttentionKernel {
   const char* numbers;  // that its products multiply: "bf16", two for each factor, or "int16"
   size_t max_head_dim;
   size_t (*scratch_bytes)(size_t head_dim) noexcept;
-  void (*attend)(const WideAttention& args) noexcept;
+  void (*attend_f16)(const WideAttention& args) noexcept;
+  void (*attend_q8)(const WideAttention& args) noexcept;
 };
 
 struct KernelTable {
@@ -159,10 +161,13 @@ struct KernelTable {
   /// n_blocks blocks of 32, each `stride` behind the one before: scale = absmax / 127, value =
   /// round-to-nearest-even(x / scale) (0 for an all-zero block).
   void (*quantize_activations)(const float* x, size_t n_blocks, ActivationBlock* blocks, size_t stride) noexcept;
+  /// n floats, a multiple of 32, in the same way but with one scale, which it returns: NaN if one is not finite.
+  float (*quantize_row)(const float* x, size_t n, int8_t* values) noexcept;
 
-  /// Attention over one page of an f32 or f16 cache.
+  /// Attention over one page of an f32, f16 or q8 cache.
   void (*attend_page_f32)(const AttentionPage& page) noexcept;
   void (*attend_page_f16)(const AttentionPage& page) noexcept;
+  void (*attend_page_q8)(const AttentionPage& page) noexcept;
   /// x[i] = exp(x[i] - shift); returns the sum of the results. -inf gives 0.
   float (*exp_and_sum)(float* x, size_t n, float shift) noexcept;
 
@@ -197,7 +202,7 @@ struct KernelTable {
   /// By ActivationForm; null where the tier has none. Those of kBlock32 give the bits of `matmul`, faster for many
   /// tokens.
   const WideKernels* wide[kActivationFormCount] = {};
-  /// Attention of prompts over a float16 cache; null where attend_page_f16 does it, in float32.
+  /// Attention of prompts over an f16 or q8 cache; null where attend_page_f16 and attend_page_q8 do it.
   const WideAttentionKernel* wide_attention = nullptr;
 };
 

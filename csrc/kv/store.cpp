@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/half.h"
+#include "kv/byte_slots.h"
 
 namespace belle {
 namespace {
@@ -64,8 +65,32 @@ void store_head(const KernelTable& kernels, const KvShape& kv, size_t layer, siz
   }
 }
 
+void store_byte_head(const KernelTable& kernels, const KvShape& kv, size_t layer, size_t head, Span<const KvRow> rows,
+                     RowBlock block, HeadRows key_rows, HeadRows value_rows) noexcept {
+  uint8_t* page = rows[block.begin].pages[rows[block.begin].position / kPageTokens];
+  const ByteKeys keys(page + kv.keys_offset(layer, head), kv.head_dim);
+  const ByteValues values(page + kv.values_offset(layer, head), kv.head_dim);
+  const auto quantize = [&](HeadRows all, size_t row, ByteRow& numbers) {
+    numbers.quantize(kernels, all.base + row * all.row_stride + head * kv.head_dim, kv.head_dim);
+  };
+  ByteRow numbers[kGroupBytes];
+  for (size_t row = block.begin; row < block.end;) {
+    const size_t slot = rows[row].position % kPageTokens;
+    const bool whole_group = slot % kGroupBytes == 0 && row + kGroupBytes <= block.end;
+    const size_t n = whole_group ? kGroupBytes : 1;
+    for (size_t i = 0; i < n; ++i) {
+      quantize(key_rows, row + i, numbers[0]);
+      keys.put(numbers[0], slot + i);
+    }
+    for (size_t i = 0; i < n; ++i) quantize(value_rows, row + i, numbers[i]);
+    if (whole_group) values.put_group(numbers, slot);
+    else values.put(numbers[0], slot);
+    row += n;
+  }
+}
+
 template <typename Element>
-void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* from, size_t from_position, uint8_t* to,
+void move_position(const KvShape& kv, size_t layer, size_t head, uint8_t* from, size_t from_position, uint8_t* to,
                    size_t to_position) noexcept {
   const auto* keys = reinterpret_cast<const Element*>(from + kv.keys_offset(layer, head)) + from_position % kPageTokens;
   auto* moved_keys = reinterpret_cast<Element*>(to + kv.keys_offset(layer, head)) + to_position % kPageTokens;
@@ -75,12 +100,27 @@ void move_position(const KvShape& kv, size_t layer, size_t head, const uint8_t* 
               from + values + from_position % kPageTokens * slot_bytes, slot_bytes);
 }
 
+void move_byte_position(const KvShape& kv, size_t layer, size_t head, uint8_t* from, size_t from_position, uint8_t* to,
+                        size_t to_position) noexcept {
+  const size_t slot = from_position % kPageTokens, moved_slot = to_position % kPageTokens;
+  const ByteKeys keys(from + kv.keys_offset(layer, head), kv.head_dim);
+  const ByteKeys moved_keys(to + kv.keys_offset(layer, head), kv.head_dim);
+  const ByteValues values(from + kv.values_offset(layer, head), kv.head_dim);
+  const ByteValues moved_values(to + kv.values_offset(layer, head), kv.head_dim);
+  for (size_t d = 0; d < kv.head_dim; ++d) {
+    moved_keys.byte(d, moved_slot) = keys.byte(d, slot);
+    moved_values.byte(d, moved_slot) = values.byte(d, slot);
+  }
+  moved_keys.scale(moved_slot) = keys.scale(slot);
+  moved_values.scale(moved_slot) = values.scale(slot);
+}
+
 }  // namespace
 
 void KvWriter::store(const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys, HeadRows values) const {
   const OperationTimer timer(profile, Operation::kKvStore);
   std::atomic<bool> overflow{false};
-  const auto store_rows = by_kv_type(kv.type, store_head<float>, store_head<uint16_t>);
+  const auto store_rows = by_kv_type(kv.type, store_head<float>, store_head<uint16_t>, store_byte_head);
   pool.parallel_for(kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t head = begin; head < end; ++head) {
       for (size_t row = 0; row < rows.size();) {
@@ -100,7 +140,7 @@ void KvWriter::store(const KvShape& kv, size_t layer, Span<const KvRow> rows, He
 }
 
 void KvWriter::move_down(const KvShape& kv, uint8_t* const* pages, size_t first, size_t last, size_t distance) const {
-  const auto move = by_kv_type(kv.type, move_position<float>, move_position<uint16_t>);
+  const auto move = by_kv_type(kv.type, move_position<float>, move_position<uint16_t>, move_byte_position);
   pool.parallel_for(kv.n_layers * kv.n_kv_heads, [&](size_t begin, size_t end) {
     for (size_t item = begin; item < end; ++item) {
       for (size_t position = first; position < last; ++position) {  // ascending: a source is read before it is written

@@ -14,8 +14,8 @@ struct KvWriter {
   ThreadPool& pool;
   Profile* profile;
 
-  /// Writes each row's keys and values at its position. Throws UnsupportedModelError for a number that only an f32
-  /// cache can hold.
+  /// Writes each row's keys and values at its position. Throws UnsupportedModelError for a number that an f16
+  /// cache cannot hold.
   void store(const KvShape& kv, size_t layer, Span<const KvRow> rows, HeadRows keys, HeadRows values) const;
 
   /// Copies the keys and values of one sequence's positions [first, last) down by `distance` positions, in every layer.

@@ -37,7 +37,8 @@ size_t n_splits(size_t position) noexcept { return position / kSplitPositions + 
 void attend_one_page(const LayerAttention& all, size_t head, RowBlock block, size_t first, const uint8_t* next_keys,
                      Partial partial) noexcept {
   const KvShape& kv = all.kv;
-  const auto attend_page = by_kv_type(kv.type, all.kernels.attend_page_f32, all.kernels.attend_page_f16);
+  const auto attend_page =
+      by_kv_type(kv.type, all.kernels.attend_page_f32, all.kernels.attend_page_f16, all.kernels.attend_page_q8);
   const size_t kv_head = all.kv_head(head), n_queries = block.end - block.begin;
   const size_t first_position = all.rows[block.begin].position;
   const uint8_t* page = all.rows[block.begin].pages[first / kPageTokens];

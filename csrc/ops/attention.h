@@ -16,8 +16,6 @@ namespace belle {
 /// order: threads can share one head's positions, and a row's bits are the same whether they do or not.
 constexpr size_t kSplitPositions = 8 * kPageTokens;
 
-constexpr size_t kMaxHeadDim = 8192;
-
 struct AttentionShape {
   size_t n_heads;
   float scale;          // applied to q . k, usually 1 / sqrt(head_dim)

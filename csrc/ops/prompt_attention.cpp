@@ -31,14 +31,15 @@ void attend_head(const LayerAttention& all, size_t head, RowBlock block, uint8_t
   args.out = out + (block.begin * all.shape.n_heads + head) * kv.head_dim;
   args.out_stride = all.shape.n_heads * kv.head_dim;
   args.scratch = scratch;
-  all.kernels.wide_attention->attend(args);
+  const WideAttentionKernel& kernel = *all.kernels.wide_attention;
+  (kv.type == KvType::kQ8 ? kernel.attend_q8 : kernel.attend_f16)(args);
 }
 
 }  // namespace
 
 bool takes_prompt_attention(const OpsContext& context, const KvShape& kv) noexcept {
   const WideAttentionKernel* kernel = context.kernels.wide_attention;
-  if (kernel == nullptr || kv.type != KvType::kF16 || kv.head_dim > kernel->max_head_dim) return false;
+  if (kernel == nullptr || kv.type == KvType::kF32 || kv.head_dim > kernel->max_head_dim) return false;
   return context.phase == Phase::kPrefill && context.forms.any_wide();
 }
 

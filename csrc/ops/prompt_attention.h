@@ -5,8 +5,8 @@
 
 namespace belle {
 
-/// Whether a pass takes it: where quantized matrices meet wide forms of the activations too, the cache is float16, and
-/// the tier's kernel takes such heads.
+/// Whether a pass takes it: where quantized matrices meet wide forms of the activations too, the cache is f16 or q8,
+/// and the tier's kernel takes such heads.
 bool takes_prompt_attention(const OpsContext& context, const KvShape& kv) noexcept;
 
 /// attention(), with other bits: out [n_rows, n_heads, head_dim].

@@ -212,8 +212,10 @@ def test_damaged_files(foreign: Foreign, tmp_path: Path) -> None:
 
 
 def test_settings_are_checked(foreign: Foreign) -> None:
-    with pytest.raises(ValueError, match="kv: expected auto, f32 or f16, got 'q8_0'"):
+    with pytest.raises(ValueError, match="kv: expected auto, f32, f16 or q8, got 'q8_0'"):
         Belle.load(foreign("qwen2"), backend="llama.cpp", kv="q8_0")
+    with pytest.raises(UnsupportedModelError, match=r"whose size 32 divides.* have 16 elements"):
+        Belle.load(foreign("qwen2"), backend="llama.cpp", kv="q8")
     with pytest.raises(ValueError, match="isa is a setting of the native engine"):
         Belle.load(foreign("qwen2"), backend="llama.cpp", isa="avx2")
     with pytest.raises(ValueError, match="context: expected 1 to 192"):

@@ -125,6 +125,18 @@ def test_shapes_and_settings(tiny_zh: Pair) -> None:
     assert other.tokenize("你好") == native.tokenize("你好")
 
 
+def test_a_cache_in_bytes(tiny_zh: Pair, converted: Callable[[str, str], Path]) -> None:
+    """llama.cpp's q8_0 where the native engine has q8."""
+    path, ids = converted("bloom", "f32"), list(range(4, 68))
+    for model, backend in zip(tiny_zh, ("native", "llama.cpp"), strict=True):
+        with Belle.load(path, backend=backend, threads=1, kv="q8") as coarse:
+            assert coarse.details["kv_type"] == "q8"
+            expected, found = model.logits(ids), coarse.logits(ids)
+            assert 0 < np.linalg.norm(found - expected) / np.linalg.norm(expected) < 0.02
+            ratio = coarse.details["kv_bytes_per_token"] / model.details["kv_bytes_per_token"]
+            assert 0.25 < ratio < 0.3
+
+
 def test_log_probabilities(tiny_zh: Pair) -> None:
     params = SamplingParams(temperature=0, top_logprobs=3)
     batches = []

@@ -75,6 +75,11 @@ def test_memory_with_another_cache(belle: Belle, converted: Converted) -> None:
     assert (f32["kv_type"], f16["kv_type"]) == ("f32", "f16")
     assert f32["kv"] == 2 * f16["kv"]
     assert f32["total"] - f16["total"] == f16["kv"]
+    q8 = json.loads(belle("info", path, "--json", "--context", "64", "--kv", "q8").stdout)["memory"]
+    assert q8["kv"] == 64 * q8["kv_bytes_per_token"]
+    with belle_edge.Belle.load(path, kv="q8") as loaded:
+        assert loaded.details["kv_type"] == q8["kv_type"] == "q8"
+        assert loaded.details["kv_bytes_per_token"] == q8["kv_bytes_per_token"]
 
 
 def test_template(belle: Belle, model: Path, converted: Converted) -> None:

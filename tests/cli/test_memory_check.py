@@ -121,6 +121,11 @@ def test_a_model_that_does_not_fit(tmp_path: Path, large: Path) -> None:
     assert 900 < context < 1100
     assert check_memory(path, context=context, root=root).context == context
     check_memory(path, kv="f16", root=root)
+    group_v2(root / "sys/fs/cgroup", str(needed.total - needed.kv + needed.kv_types["q8"]), 0)
+    with pytest.raises(InsufficientMemoryError, match="a cache \\(kv\\) of type q8"):
+        check_memory(path, root=root)
+    check_memory(path, kv="q8", root=root)
+    group_v2(root / "sys/fs/cgroup", str(needed.total - needed.kv // 2), 0)
     with pytest.raises(InsufficientMemoryError):
         check_memory(path, context=context + 32, root=root)
 
@@ -206,5 +211,5 @@ def test_a_long_trained_context_is_counted_only_when_asked_for(tmp_path: Path) -
 
 def test_an_unknown_type_of_cache_is_no_float32(tmp_path: Path) -> None:
     path = random_llama().write(tmp_path / "model.gguf")
-    with pytest.raises(ValueError, match="kv: expected auto, f32 or f16, got 'q8_0'"):
+    with pytest.raises(ValueError, match="kv: expected auto, f32, f16 or q8, got 'q8_0'"):
         check_memory(path, kv="q8_0")

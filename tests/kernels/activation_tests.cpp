@@ -61,10 +61,44 @@ void check_blocks(const KernelTable& table, const std::vector<float>& input, con
   }
 }
 
+// quantize_row is the same with one scale: rows of blocks that have the same largest magnitude get the blocks' bits.
+void check_row(const KernelTable& table, std::vector<float> input, const char* what, Checks& checks) {
+  const size_t n_blocks = input.size() / 32;
+  float largest = 0.0f;
+  for (const float x : input) largest = std::fabs(x) <= largest ? largest : std::fabs(x);
+  for (size_t b = 0; b < n_blocks && std::isfinite(largest); ++b) input[b * 32 + b % 32] = largest;
+  const Guarded<float> x(input);
+  Guarded<int8_t> values(input.size());
+  const float scale = table.quantize_row(x.data(), input.size(), values.data());
+  for (size_t b = 0; b < n_blocks && std::isfinite(largest); ++b) {
+    const ActivationBlock expected = reference_block(x.data() + b * 32);
+    checks.that(scale == expected.scale && std::memcmp(values.data() + b * 32, expected.values, 32) == 0,
+                "quantize_row %s: block %zu of %zu", what, b, n_blocks);
+  }
+  if (std::isfinite(largest)) return;
+  bool zeros = true;
+  for (size_t i = 0; i < values.size(); ++i) zeros = zeros && values[i] == 0;
+  checks.that(std::isnan(scale) && zeros, "quantize_row %s: scale %g", what, static_cast<double>(scale));
+}
+
+void check_rows(const KernelTable& table, Random& random, Checks& checks) {
+  for (size_t n_blocks : {1, 2, 3, 4, 17}) {
+    for (float size : {1.0f, 1e-38f, 1e-31f, 1e-29f, 1e10f, 3.4e38f}) {
+      check_row(table, random.floats(n_blocks * 32, -size, size), "magnitude", checks);
+    }
+    for (float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
+      std::vector<float> row = random.floats(n_blocks * 32, -4.0f, 4.0f);
+      row[n_blocks * 32 - 1] = bad;
+      check_row(table, row, "not finite", checks);
+    }
+  }
+}
+
 }  // namespace
 
 void test_quantize_activations(const KernelTable& table, Checks& checks) {
   Random random(11);
+  check_rows(table, random, checks);
   for (size_t n_blocks : {1, 2, 3, 17}) {
     check_blocks(table, random.floats(n_blocks * 32, -4.0f, 4.0f), "random", checks);
   }

@@ -29,8 +29,9 @@ std::string missing_of(const belle::IsaTier& tier) {
 }
 
 bool complete(const belle::KernelTable& t) {
-  bool all = t.quantize_activations && t.attend_page_f32 && t.attend_page_f16 && t.exp_and_sum && t.layer_norm &&
-             t.rms_norm && t.gelu && t.silu_multiply && t.add && t.rotate_pairs && t.to_half && t.integer_peak;
+  bool all = t.quantize_activations && t.quantize_row && t.attend_page_f32 && t.attend_page_f16 && t.attend_page_q8 &&
+             t.exp_and_sum && t.layer_norm && t.rms_norm && t.gelu && t.silu_multiply && t.add && t.rotate_pairs &&
+             t.to_half && t.integer_peak;
   for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kBf16}) {
     all = all && t.matmul[static_cast<size_t>(type)] != nullptr;
   }

@@ -129,6 +129,13 @@ def random_bloom(*, seed: int = 2, hidden: int = 96, n_heads: int = 6) -> GgufMo
     return GgufModel("bloom", metadata, tensors)
 
 
+def one_layer(model: GgufModel) -> GgufModel:
+    """Its first layer alone: keys and values then depend on their own token and position."""
+    model.metadata["block_count"] = 1
+    model.tensors = {name: t for name, t in model.tensors.items() if not name.startswith("blk.1.")}
+    return model
+
+
 RANDOM_MODELS = {"llama": random_llama, "bloom": random_bloom}  # by architecture; a KeyError for any other
 
 

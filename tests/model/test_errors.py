@@ -127,7 +127,7 @@ def test_states_that_are_not_bytes(model: _core.Model) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kv_type": "q8_0"}, "auto, f32 or f16"),
+        ({"kv_type": "q8_0"}, "auto, f32, f16 or q8"),
         ({"isa": "avx1024"}, "choices: .*scalar"),
         ({"isa": "AVX2"}, "choices: .*scalar"),
     ],

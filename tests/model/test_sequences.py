@@ -18,15 +18,35 @@ Ids = NDArray[np.int32]
 Logits = NDArray[np.float32]
 
 
-@pytest.fixture(scope="module", params=[("llama", "f32"), ("llama", "q4_0"), ("bloom", "q8_0")], ids="-".join)
-def path(request: pytest.FixtureRequest, model_file: ModelFile) -> Path:
-    architecture, type = request.param
-    return model_file(architecture, type)
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("llama", "f32", "auto"),
+        ("llama", "q4_0", "auto"),
+        ("bloom", "q8_0", "auto"),
+        ("llama", "q4_0", "q8"),
+        ("bloom", "q8_0", "q8"),
+    ],
+    ids="-".join,
+)
+def case(request: pytest.FixtureRequest, model_file: ModelFile) -> tuple[Path, str]:
+    architecture, type, kv_type = request.param
+    return model_file(architecture, type), kv_type
 
 
 @pytest.fixture(scope="module")
-def model(tier: str, path: Path) -> _core.Model:
-    return _core.Model(str(path), isa=tier)
+def path(case: tuple[Path, str]) -> Path:
+    return case[0]
+
+
+@pytest.fixture(scope="module")
+def kv_type(case: tuple[Path, str]) -> str:
+    return case[1]
+
+
+@pytest.fixture(scope="module")
+def model(tier: str, path: Path, kv_type: str) -> _core.Model:
+    return _core.Model(str(path), isa=tier, kv_type=kv_type)
 
 
 def prefilled(model: _core.Model, ids: Ids) -> _core.Sequence:
@@ -103,13 +123,13 @@ def test_truncate_refuses_to_grow(model: _core.Model, ids: Ids) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 32, 75])
 def test_a_restored_sequence_goes_on_alike(
-    model: _core.Model, tier: str, path: Path, ids: Ids, length: int
+    model: _core.Model, tier: str, path: Path, kv_type: str, ids: Ids, length: int
 ) -> None:
     """In the same model, and in another one of the same file, as after a restart."""
     sequence = prefilled(model, ids[:length])
     state = sequence.save()
     expected = continued(model, sequence, ids[length : length + 40])
-    for owner in (model, _core.Model(str(path), isa=tier, threads=2)):
+    for owner in (model, _core.Model(str(path), isa=tier, kv_type=kv_type, threads=2)):
         restored = owner.restore(state)
         assert restored.length == length
         np.testing.assert_array_equal(restored.tokens(), ids[:length])
@@ -141,8 +161,9 @@ def test_states_of_another_model_or_kv_type_are_refused(tmp_path: Path, ids: Ids
     other = _core.Model(str(parts.write(tmp_path / "other.gguf")))
     with pytest.raises(ValueError, match="another model"):
         other.restore(state)
-    with pytest.raises(ValueError, match="KV type"):
-        _core.Model(path, kv_type="f16").restore(state)
+    for kv_type in ("f16", "q8"):
+        with pytest.raises(ValueError, match="KV type"):
+            _core.Model(path, kv_type=kv_type).restore(state)
     assert model.restore(state).length == 20
 
 

@@ -23,7 +23,7 @@ TELLING = {
     "PAGE_TOKENS",
     "BLOCK_SIZE",
     "HEAD_DIM",
-    "KV_BYTES",
+    "KV_TYPES",
     "CHUNK_BYTES",
     "HALF_OVERFLOW",
     "F16_LIMIT",
@@ -96,7 +96,7 @@ def test_no_module_lists_the_engines_types() -> None:
     [
         "_PAGE_TOKENS = 32",
         "MAX_THREADS: int = 1 << 10",
-        '_KV_BYTES = {"f32": 4, "f16": 2}',
+        '_KV_TYPES = ("f32", "f16")',
         "SIZE = 7\nF16_LIMIT = -1.0",
     ],
 )

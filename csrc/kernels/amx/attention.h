@@ -1,10 +1,10 @@
-// Attention of prompts on tile registers, over a cache of float16, with both products in bfloat16. The online softmax
-// is that of generic/wide_attention.h.
+// Attention of prompts on tile registers, over a cache of float16 or q8, with both products in bfloat16. The online
+// softmax is that of generic/wide_attention.h.
 //
 // A bfloat16 has 8 bits. So each operand is split in two, x = high + low with high = bf16(x) and low = bf16(x - high),
-// and three products are summed: high * low + high * high + low * high. Keys and values have 11 bits and are split
-// exactly, queries and probabilities to 2^-17. In a tile of 32 columns the columns j and j + 16 stand side by side, in
-// both operands.
+// and three products are summed: high * low + high * high + low * high. Keys and values of a float16 cache have 11
+// bits and are split exactly, all else to 2^-17. In a tile of 32 columns the columns j and j + 16 stand side by side,
+// in both operands.
 #pragma once
 
 #include <stddef.h>
@@ -79,26 +79,31 @@ class TileAttention {
         values_(keys_ + n_steps_ * kPageBytes) {}
 
   static size_t scratch_bytes(size_t head_dim) noexcept {
-    return sizeof(Fixed) + quotient_up(head_dim, kStepColumns) * (kSumBytes + kQueryBytes + 2 * kPageBytes);
+    return sizeof(Fixed) + quotient_up(head_dim, kStepColumns) * (kSumBytes + kQueryBytes + 2 * kPageBytes) +
+           BytePages<Tier>::scratch_bytes(head_dim);
   }
 
+  template <template <class> class Pages>
   static void attend(const WideAttention& args) noexcept {
     const TileAttention kernel(args);
     const TileSession<Tier> session;
     kernel.pack_queries();
     kernel.sums_.start(quotient_up(args.n_queries, kTileRows) * kTileRows);
-    attend_pages<Tier>(args, kernel, kernel.sums_);
+    attend_pages<Pages, Tier>(args, kernel, kernel.sums_);
   }
 
   // For attend_pages().
-  bool pack_page(const WidePage& page) const noexcept {
+  uint8_t* page_scratch() const noexcept { return values_ + n_steps_ * kPageBytes; }
+
+  template <class Element>
+  bool pack_page(const WidePage<Element>& page) const noexcept {
     pack_keys(page);
     return pack_values(page);
   }
 
-  void attend_block(const WidePage& page, size_t first_query) const noexcept {
-    if (args_.n_queries - first_query > kTileRows) attend_tiles<2>(page, first_query);
-    else attend_tiles<1>(page, first_query);
+  void attend_block(size_t first_position, size_t first_query) const noexcept {
+    if (args_.n_queries - first_query > kTileRows) attend_tiles<2>(first_position, first_query);
+    else attend_tiles<1>(first_position, first_query);
   }
 
  private:
@@ -132,7 +137,8 @@ class TileAttention {
   }
 
   // Slots that no query sees are packed as well: their scores are never read.
-  void pack_keys(const WidePage& page) const noexcept {
+  template <class Element>
+  void pack_keys(const WidePage<Element>& page) const noexcept {
     for (size_t step = 0; step < n_steps_; ++step) {
       for (size_t tile = 0; tile < 2; ++tile) {
         pack_pairs<Tier>(keys_ + (tile * n_steps_ + step) * kSplitBytes, [&](size_t i) noexcept {
@@ -146,7 +152,8 @@ class TileAttention {
 
   // Zeros for what is not finite and for slots that no query sees: a probability of zero would not hide them. Returns
   // whether all is finite.
-  bool pack_values(const WidePage& page) const noexcept {
+  template <class Element>
+  bool pack_values(const WidePage<Element>& page) const noexcept {
     __mmask16 bad = 0;
     for (size_t tile = 0; tile < 2 * n_steps_; ++tile) {
       pack_pairs<Tier>(values_ + tile * kSplitBytes, [&](size_t i) noexcept {
@@ -161,11 +168,11 @@ class TileAttention {
   }
 
   template <int query_tiles>
-  void attend_tiles(const WidePage& page, size_t first_query) const noexcept {
+  void attend_tiles(size_t first_position, size_t first_query) const noexcept {
     score_block<query_tiles>(first_query);
     for (size_t i = 0; i < query_tiles * kTileRows; ++i) {
       const size_t query = first_query + i;
-      const size_t n_seen = query < args_.n_queries ? positions_seen(args_, query, page.first) : 0;
+      const size_t n_seen = query < args_.n_queries ? positions_seen(args_, query, first_position) : 0;
       uint8_t* row = fixed_->probabilities[i / kTileRows] + i % kTileRows * kTileRowBytes;
       VectorOf<Tier> probs[kPageVectors] = {Tier::zeros(), Tier::zeros()};
       if (n_seen > 0) {
@@ -173,7 +180,7 @@ class TileAttention {
         for (size_t v = 0; v < kPageVectors; ++v) {
           probs[v] = Tier::multiply(Tier::load(fixed_->scores[i] + v * Tier::kLanes, AllLanes{}), scale);
         }
-        sums_.softmax_step(args_, page, query, n_seen, probs);
+        sums_.softmax_step(args_, first_position, query, n_seen, probs);
       }
       store_split<Tier>(row, probs[0], probs[1]);
     }
@@ -218,7 +225,8 @@ class TileAttention {
 
 template <class Tier>
 constexpr WideAttentionKernel kTileAttention = {"bf16", kMaxWideHeadDim, TileAttention<Tier>::scratch_bytes,
-                                                TileAttention<Tier>::attend};
+                                                TileAttention<Tier>::template attend<HalfPages>,
+                                                TileAttention<Tier>::template attend<BytePages>};
 
 }  // namespace
 }  // namespace belle

@@ -3,9 +3,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "kernels/avx2/integers.h"
 #include "kernels/avx2/intrinsics.h"
+#include "kernels/byte_page.h"
 #include "kernels/generic/panel_shape.h"
 #include "kernels/generic/unit.h"
 #include "kernels/table.h"
@@ -82,6 +84,36 @@ struct Avx2Products : Avx2Integers {
     }
     static __m256 floats(Register dots) noexcept { return _mm256_cvtepi32_ps(dots); }
   };
+
+  // ---- Bytes times whole numbers of 15 bits, for attention over a q8 cache (generic/byte_factors.h)
+
+  static constexpr size_t kByteSums = 1;
+
+  struct ByteOperand {
+    Bytes even, odd;  // as lanes of 16 bits
+  };
+  static ByteOperand byte_operand(Bytes bytes) noexcept {
+    return {_mm256_and_si256(bytes, _mm256_set1_epi16(0x00ff)), _mm256_srli_epi16(bytes, 8)};
+  }
+  /// Of four numbers the first and third go to `even`, the others to `odd`.
+  static void pack_factors(const int16_t* numbers, size_t n_groups, int8_t* even, int8_t* odd,
+                           int32_t (&start)[kByteSums]) noexcept {
+    int32_t sum = 0;
+    for (size_t group = 0; group < n_groups; ++group, numbers += kGroupBytes) {
+      const int16_t first[2] = {numbers[0], numbers[2]}, second[2] = {numbers[1], numbers[3]};
+      memcpy(even + group * kGroupBytes, first, sizeof first);
+      memcpy(odd + group * kGroupBytes, second, sizeof second);
+      sum += numbers[0] + numbers[1] + numbers[2] + numbers[3];
+    }
+    start[0] = -kZeroByte * sum;
+  }
+  static void add_bytes(Sums32 (&sums)[kByteSums], const ByteOperand& bytes, const int8_t* even,
+                        const int8_t* odd) noexcept {
+    const __m256i products = _mm256_add_epi32(_mm256_madd_epi16(bytes.even, broadcast_group(even)),
+                                              _mm256_madd_epi16(bytes.odd, broadcast_group(odd)));
+    sums[0] = add_sums(sums[0], (Sums32)products);
+  }
+  static __m256 byte_sums(const Sums32 (&sums)[kByteSums]) noexcept { return to_floats(sums[0]); }
 
   /// For the peak: a product of bytes as the 4-bit formats use it, with its addition in 16 bits.
   struct PeakMultiply : PeakRegister<Sums16> {

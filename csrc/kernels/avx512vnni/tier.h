@@ -6,12 +6,13 @@
 #include "kernels/avx512vnni/products.h"
 #include "kernels/avx512vnni/quantizing.h"
 #include "kernels/avx512vnni/vector.h"
+#include "kernels/generic/byte_factors.h"
 #include "kernels/generic/unsigned_dots.h"
 
 namespace belle {
 namespace {
 
-struct Avx512Vnni : Avx512Vector, Avx512VnniProducts, Avx512Quantizing {
+struct Avx512Vnni : Avx512Vector, Avx512VnniProducts, SplitFactors<Avx512Vector, Avx512VnniProducts>, Avx512Quantizing {
   // Attention's tiles: 8 queries x 2 vectors of scores, 4 queries x 4 vectors of the output.
   static constexpr size_t kScoreQueries = 8, kValueQueries = 4, kValueVectors = 4;
   // Those of attention in 16-bit integers: 16 sums, 2 vectors of keys or values.

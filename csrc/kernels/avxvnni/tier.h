@@ -6,12 +6,13 @@
 #include "kernels/avx2/quantizing.h"
 #include "kernels/avx2/vector.h"
 #include "kernels/avxvnni/products.h"
+#include "kernels/generic/byte_factors.h"
 #include "kernels/generic/unsigned_dots.h"
 
 namespace belle {
 namespace {
 
-struct AvxVnni : Avx2Vector, AvxVnniProducts, Avx2Quantizing {
+struct AvxVnni : Avx2Vector, AvxVnniProducts, SplitFactors<Avx2Vector, AvxVnniProducts>, Avx2Quantizing {
   // Attention's tiles: 4 queries x 2 vectors of scores, 4 queries x 2 vectors of the output.
   static constexpr size_t kScoreQueries = 4, kValueQueries = 4, kValueVectors = 2;
   // Those of attention in 16-bit integers: 12 sums, 2 vectors of keys or values.

@@ -1,5 +1,5 @@
-// Attention of prompts in whole numbers of 16 bits, over a cache of float16: a VNNI instruction sums twice as many of
-// their products as a fused multiply-add does of floats. The online softmax is that of wide_attention.h.
+// Attention of prompts in whole numbers of 16 bits, over a cache of float16 or q8: a VNNI instruction sums twice as
+// many of their products as a fused multiply-add does of floats. The online softmax is that of wide_attention.h.
 //
 // Each factor of a sum of products has a scale of its own, and is as large as 32 bits allow for the sum:
 //  - A score is the sum over head_dim. |q . k| <= |q| |k|, so that norms of 65,500 for a query and 32,767 for a key are
@@ -47,23 +47,28 @@ class Int16Attention {
         values_(keys_ + n_columns_ * kPageBytes) {}
 
   static size_t scratch_bytes(size_t head_dim) noexcept {
-    return sizeof(Fixed) + columns_of(head_dim) * (kSumBytes + kQueryBytes + 2 * kPageBytes);
+    return sizeof(Fixed) + columns_of(head_dim) * (kSumBytes + kQueryBytes + 2 * kPageBytes) +
+           BytePages<Tier>::scratch_bytes(head_dim);
   }
 
+  template <template <class> class Pages>
   static void attend(const WideAttention& args) noexcept {
     const Int16Attention kernel(args);
     kernel.pack_queries();
     kernel.sums_.start(quotient_up(args.n_queries, Tier::kInt16Queries) * Tier::kInt16Queries);
-    attend_pages<Tier>(args, kernel, kernel.sums_);
+    attend_pages<Pages, Tier>(args, kernel, kernel.sums_);
   }
 
   // For attend_pages().
-  bool pack_page(const WidePage& page) const noexcept {
+  uint8_t* page_scratch() const noexcept { return values_ + n_columns_ * kPageBytes; }
+
+  template <class Element>
+  bool pack_page(const WidePage<Element>& page) const noexcept {
     pack_keys(page);
     return pack_values(page);
   }
 
-  void attend_block(const WidePage& page, size_t first_query) const noexcept {
+  void attend_block(size_t first_position, size_t first_query) const noexcept {
     const size_t end = smaller(first_query + kBlockQueries, args_.n_queries);
     for (size_t tile = first_query; tile < end; tile += Tier::kInt16Queries) {
       int32_t* scores = fixed_->scores[tile - first_query];
@@ -76,9 +81,9 @@ class Int16Attention {
     for (size_t tile = first_query; tile < end; tile += Tier::kInt16Queries) {
       for (size_t i = tile - first_query; i < tile - first_query + Tier::kInt16Queries; ++i) {
         const size_t query = first_query + i;
-        const size_t n_seen = query < end ? positions_seen(args_, query, page.first) : 0;
+        const size_t n_seen = query < end ? positions_seen(args_, query, first_position) : 0;
         fixed_->factors[i] =
-            n_seen > 0 ? weigh(page, query, n_seen, fixed_->scores[i], fixed_->probabilities[i]) : 0.0f;
+            n_seen > 0 ? weigh(first_position, query, n_seen, fixed_->scores[i], fixed_->probabilities[i]) : 0.0f;
       }
     }
     for (size_t tile = first_query; tile < end; tile += Tier::kInt16Queries) {
@@ -140,9 +145,9 @@ class Int16Attention {
   }
 
   // visit(pair, vector of positions, its even elements, its odd ones)
-  template <class Visit>
-  void for_each_key_pair(const WidePage& page, Visit visit) const noexcept {
-    const uint16_t* keys = page.keys;
+  template <class Element, class Visit>
+  void for_each_key_pair(const WidePage<Element>& page, Visit visit) const noexcept {
+    const Element* keys = page.keys;
     const size_t n_whole = args_.head_dim / 2;
     for (size_t j = 0; j < n_whole; ++j, keys += 2 * kPageTokens) {
       BELLE_UNROLL for (size_t v = 0; v < kPageVectors; ++v) {
@@ -157,7 +162,8 @@ class Int16Attention {
   }
 
   // Slots that no query sees are packed as well: their scores count for nothing.
-  void pack_keys(const WidePage& page) const noexcept {
+  template <class Element>
+  void pack_keys(const WidePage<Element>& page) const noexcept {
     Vector even[kPageVectors], odd[kPageVectors], factors[kPageVectors];
     BELLE_UNROLL for (size_t v = 0; v < kPageVectors; ++v) even[v] = odd[v] = Tier::zeros();
     for_each_key_pair(page, [&](size_t, size_t v, Vector first, Vector second) noexcept {
@@ -181,14 +187,15 @@ class Int16Attention {
 
   // Zeros for what is not finite and for slots that no query sees: a probability of zero would not hide them. Returns
   // whether all is finite.
-  bool pack_values(const WidePage& page) const noexcept {
+  template <class Element>
+  bool pack_values(const WidePage<Element>& page) const noexcept {
     const bool finite = pack_values(page, [](auto value) noexcept { return value; });
     if (!finite) pack_values(page, [](auto value) noexcept { return Tier::finite_or_zero(value); });
     return finite;
   }
 
-  template <class Clean>
-  bool pack_values(const WidePage& page, Clean clean) const noexcept {
+  template <class Element, class Clean>
+  bool pack_values(const WidePage<Element>& page, Clean clean) const noexcept {
     const size_t head_dim = args_.head_dim, n_columns = n_columns_;
     float factors[kPageTokens] = {};
     Vector not_finite = Tier::zeros();
@@ -230,14 +237,14 @@ class Int16Attention {
 
   // The scores of a query that sees n_seen positions of a page -> its row of probabilities. Returns the factor of what
   // they give.
-  float weigh(const WidePage& page, size_t query, size_t n_seen, const int32_t* scores, uint8_t* row) const noexcept {
+  float weigh(size_t first_position, size_t query, size_t n_seen, const int32_t* scores, uint8_t* row) const noexcept {
     Vector probs[kPageVectors], largest = Tier::zeros();
     BELLE_UNROLL for (size_t v = 0; v < kPageVectors; ++v) {
       const auto scale = Tier::multiply(Tier::load(fixed_->key_scales + v * Tier::kLanes, AllLanes{}),
                                         Tier::broadcast(fixed_->query_scales[query]));
       probs[v] = Tier::multiply(Tier::to_floats(Tier::load_sums(scores + v * Tier::kLanes)), scale);
     }
-    sums_.softmax_step(args_, page, query, n_seen, probs);
+    sums_.softmax_step(args_, first_position, query, n_seen, probs);
     BELLE_UNROLL for (size_t v = 0; v < kPageVectors; ++v) {
       probs[v] = Tier::multiply(probs[v], Tier::load(fixed_->value_scales + v * Tier::kLanes, AllLanes{}));
       largest = Tier::larger(probs[v], largest);
@@ -260,7 +267,8 @@ class Int16Attention {
 
 template <class Tier>
 constexpr WideAttentionKernel kInt16Attention = {"int16", kMaxInt16HeadDim, Int16Attention<Tier>::scratch_bytes,
-                                                 Int16Attention<Tier>::attend};
+                                                 Int16Attention<Tier>::template attend<HalfPages>,
+                                                 Int16Attention<Tier>::template attend<BytePages>};
 
 }  // namespace
 }  // namespace belle

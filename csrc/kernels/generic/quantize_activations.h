@@ -51,5 +51,16 @@ inline float quantize_slab(const float* x, size_t n, int8_t* values, int16_t* su
   return quantizer.scale;
 }
 
+/// The same without the sums.
+template <class Tier>
+float quantize_row(const float* x, size_t n, int8_t* values) noexcept {
+  const Quantizer<Tier> quantizer(x, n);
+  for (size_t i = 0; i < n; i += kBlockSize) {
+    int16_t sums[2];
+    Tier::quantize_block(x + i, quantizer.inverse, quantizer.usable, values + i, sums);
+  }
+  return quantizer.scale;
+}
+
 }  // namespace
 }  // namespace belle

@@ -5,6 +5,7 @@
 
 #include "kernels/formats/formats.h"
 #include "kernels/generic/attention.h"
+#include "kernels/generic/byte_attention.h"
 #include "kernels/generic/quantize_activations.h"
 #include "kernels/generic/quantize_blocks.h"
 #include "kernels/generic/rows.h"
@@ -16,8 +17,10 @@ namespace {
 template <class Tier>
 constexpr void set_rows(KernelTable& table) noexcept {
   table.quantize_activations = quantize_activations<Tier>;
+  table.quantize_row = quantize_row<Tier>;
   table.attend_page_f32 = attend_page<Tier, float>;
   table.attend_page_f16 = attend_page<Tier, uint16_t>;
+  table.attend_page_q8 = attend_byte_page<Tier>;
   table.exp_and_sum = exp_and_sum<Tier>;
   table.layer_norm = layer_norm<Tier>;
   table.rms_norm = rms_norm<Tier>;

@@ -45,6 +45,24 @@ inline void quantize_block(const float* x, ActivationBlock& block) noexcept {
   }
 }
 
+// n values with one scale, as a block.
+inline float quantize_row(const float* x, size_t n, int8_t* values) noexcept {
+  uint32_t largest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t magnitude = float_to_bits(x[i]) & 0x7fffffffu;
+    if (magnitude > largest) largest = magnitude;
+  }
+  const float absmax = bits_to_float(largest);
+  const bool usable = largest < kInfinityBits && absmax >= kTinyAbsmax;
+  if (!usable) {
+    memset(values, 0, n);
+    return largest < kInfinityBits ? 0.0f : NAN;
+  }
+  const float inverse = 127.0f / absmax;
+  for (size_t i = 0; i < n; ++i) values[i] = static_cast<int8_t>(round_to_even(x[i] * inverse));
+  return absmax / 127.0f;
+}
+
 inline void quantize_activations(const float* x, size_t n_blocks, ActivationBlock* blocks, size_t stride) noexcept {
   for (size_t b = 0; b < n_blocks; ++b) quantize_block(x + b * kBlockSize, blocks[b * stride]);
 }

@@ -15,8 +15,10 @@ constexpr KernelTable scalar_table() noexcept {
   table.name = "scalar";
   set_products(table);
   table.quantize_activations = quantize_activations;
+  table.quantize_row = quantize_row;
   table.attend_page_f32 = attend_page<float>;
   table.attend_page_f16 = attend_page<uint16_t>;
+  table.attend_page_q8 = attend_byte_page;
   table.exp_and_sum = exp_and_sum;
   table.layer_norm = layer_norm;
   table.rms_norm = rms_norm;
