@@ -18,7 +18,7 @@ _LIBRARIES_BYTES = 8 << 20
 _STACK_BYTES = 8 << 20  # address space of one thread
 _USUAL_CONTEXT = 4096  # tokens of cache that a load without a stated context is checked for
 _UNLIMITED = 1 << 60  # cgroup v1 writes a number this large for "no limit"
-_LIGHTER_TYPES = ("q8_0", "q4_0")
+_LIGHTER_TYPES = (("q8_0", "q8_0"), ("q4_0", "q6_k"))  # of most matrices, of the output matrix
 
 
 class InsufficientMemoryError(BelleError, MemoryError):
@@ -39,6 +39,7 @@ class Requirement:
 
     weights: int
     n_weights: int
+    n_head_weights: int  # of those in the output matrix
     kv: int
     kv_type: str
     kv_bytes_per_token: int
@@ -128,10 +129,13 @@ def required_memory(file: _core.GgufFile, *, context: int | None = None, kv: str
     n_tokens = min(context or trained, trained)
     per_token = size("block_count") * n_kv_heads * 2 * head_dim * _core.KV_BYTES[kv_type]
     widths = 4 * hidden + (2 * n_heads + 2 * n_kv_heads) * head_dim + 2 * feed_forward
-    n_vocab = max((tensor.shape[0] for tensor in matrices if tensor.name == "token_embd.weight"), default=0)
+    sizes = {tensor.name: tensor.shape for tensor in matrices}
+    embedding = sizes.get("token_embd.weight", (0, 0))
+    n_vocab = embedding[0]
     return Requirement(
         weights=weights,
         n_weights=sum(math.prod(tensor.shape) for tensor in tensors),
+        n_head_weights=math.prod(sizes.get("output.weight", embedding)),
         kv=_rounded_up(n_tokens, _core.PAGE_TOKENS) * per_token,
         kv_type=kv_type,
         kv_bytes_per_token=per_token,
@@ -243,11 +247,17 @@ def _ways_to_fit(needed: Requirement, amount: int, available: int) -> Iterator[s
             yield f"a context of {pages * _core.PAGE_TOKENS} tokens"
     if needed.kv_type == "f32" and fixed + needed.kv // 2 <= available:
         yield "a cache (kv) of type f16"
-    for name in _LIGHTER_TYPES:
-        kind = _core.weight_types()[name]
-        weights = round(needed.n_weights * kind["block_bytes"] / kind["block_size"])
+    for name, head in _LIGHTER_TYPES:
+        weights = _bytes_of(name, needed.n_weights - needed.n_head_weights) + _bytes_of(
+            head, needed.n_head_weights
+        )
         if weights < needed.weights and amount - needed.weights + weights <= available:
             yield f"weights of type {name} ({size_text(weights)})"
+
+
+def _bytes_of(type: str, n_weights: int) -> int:
+    kind = _core.weight_types()[type]
+    return round(n_weights * kind["block_bytes"] / kind["block_size"])
 
 
 def _rounded_up(n: int, unit: int) -> int:
