@@ -18,7 +18,7 @@ _LIBRARIES_BYTES = 8 << 20
 _STACK_BYTES = 8 << 20  # address space of one thread
 _USUAL_CONTEXT = 4096  # tokens of cache that a load without a stated context is checked for
 _UNLIMITED = 1 << 60  # cgroup v1 writes a number this large for "no limit"
-_LIGHTER_TYPES = ("q8_0", "q4_0")
+_LIGHTER_TYPES = (("q8_0", "q8_0"), ("q4_0", "q6_k"))  # of most matrices, of the output matrix
 
 
 class InsufficientMemoryError(BelleError, MemoryError):
@@ -39,6 +39,7 @@ class Requirement:
 
     weights: int
     n_weights: int
+    n_head_weights: int  # of those in the output matrix
     kv: int
     kv_type: str
     kv_bytes_per_token: int
@@ -131,10 +132,13 @@ def required_memory(file: _core.GgufFile, *, context: int | None = None, kv: str
     per_token = {name: n_caches * _core.kv_head_bytes(name, head_dim) for name in _core.KV_TYPES}
     n_cached = _rounded_up(n_tokens, _core.PAGE_TOKENS)
     widths = 4 * hidden + (2 * n_heads + 2 * n_kv_heads) * head_dim + 2 * feed_forward
-    n_vocab = max((tensor.shape[0] for tensor in matrices if tensor.name == "token_embd.weight"), default=0)
+    sizes = {tensor.name: tensor.shape for tensor in matrices}
+    embedding = sizes.get("token_embd.weight", (0, 0))
+    n_vocab = embedding[0]
     return Requirement(
         weights=weights,
         n_weights=sum(math.prod(tensor.shape) for tensor in tensors),
+        n_head_weights=math.prod(sizes.get("output.weight", embedding)),
         kv=n_cached * per_token[kv_type],
         kv_type=kv_type,
         kv_bytes_per_token=per_token[kv_type],
@@ -249,11 +253,17 @@ def _ways_to_fit(needed: Requirement, amount: int, available: int) -> Iterator[s
     name = next((name for name in smaller if fixed + needed.kv_types[name] <= available), None)
     if name is not None:
         yield f"a cache (kv) of type {name}"
-    for name in _LIGHTER_TYPES:
-        kind = _core.weight_types()[name]
-        weights = round(needed.n_weights * kind["block_bytes"] / kind["block_size"])
+    for name, head in _LIGHTER_TYPES:
+        weights = _bytes_of(name, needed.n_weights - needed.n_head_weights) + _bytes_of(
+            head, needed.n_head_weights
+        )
         if weights < needed.weights and amount - needed.weights + weights <= available:
             yield f"weights of type {name} ({size_text(weights)})"
+
+
+def _bytes_of(type: str, n_weights: int) -> int:
+    kind = _core.weight_types()[type]
+    return round(n_weights * kind["block_bytes"] / kind["block_size"])
 
 
 def _rounded_up(n: int, unit: int) -> int:

@@ -1,6 +1,6 @@
 """Divergence over bytes, of our files and llama.cpp's, from what benchmarks/fidelity.py --json wrote.
 
-    python benchmarks/fidelity_chart.py FIRST.json [SECOND.json …] --default q4_0 --out chart.svg
+    python benchmarks/fidelity_chart.py FIRST.json [SECOND.json …] --default iq4_m --out chart.svg
 
 One panel for each file of results. Our files are run by our engine, llama.cpp's by llama.cpp. --default marks the type
 of ours that is taken by default. Needs matplotlib (the extra `plot`).
@@ -80,7 +80,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("reports", type=Path, nargs="+")
-    parser.add_argument("--default", default="q4_0")
+    parser.add_argument("--default", default="iq4_m")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     chart([json.loads(path.read_text()) for path in args.reports], args.default, args.out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from belle_edge.convert.type_mixes import Layers, Mix, mix_named, row_bytes, type_for_rows
 
@@ -30,6 +30,19 @@ def types_in_mix(mix: Mix, shapes: Shapes, *, n_layers: int, key_sharing: int = 
         if limit == math.inf or stored_bytes(changed, shapes) <= limit:
             types = changed
     return types
+
+
+def mix_of(
+    types: Mapping[str, str], shapes: Shapes, mixes: Iterable[Mix], *, n_layers: int, key_sharing: int = 1
+) -> Mix | None:
+    """The first of `mixes` that gives every matrix just the type it has."""
+    for mix in mixes:
+        wanted = types_in_mix(mix, shapes, n_layers=n_layers, key_sharing=key_sharing)
+        if all(
+            (type_for_rows(wanted[name], shapes[name][-1]) or "f16") == type for name, type in types.items()
+        ):
+            return mix
+    return None
 
 
 def stored_bytes(types: Mapping[str, str], shapes: Shapes) -> int:

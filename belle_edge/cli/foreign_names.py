@@ -61,7 +61,7 @@ _ANSWERS: Mapping[str, str] = {
     "--json prints each answer as one JSON line": "format output-format",
     "give line breaks as they are, or as \\n in a line of --jsonl": "e escape",
     "convert with --type q8_0": "load-in-8bit",
-    "convert with --type q4_0": "load-in-4bit",
+    "convert with --type iq4_m, the default": "load-in-4bit",
 }
 ANSWERS: Mapping[str, str] = {name: answer for answer, names in _ANSWERS.items() for name in names.split()}
 

@@ -97,7 +97,7 @@ def _file_lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"model         {report['name'] or '(no name)'}"
     yield f"architecture  {report['architecture']}"
     yield "shape         " + _pairs(shape)
-    kind = [report["file_type"], "mixed" if report["mixed"] else None]
+    kind = [report["mix"] or report["file_type"], "mixed" if report["mixed"] else None]
     sizes = f"{report['weights']:,} at {report['bits_per_weight']:.2f} bits"
     yield "weights       " + ", ".join([sizes, *filter(None, kind)])
     for name, entry in sorted(report["types"].items(), key=lambda item: -item[1]["bytes"]):

@@ -42,8 +42,11 @@ class CacheEntry:
 
     def __init__(self, *, label: str, source: str, type: str, options: Mapping[str, Any]) -> None:
         """label: readable part of the file's name. source: repository@commit, or a folder's fingerprint."""
-        self.description = {"source": source, "type": type, "converter": __version__, **options}
-        key = hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()[:16]
+        text = json.dumps(
+            {"source": source, "type": type, "converter": __version__, **options}, sort_keys=True
+        )
+        self.description = parse(text.encode())  # as the note gives it back: lists in place of tuples
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
         name = re.sub(r"[^\w.-]+", "-", label).strip("-.")[:80] or "model"
         self.path = cache_folder() / "converted" / f"{name}-{type}-{key}.gguf"
         self._note = self.path.with_suffix(".json")

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import belle_edge
+from belle_edge.convert import convert
+from belle_edge.convert.type_mixes import DEFAULT_TYPE
 from belle_edge.text.prompts import FAMILIES
 
 from ..model.gguf_models import random_llama
@@ -144,3 +146,17 @@ def test_a_file_of_several_types(belle: Belle, tmp_path: Path) -> None:
     assert lines[at].endswith(" bits, q4_k_m, mixed")
     assert [line.split()[0] for line in lines[at + 1 : at + 4]] == ["q8_0", "q6_k", "f32"]
     assert " bits, mixed\n" in belle("info", unnamed).stdout
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"type": "q4_0"}, {"type": "iq4_xs"}, {"type": "q4_k_m"}, {"pure": True}]
+)
+def test_the_mix_of_a_file(
+    belle: Belle, checkpoint: Callable[[str], Path], tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """By its matrices: llama.cpp has one number for iq4_xs and our default."""
+    convert(checkpoint("bloom"), tmp_path / "model.gguf", **settings)
+    report = json.loads(belle("info", tmp_path / "model.gguf", "--json").stdout)
+    mix = None if "pure" in settings else settings.get("type", DEFAULT_TYPE)
+    assert (report["mix"], report["mixed"]) == (mix, mix is not None)
+    assert f" bits, {mix or 'iq4_xs'}" in belle("info", tmp_path / "model.gguf").stdout

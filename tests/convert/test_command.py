@@ -38,7 +38,7 @@ def test_table(make_llama: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(folder, "-o", tmp_path / "out.gguf") == 0
     output = capsys.readouterr()
     assert output.err == ""
-    for text in ("q4_0", "f16", "f32", "4.50", "bits per weight", "wrote ", "no chat template"):
+    for text in ("→ iq4_m", "iq4_nl", "f16", "f32", "4.50", "bits per weight", "wrote ", "no chat template"):
         assert text in output.out, text
     assert (
         "kept as f16: 2 matrices, blk.{0-1}.ffn_down.weight (rows of 100 are not a multiple of 32)"

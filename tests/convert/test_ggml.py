@@ -85,7 +85,7 @@ def test_floats_and_metadata_are_the_plain_models(stories: Path, tmp_path: Path,
 def test_stored_types_are_taken_over(llama: Path, tmp_path: Path, version: str, type: str) -> None:
     """Blocks are those that quantizing gives: their codes, and scales that were widened to float32 and are narrowed."""
     old = write_ggml(llama, tmp_path / "old" / "model.bin", version=version, type=type)
-    convert(llama, tmp_path / "plain.gguf", type=type)
+    convert(llama, tmp_path / "plain.gguf", type=type, pure=True)
     chosen = "f16" if type == "f16" else None
     report = convert(old, tmp_path / "old.gguf", type=chosen, tokenizer=llama)
     assert tensors_of(tmp_path / "old.gguf") == tensors_of(tmp_path / "plain.gguf")
@@ -100,7 +100,7 @@ def test_stored_types_are_taken_over(llama: Path, tmp_path: Path, version: str, 
 def test_float_types_expand_the_stored_values(llama: Path, tmp_path: Path, version: str, type: str) -> None:
     from gguf import GGUFReader, dequantize
 
-    convert(llama, tmp_path / "plain.gguf", type=type)
+    convert(llama, tmp_path / "plain.gguf", type=type, pure=True)
     old = write_ggml(llama, tmp_path / "old" / "model.bin", version=version, type=type)
     convert(old, tmp_path / "old.gguf", type="f32")
     expected = {
@@ -138,7 +138,7 @@ def test_scales_between_halves_are_rounded_or_kept(llama: Path, tmp_path: Path, 
 @pytest.mark.parametrize(("version", "type"), [("ggjt v1", "q4_0"), ("ggjt v3", "q8_0"), ("ggmf v1", "f32")])
 def test_greedy_text_is_the_plain_models(stories: Path, tmp_path: Path, version: str, type: str) -> None:
     old = write_ggml(stories, tmp_path / "old" / "stories.bin", version=version, type=type)
-    convert(stories, tmp_path / "plain.gguf", type=type)
+    convert(stories, tmp_path / "plain.gguf", type=type, pure=True)
     convert(old, tmp_path / "old.gguf", type="f32" if type == "f32" else None)
     texts = []
     for name in ("plain.gguf", "old.gguf"):

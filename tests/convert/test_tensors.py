@@ -126,7 +126,7 @@ def check_tensors(path: Path, expected: Arrays, type: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_bloom_tensors_of_every_type(make_bloom: Any, tmp_path: Path, type: str, dtype: str) -> None:
     folder = make_bloom(dtype=dtype)
-    convert(folder, tmp_path / "out.gguf", type=type)
+    convert(folder, tmp_path / "out.gguf", type=type, pure=True)
     check_tensors(tmp_path / "out.gguf", expected_bloom(source_tensors(folder), n_heads=3), type)
 
 
@@ -134,7 +134,7 @@ def test_bloom_tensors_of_every_type(make_bloom: Any, tmp_path: Path, type: str,
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_llama_tensors_of_every_type(make_llama: Any, tmp_path: Path, type: str, dtype: str) -> None:
     folder = make_llama(dtype=dtype)
-    convert(folder, tmp_path / "out.gguf", type=type)
+    convert(folder, tmp_path / "out.gguf", type=type, pure=True)
     check_tensors(
         tmp_path / "out.gguf", expected_llama(source_tensors(folder), n_heads=4, n_kv_heads=2), type
     )

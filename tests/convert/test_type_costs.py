@@ -58,7 +58,19 @@ def test_what_is_printed(make_bloom: Make, capsys: pytest.CaptureFixture[str]) -
 
 def test_smaller_types_cost_more() -> None:
     for architecture in ("bloom", "llama"):
-        names = ("f16", "q8_0", "q5_k_m", "q4_k_m", "iq4_xs", DEFAULT_TYPE)
+        names = ("f16", "q8_0", "q5_k_m", "q4_k_m", DEFAULT_TYPE, "iq4_xs")
         known = [found for name in names if (found := divergence(name, architecture)) is not None]
         assert len(known) > 3
         assert known == sorted(known)
+
+
+def test_the_default_takes_no_more_than_q4_0(make_bloom: Make, make_llama: Make) -> None:
+    """Also where 256 divides no row, and where nothing is left to spend."""
+    for folder in (
+        make_bloom(),
+        make_bloom("wide", hidden_size=256, n_head=4),
+        make_llama(),
+        make_llama("l", hidden_size=256),
+    ):
+        default, q4_0 = (convert(folder, dry_run=True, type=name).weight_bytes for name in (None, "q4_0"))
+        assert default <= q4_0

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from belle_edge.convert.type_mixes import DEFAULT_TYPE
 from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
 
 from ..hub.stand_in import serve
@@ -20,6 +21,7 @@ from ..hub.stand_in import serve
 pytestmark = pytest.mark.slow
 LOAD = """
 import sys
+from belle_edge.convert.type_mixes import DEFAULT_TYPE
 from belle_edge.hf import AutoModelForCausalLM, AutoTokenizer
 name = sys.argv[1]
 tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModelForCausalLM.from_pretrained(name, quantization="q8_0")
@@ -63,7 +65,7 @@ def test_converted_once(folder: Path, cache: Path) -> None:
     assert entries(cache) == made
     load(folder, quantization="f32")
     load(folder, load_in_8bit=True)
-    assert {path.name.split("-")[1] for path in entries(cache)} == {"q4_0", "f32", "q8_0"}
+    assert {path.name.split("-")[1] for path in entries(cache)} == {DEFAULT_TYPE, "f32", "q8_0"}
 
 
 def test_a_changed_source_is_converted_again(folder: Path, cache: Path) -> None:
@@ -133,7 +135,7 @@ def test_gguf_folders(folder: Path, tmp_path: Path, cache: Path) -> None:
     for path in entries(cache):
         shutil.copy(path, ggufs / f"stories.{path.name.split('-')[1].upper()}.gguf")
     assert answer(load(ggufs, quantization="q8_0")) == answer(load(folder, quantization="q8_0"))
-    assert answer(load(ggufs, gguf_file="stories.Q4_0.gguf")) == answer(load(folder))
+    assert answer(load(ggufs, gguf_file="stories.Q4_0.gguf")) == answer(load(folder, quantization="q4_0"))
     with pytest.raises(ValueError, match=r"choose one: stories\.Q4_0\.gguf, stories\.Q8_0\.gguf"):
         load(ggufs, quantization="f16")
     (tmp_path / "empty").mkdir()

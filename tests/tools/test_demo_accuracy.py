@@ -16,8 +16,10 @@ N_ITEMS = 504
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("weight_type", "least"), [("f32", 0.90), ("q8_0", 0.90), ("q4_0", 0.85)])
-def test_held_out_accuracy(weight_type: str, least: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("weight_type", "least"), [("f32", 0.90), ("q8_0", 0.90), ("q4_0", 0.85), (None, 0.85)]
+)
+def test_held_out_accuracy(weight_type: str | None, least: float, tmp_path: Path) -> None:
     path = tmp_path / "demo.gguf"
     convert(checkpoint_path(), path, type=weight_type, family="belle")
     with Belle.load(path) as model:
