@@ -9,7 +9,7 @@ from belle_edge.generation.answer import Answer, Window
 from belle_edge.generation.streams import Stream
 
 QUESTIONS = [
-    "用一句话介绍北京。",
+    "你是谁？",
     "列举三种水果。",
     "你好",
     "春天是什么样的？",

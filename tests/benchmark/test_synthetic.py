@@ -145,7 +145,7 @@ def test_every_type_and_mix(name: str, tmp_path: Path) -> None:
     path = synthetic_model(shape, rules=rules, folder=tmp_path)
     file = _core.GgufFile(str(path))
     found = {tensor.name: tensor for tensor in file.tensors() if len(tensor.shape) == 2}
-    expected = rules.types_of(list(found), n_layers=shape.n_layers)
+    expected = rules.types_of({key: tensor.shape for key, tensor in found.items()}, n_layers=shape.n_layers)
     assert {key: tensor.type for key, tensor in found.items()} == {
         key: choice.type for key, choice in expected.items()
     }

@@ -137,7 +137,7 @@ def test_names_and_values(words: str, name: str, value: object, capsys: pytest.C
         ("generate M x --top-p high", "--top-p: expected a number, got 'high'"),
         ("generate M x --raw=1", "takes no value"),
         ("generate M x --file c", "PROMPT: not allowed with --file"),
-        ("convert S -t q8", "q4_k_m, q4_k_s, q3_k_l, q3_k_m, q3_k_s, got 'q8'; did you mean q8_0?"),
+        ("convert S -t q8", "q4_k_m, q4_k_s, q3_k_l, q3_k_m, iq4_m, q3_k_s, got 'q8'; did you mean q8_0?"),
         ("chat M --overflow b", "expected one of error, slide"),
         ("completion powershell", "bash, fish, zsh"),
     ],

@@ -19,7 +19,7 @@ from belle_edge.generation.batch import stream_batch
 from belle_edge.generation.streams import unwritten
 
 Belle = Callable[..., Any]
-QUESTION = "用一句话介绍北京。"
+QUESTION = "你是谁？"
 LONG = "北京" * 3000
 
 
