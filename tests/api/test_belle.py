@@ -15,7 +15,7 @@ from belle_edge import Belle, SamplingParams
 from belle_edge.text.prompts import FAMILIES
 
 Converted = Callable[[str, str], Path]
-QUESTION = "你是谁？"
+QUESTION = "列举三种水果。"
 
 
 def test_stories_reproduce_the_golden_text(converted: Converted, test_data: Path) -> None:
