@@ -1,4 +1,7 @@
-"""Builds the C++ extension with CMake; everything else is in pyproject.toml. How: native_build.py."""
+"""Builds the C++ extension with CMake (native_build.py) and the catalogues (catalogue_build.py).
+
+Everything else is in pyproject.toml.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # a build in isolation does not look here
 
 import native_build  # noqa: E402
+from catalogue_build import compile_catalogues  # noqa: E402
 
 
 class CMakeExtension(Extension):
@@ -23,6 +27,11 @@ class CMakeExtension(Extension):
 
 class CMakeBuild(build_ext):
     """One CMake configure and build per extension; the build folder is kept, so a rebuild is incremental."""
+
+    def run(self) -> None:
+        if self.inplace:  # the package is used where it lies
+            compile_catalogues(ROOT)
+        super().run()
 
     def build_extension(self, ext: Extension) -> None:
         folder = Path(self.build_temp).resolve()
@@ -40,9 +49,13 @@ class CMakeBuild(build_ext):
 
 
 class FreshBuildPy(build_py):
-    """What an earlier build left in build/lib* is not in this wheel: removed modules, libraries of another Python."""
+    """What an earlier build left in build/lib* is not in this wheel: removed modules, libraries of another Python.
+
+    The catalogues are compiled first, so that they are found with the other data.
+    """
 
     def run(self) -> None:
+        compile_catalogues(ROOT)
         if not self.editable_mode:
             shutil.rmtree(Path(self.build_lib) / "belle_edge", ignore_errors=True)
         super().run()

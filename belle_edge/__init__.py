@@ -17,8 +17,10 @@ from .errors import (
     BackendError,
     BackendMissingError,
     BelleError,
+    ContextLengthError,
     ConversionError,
     ModelFormatError,
+    QueueFullError,
     UnsupportedModelError,
 )
 from .lazy_names import lazy_names
@@ -37,10 +39,12 @@ __all__ = [
     "BackendMissingError",
     "Belle",
     "BelleError",
+    "ContextLengthError",
     "Conversation",
     "ConversionError",
     "Generation",
     "ModelFormatError",
+    "QueueFullError",
     "SamplingParams",
     "Stream",
     "Timings",

@@ -31,6 +31,8 @@ _NOT_DONE = "leave it out: this engine has temperature, top_k, top_p and min_p"
 _TEMPLATE_ONLY = (
     "generate, stream, astream and generate_batch have it; a chat always goes through the template"
 )
+_SHAPES = "generate, stream, astream, generate_batch, chat, stream_chat, conversation and its send have it"
+_SCHEMA = "write schema=…, a JSON schema or a pydantic model"
 _SLIDES = "generate, stream, astream, chat, stream_chat and conversation have it"
 
 # The names of transformers, llama-cpp-python, OpenAI, Ollama and vLLM, and our own where they do not belong.
@@ -80,6 +82,13 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("num_keep", "keep"), "write n_keep=…, with overflow='slide'"),
         **dict.fromkeys(("raw", "template"), _TEMPLATE_ONLY),
         **dict.fromkeys(("overflow", "n_keep"), _SLIDES),
+        **dict.fromkeys(("schema", "grammar", "regex", "choice"), _SHAPES),
+        **dict.fromkeys(("response_format", "format", "json_schema", "guided_json", "json"), _SCHEMA),
+        **dict.fromkeys(
+            ("guided_choice", "choices"), "write choice=[…], the texts of which the answer is one"
+        ),
+        **dict.fromkeys(("guided_regex", "pattern"), "write regex=…, for the whole answer"),
+        **dict.fromkeys(("guided_grammar", "gbnf"), "write grammar=…, in llguidance's variant of Lark"),
         "progress": "write on_progress=…",
         **dict.fromkeys(
             ("num_beams", "beam_size", "num_beam_groups"), "leave it out: there is no beam search"

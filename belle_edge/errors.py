@@ -42,12 +42,20 @@ class UnsupportedModelError(BelleError, ValueError):
     """A well-formed model needs something that the native engine does not implement; the message names it."""
 
 
+class ContextLengthError(BelleError, ValueError):
+    """A prompt has more tokens than the context holds; nothing is ever cut."""
+
+
 class BackendError(BelleError, RuntimeError):
     """An engine outside this package cannot be used or failed; the message says what to do."""
 
 
 class BackendMissingError(BackendError, ImportError):
-    """The package that an engine needs is not installed; the message says how to install it."""
+    """The package that an engine or a setting needs is not installed; the message says how to install it."""
+
+
+class QueueFullError(BelleError, RuntimeError):
+    """Too many requests wait for this model already; the message has the numbers. Trying again later may help."""
 
 
 class RewrittenFileWarning(UserWarning):

@@ -31,6 +31,20 @@ def cache_folder() -> Path:
     return user_cache_path("belle-edge", appauthor=False)
 
 
+def data_folder() -> Path:
+    """$BELLE_DATA, or belle-edge in the system's folder for data of this user: chats, models. It need not exist."""
+    if chosen := os.environ.get("BELLE_DATA"):
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("belle-edge", appauthor=False)
+
+
+def models_folder() -> Path:
+    """Where models lie that are found without being named. It need not exist."""
+    return data_folder() / "models"
+
+
 def state_folder() -> Path:
     """belle-edge in the system's folder for the state of this user's programs. It need not exist."""
     from platformdirs import user_state_path

@@ -17,12 +17,15 @@ from .generation.answer import check_length
 from .generation.answer_options import BATCH, CHAT, PROMPT, lists_options, params_of_call, read_options
 from .generation.batch import Errors, answer_prompts
 from .generation.conversation import Conversation
-from .generation.prompt_ids import dialogue_ids, prompt_ids
+from .generation.prefix_files import PrefixFiles
+from .generation.prefixes import Prefixes
+from .generation.prompt_ids import dialogue_ids, ids_within, prompt_ids
+from .generation.scheduler import Scheduler
 from .generation.streams import AsyncStream, Generation, Stream, stream_of
 from .memory import check_memory, open_file
 from .regular_files import irregular
 from .sampling import SamplingParams
-from .settings import EngineSettings, token_ids
+from .settings import EngineSettings, byte_count
 from .text.chat_format import ChatFormat
 
 if TYPE_CHECKING:
@@ -30,14 +33,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Unpack
 
+    from ._core import LoadProgress
     from .backends.base import Backend
     from .generation.answer_options import AnswerSettings, BatchSettings
     from .text.prompts import Message
 
 
 class Belle:
-    """A loaded model. One model serves several Python threads: every call has its own sequence, and passes of
-    the engine take turns. `close` in one thread ends the generations of the others with a ValueError.
+    """A loaded model. One model serves several Python threads: their answers share the engine's passes, and each is
+    the one that it would be alone. `close` in one thread ends the generations of the others with a ValueError.
 
     with Belle.load("belle.gguf") as model:
         print(model.generate("用一句话介绍北京。"))
@@ -50,12 +54,15 @@ class Belle:
         path: Path,
         context: int | None = None,
         chat_format: ChatFormat | None = None,
+        scheduler: Scheduler | None = None,
     ) -> None:
-        """Use `Belle.load`. Takes over `backend`. chat_format None: as the file says.
+        """Use `Belle.load`. Takes over `backend`. chat_format None: as the file says. scheduler None: one that keeps
+        nothing of an answer after its end.
 
         ModelFormatError where tokenizer and weights do not match, ValueError for a context out of range.
         """
         self.backend = backend
+        self.scheduler = scheduler or Scheduler(backend)
         self.path = path
         self.tokenizer = backend.tokenizer()
         self.chat_format = chat_format or ChatFormat.from_metadata(backend.metadata)
@@ -82,6 +89,10 @@ class Belle:
         memory_check: bool = True,
         family: str | None = None,
         chat_template: str | None = None,
+        prefix_cache: int | str = 0,
+        prefix_folder: str | os.PathLike[str] | None = None,
+        prefix_folder_size: int | str = "4GB",
+        progress: LoadProgress | None = None,
     ) -> Belle:
         """Load a GGUF file, a path or one that is open; ~ in a path is the home folder.
 
@@ -93,6 +104,10 @@ class Belle:
         memory_check: refuse before loading when weights and cache (of `context`, or of at most 4,096 tokens
         without one) cannot fit into memory. family: one of `belle_edge.prompts.FAMILIES`, whose template, stop strings
         and preset replace the file's. chat_template: Jinja source that replaces the file's or the family's template.
+        prefix_cache: bytes of keys and values, as 10**9 or "1GB", that stay after an answer, so that the next prompt
+        computes only what differs from an earlier one. prefix_folder: they are written there too, and so are there
+        after a restart; the least recently used files go when they are more than prefix_folder_size. progress: a
+        `belle_edge._core.LoadProgress`, whose done_bytes and total_bytes another thread may read meanwhile.
 
         Raises FileNotFoundError and other OSErrors, ModelFormatError (damaged), UnsupportedModelError (names
         what this engine lacks), InsufficientMemoryError (with the numbers, and what would fit), ValueError (an
@@ -101,15 +116,32 @@ class Belle:
         """
         settings = EngineSettings(threads=threads, context=context, kv=kv, isa=isa)
         ChatFormat.of_file({}, family=family, chat_template=chat_template)  # raises before anything is read
+        prefix_bytes = byte_count("[model] prefix_cache", prefix_cache)
+        folder_bytes = byte_count("[model] prefix_folder_size", prefix_folder_size)
+        folder = None if prefix_folder is None else user_path("[model] prefix_folder", prefix_folder)
         file = open_file(path if isinstance(path, GgufFile) else _existing_file(path))
         if memory_check:
             check_memory(file, context=settings.context, kv=kv)
         engine = open_backend(
-            backend, file, threads=settings.threads, kv=kv, isa=isa, context=settings.context
+            backend,
+            file,
+            threads=settings.threads,
+            kv=kv,
+            isa=isa,
+            context=settings.context,
+            progress=progress,
         )
         try:
             chat_format = ChatFormat.of_file(engine.metadata, family=family, chat_template=chat_template)
-            return cls(engine, path=Path(file.path), context=settings.context, chat_format=chat_format)
+            files = None if folder is None else PrefixFiles(engine, folder, budget_bytes=folder_bytes)
+            prefixes = Prefixes(engine, budget_bytes=prefix_bytes, files=files)
+            return cls(
+                engine,
+                path=Path(file.path),
+                context=settings.context,
+                chat_format=chat_format,
+                scheduler=Scheduler(engine, prefixes=prefixes),
+            )
         except BaseException:
             engine.close()
             raise
@@ -142,7 +174,7 @@ class Belle:
         n_vocab counts the rows of the output matrix, padding rows included. Raises ValueError for no ids, too
         many, or one out of range.
         """
-        ids = token_ids("[logits] ids", ids, most=self.context)
+        ids = ids_within("[logits] ids", ids, self.context)
         check_length(ids, self.context)
         sequence = self.backend.new_sequence()
         return self.backend.forward([(sequence, ids)], logits="last" if last_only else "all")[0]
@@ -267,6 +299,7 @@ class Belle:
 
     def close(self) -> None:
         """Release the weights. Any later use raises ValueError."""
+        self.scheduler.close()
         self.backend.close()
 
     def __enter__(self) -> Belle:

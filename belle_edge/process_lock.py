@@ -6,6 +6,15 @@ import os
 import threading
 
 
+def check_process(pid: int) -> None:
+    """RuntimeError unless this is the process `pid`, which made what is asked now: it forked since."""
+    if os.getpid() != pid:
+        raise RuntimeError(
+            "[model] it was loaded before this process forked: load it again in the child, or start processes "
+            "with the 'spawn' method"
+        )
+
+
 class ModuleLock:
     """A lock of a module, for what is done once per process: free in every child of fork()."""
 
@@ -38,11 +47,7 @@ class ProcessLock:
 
     def acquire(self, *, blocking: bool = True) -> bool:
         """Take it; without `blocking` only where no other thread has it. Returns whether it was taken."""
-        if not self.usable:
-            raise RuntimeError(
-                "[model] it was loaded before this process forked: load it again in the child, or start processes "
-                "with the 'spawn' method"
-            )
+        check_process(self._pid)
         return self._lock.acquire(blocking)
 
     def release(self) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .convert.conversion_report import ConversionReport
     from .convert.progress import ProgressCallback
     from .convert.type_rules import TypeRules
+    from .hub.transfer import DownloadCallback
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,15 @@ def pull(
     convert: bool = False,
     force: bool = False,
     progress: ProgressCallback | None = None,
+    downloading: DownloadCallback | None = None,
 ) -> Pulled:
     """Download what is needed of a hub repository into the hub's cache, or into the folder `to`.
 
     Of a checkpoint that is configuration, tokenizer and one form of the weights; of a repository of GGUF files
     the one of `type` (None: the only one there). include: shell patterns of files to fetch instead.
     convert: make a GGUF of `type` (as for `convert`) in `to`, or in the current folder, named after the
-    repository; `force` overwrites one that is there.
+    repository; `force` overwrites one that is there. progress: of the conversion, see `convert`. downloading: called
+    with a `DownloadProgress` while bytes come.
 
     A download that was cut off continues where it stopped; SHA-256 hashes are checked, of cached files too.
     Without a connection, or with HF_HUB_OFFLINE=1, an earlier download is used. Raises HubError (a
@@ -77,7 +80,7 @@ def pull(
                 f"[{repo_id}] no weights in it that this program reads (safetensors, .bin, GGUF): --include PATTERN"
                 " fetches other files"
             )
-    where = download(repository, files, revision=revision, to=folder)
+    where = download(repository, files, revision=revision, to=folder, progress=downloading)
     gguf = where / chosen if chosen else None
     report: ConversionReport | None = None
     if convert and gguf is None:

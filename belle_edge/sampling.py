@@ -22,7 +22,12 @@ _BOUNDS: Mapping[str, Mapping[str, float]] = {
     "frequency_penalty": {},
 }
 # What the functions that take these settings by name have besides, for whoever mistypes it.
-_CALL_ARGUMENTS = frozenset(("max_tokens", "params", "raw", "overflow", "n_keep", "max_batch", "on_progress"))
+_CALL_ARGUMENTS = frozenset(
+    {
+        *("max_tokens", "params", "raw", "overflow", "n_keep", "max_batch", "on_progress"),
+        *("schema", "grammar", "regex", "choice"),
+    }
+)
 _NEUTRAL_PENALTIES = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
@@ -57,6 +58,17 @@ def integer(name: str, value: Any, *, low: int, high: int | None = None) -> int:
         bounds = f"from {low}" if high is None else f"from {low} to {high}"
         raise ValueError(f"{name}: expected an integer {bounds}, got {excerpt(value)}")
     return number
+
+
+def byte_count(name: str, value: Any) -> int:
+    """A size in bytes: an integer, or a text as "512MB" or "1.5 GiB". ValueError for another, or a negative one."""
+    if not isinstance(value, str):
+        return integer(name, value, low=0)
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)(i?)B?\s*", value[:64], re.IGNORECASE)
+    if found is None:
+        raise ValueError(f"{name}: expected bytes, as 1000000, '512MB' or '2GiB', got {excerpt(value)}")
+    power = "kmgt".index(found[2].lower()) + 1 if found[2] else 0
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
 
 
 def threads_or_all(name: str, value: Any) -> int:

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from belle_edge.convert import convert
 
@@ -75,9 +81,18 @@ def peer_file(source: Path, folder: Path, type_name: str) -> QuantizedFile:
     return QuantizedFile("llama.cpp", type_name, target)
 
 
-def quantize_with_llama_cpp(source: Path, target: Path, type_name: str) -> None:
+def quantize_with_llama_cpp(
+    source: Path,
+    target: Path,
+    type_name: str,
+    *,
+    importance: Mapping[str, NDArray[np.float32]] | None = None,
+    tensor_types: Mapping[str, int] | None = None,
+) -> None:
     """What llama.cpp's quantizer makes of a GGUF file; ":pure" behind the type gives it to every matrix.
 
+    importance: an importance matrix, as its --imatrix reads one: by tensor the mean square of each input column.
+    tensor_types: by tensor GGML's number of a type, which takes the place of the quantizer's own choice.
     Raises ValueError for a type that is not among PEER_TYPES, and RuntimeError where llama.cpp fails.
     """
     import llama_cpp
@@ -91,6 +106,10 @@ def quantize_with_llama_cpp(source: Path, target: Path, type_name: str) -> None:
     set_verbose(False)
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype, params.pure, params.allow_requantize = PEER_TYPES[name], pure, True
+    if importance is not None:
+        params.imatrix = _importance_matrix(importance)
+    if tensor_types is not None:
+        params.tt_overrides = _type_overrides(tensor_types)
     unfinished = target.with_suffix(".unfinished")
     with contextlib.redirect_stdout(None):
         code = llama_cpp.llama_model_quantize(
@@ -99,6 +118,27 @@ def quantize_with_llama_cpp(source: Path, target: Path, type_name: str) -> None:
     if code != 0:
         raise RuntimeError(f"[fidelity] llama.cpp could not quantize {source} to {type_name} (code {code})")
     unfinished.rename(target)
+
+
+def _importance_matrix(importance: Mapping[str, NDArray[np.float32]]) -> Any:
+    """llama.cpp's list of it, which ends with an entry of zeros and keeps what it points to."""
+    from llama_cpp import llama_model_imatrix_data as entry
+
+    values = {name: np.ascontiguousarray(columns, dtype=np.float32) for name, columns in importance.items()}
+    pointer = ctypes.POINTER(ctypes.c_float)
+    entries = [
+        entry(name.encode(), columns.ctypes.data_as(pointer), columns.size)
+        for name, columns in values.items()
+    ]
+    return (entry * (len(entries) + 1))(*entries, entry())
+
+
+def _type_overrides(tensor_types: Mapping[str, int]) -> Any:
+    """llama.cpp's list of patterns with their types, which ends with an entry of zeros."""
+    from llama_cpp import llama_model_tensor_override as entry
+
+    entries = [entry(f"^{re.escape(name)}$".encode(), kind) for name, kind in tensor_types.items()]
+    return (entry * (len(entries) + 1))(*entries, entry())
 
 
 def _parts(type_name: str) -> tuple[str, bool]:

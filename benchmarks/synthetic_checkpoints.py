@@ -56,9 +56,19 @@ def noise(dtype: str) -> bytes:
 
 
 def write_byte_level_tokenizer(folder: Path, n_tokens: int) -> None:
-    """As large as the real thing: one token per row, as many merges."""
-    vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", "<pad>"])}
-    vocabulary |= {f"token{i:07d}": i for i in range(4, n_tokens)}
+    """As large as the real thing: one token per row, and a merge for each that is longer than a byte."""
+    alphabet = [
+        *map(chr, [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100), *range(0x100, 0x144)])
+    ]
+    tokens = ["<unk>", "<s>", "</s>", "<pad>", *alphabet]
+    merges: list[list[str]] = []
+    lefts = iter(tokens)  # grows while it is read: two bytes, then three
+    while len(tokens) < n_tokens:
+        left = next(lefts)
+        pairs = [] if left.startswith("<") and len(left) > 1 else [[left, right] for right in alphabet]
+        merges += pairs[: n_tokens - len(tokens)]
+        tokens += [left + right for left, right in pairs[: n_tokens - len(tokens)]]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
     split = {"type": "Split", "pattern": {"Regex": " ?[^(\\s|[.,!?…。，、।۔،])]+"}, "behavior": "Isolated"}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
     tokenizer = {
@@ -66,7 +76,7 @@ def write_byte_level_tokenizer(folder: Path, n_tokens: int) -> None:
         "model": {
             "type": "BPE",
             "vocab": vocabulary,
-            "merges": [["token", f"{i:07d}"] for i in range(4, n_tokens)],
+            "merges": merges,
         },
     }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")

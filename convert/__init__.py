@@ -11,6 +11,7 @@ from belle_edge.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from belle_edge.convert.conversion_report import ConversionReport, TensorReport, VocabularyReport
+    from belle_edge.convert.optimize.optimization import Optimization
     from belle_edge.convert.pipeline import convert
     from belle_edge.convert.progress import ConversionProgress
     from belle_edge.convert.sources.opening_options import SourceOptions
@@ -22,6 +23,7 @@ __all__ = [
     "TYPES",
     "ConversionProgress",
     "ConversionReport",
+    "Optimization",
     "SourceOptions",
     "TensorReport",
     "TrimRequest",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy_names(
         "TYPES": ".type_mixes",
         "ConversionProgress": ".progress",
         "ConversionReport": ".conversion_report",
+        "Optimization": ".optimize.optimization",
         "SourceOptions": ".sources.opening_options",
         "TensorReport": ".conversion_report",
         "TrimRequest": ".trim",

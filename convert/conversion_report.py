@@ -7,8 +7,12 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from belle_edge.convert.optimize.layer_table import layer_table, ranges
+from belle_edge.convert.optimize.receipt_text import receipt_text
 from belle_edge.convert.tokenizer_comparison import TokenizerComparison
 from belle_edge.convert.type_costs import TypeCost
+from belle_edge.languages import said, t
+from belle_edge.languages.columns import labelled
 from belle_edge.text.terminal_text import printable_line
 
 
@@ -39,11 +43,28 @@ class VocabularyReport:
     n_tokens: int
 
     def lines(self) -> list[str]:
+        """For people, in the language of the process."""
         return [
-            f"rows      {self.rows_before:,} → {self.rows_after:,} of the vocabulary for {self._short()}:"
-            f" {format_bytes(self.file_bytes_saved)} less in the file, {format_bytes(self.weight_bytes_saved)}"
-            " less memory",
-            f"compared  {self.n_texts:,} texts, {self.n_tokens:,} tokens: the same before and after",
+            _line(
+                t("rows"),
+                t(
+                    "{before:,} → {after:,} of the vocabulary for {kept}: "
+                    "{file} less in the file, {memory} less memory",
+                    before=self.rows_before,
+                    after=self.rows_after,
+                    kept=said(self._short()),
+                    file=format_bytes(self.file_bytes_saved),
+                    memory=format_bytes(self.weight_bytes_saved),
+                ),
+            ),
+            _line(
+                t("compared"),
+                t(
+                    "{texts:,} texts, {tokens:,} tokens: the same before and after",
+                    texts=self.n_texts,
+                    tokens=self.n_tokens,
+                ),
+            ),
         ]
 
     def _short(self) -> str:
@@ -78,6 +99,9 @@ class ConversionReport:
     seconds: float = 0.0
     vocabulary: VocabularyReport | None = None  # of a trim
     tokenizer: TokenizerComparison | None = None  # with the source's own, where there is one
+    optimized: dict[str, Any] | None = (
+        None  # the file's receipt (optimize/receipt.py); of a dry run without measures
+    )
 
     @property
     def n_parameters(self) -> int:
@@ -116,19 +140,23 @@ class ConversionReport:
         from rich.markup import escape
         from rich.table import Table
 
-        title = f"{self.name} → {self.type}" + (" (dry run: nothing written)" if self.dry_run else "")
+        title = f"{self.name} → {self.type}" + (t(" (dry run: nothing written)") if self.dry_run else "")
         table = Table(title=escape(printable_line(title)), title_justify="left")
-        table.add_column("type")
-        for heading in ("tensors", "size", "bits per weight"):
+        table.add_column(t("type"))
+        for heading in (t("tensors"), t("size"), t("bits per weight")):
             table.add_column(heading, justify="right")
         for name, count, n_bytes, bits in self.by_type():
             table.add_row(name, str(count), format_bytes(n_bytes), f"{bits:.2f}")
         table.add_section()
         table.add_row(
-            "all", str(len(self.tensors)), format_bytes(self.weight_bytes), f"{self.bits_per_weight:.2f}"
+            t("all"), str(len(self.tensors)), format_bytes(self.weight_bytes), f"{self.bits_per_weight:.2f}"
         )
         console = Console(highlight=False, soft_wrap=True)
         console.print(table)
+        if self.optimized is not None and "target_bytes" in self.optimized:
+            console.print(
+                layer_table({tensor.name: tensor.type for tensor in self.tensors if len(tensor.shape) > 1})
+            )
         for line in self._lines():
             console.print(escape(printable_line(line)))
 
@@ -137,30 +165,48 @@ class ConversionReport:
         ratio = self.source_bytes / max(1, self.output_bytes)
         cache = format_bytes(self.kv_bytes_per_token * 1024)
         lines = [
-            f"size      {sizes}" + (f" ({ratio:.1f}x smaller)" if ratio > 1 else ""),
-            f"memory    {format_bytes(self.weight_bytes)} for weights and {cache} per 1024 tokens to run it,"
-            f" up to {format_bytes(self.conversion_memory_bytes)} to convert it",
-            f"family    {self._family_text()}, licence {self.license or 'unknown'}",
+            _line(t("size"), sizes + (t(" ({ratio:.1f}x smaller)", ratio=ratio) if ratio > 1 else "")),
+            _line(
+                t("memory"),
+                t(
+                    "{weights} for weights and {cache} per 1024 tokens to run it, up to {most} to convert it",
+                    weights=format_bytes(self.weight_bytes),
+                    cache=cache,
+                    most=format_bytes(self.conversion_memory_bytes),
+                ),
+            ),
+            _line(
+                t("family"),
+                t(
+                    "{family}, licence {licence}",
+                    family=self._family_text(),
+                    licence=said(self.license) if self.license else t("unknown"),
+                ),
+            ),
         ]
         lines += self._cost_lines()
+        if self.optimized is not None:
+            lines.append(_line(t("optimized"), receipt_text(self.optimized)))
         if self.n_padding_tokens:
-            lines.append(
-                f"tokens    {self.n_tokens}; {self.n_padding_tokens} unused ones stand for surplus rows"
-            )
+            counts = {"n": self.n_tokens, "unused": self.n_padding_tokens}
+            lines.append(_line(t("tokens"), t("{n}; {unused} unused ones stand for surplus rows", **counts)))
         lines += self.vocabulary.lines() if self.vocabulary else []
         if self.tokenizer is not None and not self.tokenizer.n_different:
-            lines.append(
-                f"tokenizer {self.tokenizer.n_texts} test texts get the ids of the source's tokenizer"
-            )
+            n_texts = self.tokenizer.n_texts
+            text = t("{n} test texts get the ids of the source's tokenizer", n=n_texts)
+            lines.append(_line(t("tokenizer"), text))
         if not self.dry_run:
             speed = self.source_bytes / 1e6 / max(self.seconds, 1e-9)
-            lines.append(f"time      {self.seconds:.1f} s ({speed:.0f} MB/s)")
+            lines.append(_line(t("time"), f"{self.seconds:.1f} s ({speed:.0f} MB/s)"))
         n_vectors = sum(len(tensor.shape) == 1 for tensor in self.tensors)
-        lines.append(f"kept as f32: {n_vectors} norms and biases, as always")
-        lines += [f"kept as {kind}: {names} ({reason})" for kind, names, reason in self._fallback_groups()]
-        lines += [f"warning: {warning}" for warning in self.warnings]
+        lines.append(t("kept as f32: {n} norms and biases, as always", n=n_vectors))
+        lines += [
+            t("kept as {type}: {names} ({reason})", type=kind, names=names, reason=said(reason))
+            for kind, names, reason in self._fallback_groups()
+        ]
+        lines += [t("warning: {text}", text=said(warning)) for warning in self.warnings]
         if self.output and not self.dry_run:
-            lines.append(f"wrote {self.output}")
+            lines.append(t("wrote {path}", path=self.output))
         return lines
 
     def _cost_lines(self) -> list[str]:
@@ -172,12 +218,21 @@ class ConversionReport:
             for cost in measured
             if cost.type != self.type
         )
-        where = f"measured on a small {self.architecture.upper()} (KL divergence)"
-        lines = [f"cost      {own.divergence:.2g} from the float model's answers, {where}"] if own else []
-        return [*lines, f"instead   {others}" + ("" if own else f"; {where}")] if others else lines
+        where = t(
+            "measured on a small {architecture} (KL divergence)", architecture=self.architecture.upper()
+        )
+        lines = []
+        if own:
+            text = t(
+                "{divergence:.2g} from the float model's answers, {where}",
+                divergence=own.divergence,
+                where=where,
+            )
+            lines.append(_line(t("cost"), text))
+        return [*lines, _line(t("instead"), others + ("" if own else f"; {where}"))] if others else lines
 
     def _family_text(self) -> str:
-        return f"{self.family} ({self.confidence})" if self.family else "not a known BELLE"
+        return f"{self.family} ({said(self.confidence)})" if self.family else t("not a known BELLE")
 
     def _fallback_groups(self) -> list[tuple[str, str, str]]:
         """(type, names, reason), the same tensor of many layers in one: 3 matrices, blk.{0-2}.ffn_down.weight."""
@@ -191,23 +246,15 @@ class ConversionReport:
         return [(kind, _counted(parts), reason) for (kind, reason), parts in groups.items()]
 
 
+def _line(label: str, text: str) -> str:
+    return labelled(label, text, n_cells=10)
+
+
 def _counted(parts: dict[str, list[int]]) -> str:
     """Names of matrices by part, with their layers, and how many they are where there are several."""
-    names = [f"blk.{{{_ranges(layers)}}}.{part}" if layers else part for part, layers in parts.items()]
+    names = [f"blk.{{{ranges(layers)}}}.{part}" if layers else part for part, layers in parts.items()]
     count = sum(max(1, len(layers)) for layers in parts.values())
-    return (f"{count} matrices, " if count > 1 else "") + ", ".join(names)
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Increasing numbers, those that follow each other as a range: 0-3,7,9."""
-    texts: list[str] = []
-    for number in numbers:
-        first, _, last = texts[-1].partition("-") if texts else ("", "", "")
-        if texts and number == int(last or first) + 1:
-            texts[-1] = f"{first}-{number}"
-        else:
-            texts.append(str(number))
-    return ",".join(texts)
+    return (t("{n} matrices, ", n=count) if count > 1 else "") + ", ".join(names)
 
 
 def format_bytes(n_bytes: int) -> str:

@@ -20,6 +20,7 @@ from belle_edge.convert.releases import (
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.structure import Structure
 from belle_edge.errors import ConversionError, bounded
+from belle_edge.languages import msg
 from belle_edge.text.prompts import FAMILIES
 
 _ENCRYPTED = re.compile(r".+\.[0-9a-f]{64}\.enc")
@@ -70,10 +71,10 @@ def _names(checkpoint: Checkpoint) -> Iterator[Evidence]:
     adapter = _json(checkpoint, "adapter_config.json")
     official = (checkpoint.repo_id or "").lower().startswith("bellegroup/")
     candidates = (
-        ("hub id", checkpoint.repo_id, 8 if official else 6),
-        ("config.json _name_or_path", checkpoint.config.get("_name_or_path"), 6),
-        ("folder name", checkpoint.files.name, 6),
-        ("adapter_config.json base model", adapter.get("base_model_name_or_path"), 6),
+        (msg("hub id"), checkpoint.repo_id, 8 if official else 6),
+        (msg("config.json _name_or_path"), checkpoint.config.get("_name_or_path"), 6),
+        (msg("folder name"), checkpoint.files.name, 6),
+        (msg("adapter_config.json base model"), adapter.get("base_model_name_or_path"), 6),
     )
     for source, value, weight in candidates:
         if isinstance(value, str) and value:
@@ -112,7 +113,11 @@ def _file_names(checkpoint: Checkpoint) -> Iterator[Evidence]:
                 break
     encrypted = sum(_ENCRYPTED.fullmatch(name) is not None for name in checkpoint.files.names())
     if encrypted:
-        found = f"{encrypted} file{'s' if encrypted > 1 else ''} in BELLE's encrypted form"
+        found = (
+            f"{encrypted} files in BELLE's encrypted form"
+            if encrypted > 1
+            else "1 file in BELLE's encrypted form"
+        )
         yield Evidence("file name", found, {"belle-llama": 2, "belle-ext": 2}, names_belle=True)
 
 

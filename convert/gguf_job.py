@@ -11,6 +11,7 @@ from belle_edge.convert.architectures.mapped_model import MappedTensor, Metadata
 from belle_edge.convert.header_encoding import EncodedValue
 from belle_edge.convert.job import Job, assemble
 from belle_edge.convert.model_facts import ModelFacts
+from belle_edge.convert.optimize.receipt import PREFIX as OF_AN_OPTIMIZATION
 from belle_edge.convert.output_metadata import family_metadata, type_metadata
 from belle_edge.convert.quantization import PlannedTensor
 from belle_edge.convert.sources.gguf.gguf_source import GgufSource
@@ -33,10 +34,7 @@ _OF_A_FAMILY = ("belle.family", "belle.stop_strings", "belle.sampling.", "belle.
 
 def prepare_gguf(source: GgufSource, rules: TypeRules, *, family: str | None) -> Job:
     """Plan. family: replaces the prompt family that the file names. Raises ConversionError."""
-    if family not in (None, "none", *FAMILIES):
-        raise ConversionError(
-            f"[family] unknown family {family!r}: expected one of {', '.join(FAMILIES)}, none"
-        )
+    check_family(family)
     return assemble(
         _facts(source, family),
         [MappedTensor(tensor.name, tensor) for tensor in source.tensors],
@@ -45,6 +43,14 @@ def prepare_gguf(source: GgufSource, rules: TypeRules, *, family: str | None) ->
         metadata=lambda mix: _metadata(source, mix, family),
         warnings=lambda planned: _warnings(source, planned, family),
     )
+
+
+def check_family(family: str | None) -> None:
+    """ConversionError for a prompt family that there is not."""
+    if family not in (None, "none", *FAMILIES):
+        raise ConversionError(
+            f"[family] unknown family {family!r}: expected one of {', '.join(FAMILIES)}, none"
+        )
 
 
 def _facts(source: GgufSource, family: str | None) -> ModelFacts:
@@ -75,7 +81,9 @@ def _metadata(source: GgufSource, mix: Mix, family: str | None) -> Mapping[str, 
     entries: dict[str, MetadataValue | EncodedValue] = {
         key: value
         for key, value in source.entries.items()
-        if key not in _WRITTEN_ANEW and not (family and key.startswith(_OF_A_FAMILY))
+        if key not in _WRITTEN_ANEW
+        and not key.startswith(OF_AN_OPTIMIZATION)  # it is true of the old blocks
+        and not (family and key.startswith(_OF_A_FAMILY))
     }
     entries.update(type_metadata(mix))
     if family == "none" and "belle.family" in source.file:

@@ -91,14 +91,19 @@ class ModelFile:
         self._file.seek(len(self._header.content) + offset)
         write_all(self._file, data)
 
-    def finish(self) -> None:
-        """Write the header, with the checksums of all data."""
-        header = self._header
-        hashes = self._hashes.finish(self._read)
+    def finish(self, header: Header | None = None) -> None:
+        """Write the header, with the checksums of all data.
+
+        header: in place of the one given before, and as long: its values may differ.
+        """
+        header = header or self._header
+        assert len(header.content) == len(self._header.content)
+        hashes = self._hashes.finish(self.read)
         self._file.seek(0)
         write_all(self._file, filled_in(header.content, metadata_end=header.metadata_end, data_hashes=hashes))
 
-    def _read(self, offset: int, n_bytes: int) -> bytes:
+    def read(self, offset: int, n_bytes: int) -> bytes:
+        """Bytes at an offset of the data section, as they were written."""
         self._file.seek(len(self._header.content) + offset)
         data = b""
         while len(data) < n_bytes and (piece := self._file.read(n_bytes - len(data))):

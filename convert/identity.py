@@ -15,6 +15,7 @@ from belle_edge.convert.releases import FAMILIES_OF, BaseModel, License, vocabul
 from belle_edge.convert.sources.checkpoint import Checkpoint
 from belle_edge.convert.structure import Structure, read_structure
 from belle_edge.errors import ConversionError
+from belle_edge.languages import msg
 from belle_edge.text.prompts import FAMILIES
 
 _DECISIVE = 5  # the weight of a piece of evidence that decides by itself
@@ -24,6 +25,9 @@ _TWO_TEMPLATES = (
     "belle-ext is documented with two templates: answers begin with 'Belle: ' (used here) or 'Assistant: ';"
     " if the model does not stop, try --family belle-llama"
 )
+
+# In the family. given: the user said so; none: not a known BELLE.
+CONFIDENCES = (msg("certain"), msg("likely"), msg("guess"), msg("given"), msg("none"))
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,7 @@ class Identity:
     repo_id: str | None
     license: License | None = None
     base_model: BaseModel | None = None
-    confidence: str = (
-        "none"  # "certain", "likely", "guess"; "given": the user said so; "none": not a known BELLE
-    )
+    confidence: str = "none"  # one of CONFIDENCES
     evidence: tuple[Evidence, ...] = ()
     conflicts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from belle_edge.convert.architectures.mapped_model import MappedTensor, Metadata, MetadataValue
 from belle_edge.convert.conversion_report import VocabularyReport
@@ -23,9 +24,14 @@ from belle_edge.convert.source_model import SourceModel
 from belle_edge.convert.sources.byte_source import WeightFile
 from belle_edge.convert.sources.source_tensors import BlockTensor, RequantizedTensor
 from belle_edge.convert.template_check import template_warnings
-from belle_edge.convert.trim import TrimRequest, trim_vocabulary
+from belle_edge.convert.trim import TrimmedModel, TrimRequest, trim_vocabulary
 from belle_edge.convert.type_mixes import Mix
 from belle_edge.convert.type_rules import TypeRules
+
+if TYPE_CHECKING:
+    from belle_edge.convert.optimize.optimized_writing import OptimizedWriting
+
+Planner = Callable[[TypeRules], "Job"]  # what a source becomes under rules
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,9 @@ class Job:
     warnings: list[str]
     vocabulary: VocabularyReport | None = None
     n_untrimmed_header_bytes: int = 0  # of a trim: its tokenizers, before and after, are in memory together
+    metadata: Mapping[str, MetadataValue | EncodedValue] = field(default_factory=dict, repr=False)
+    optimized: OptimizedWriting | None = None  # what rounds its rows; None: to the nearest
+    n_optimizing_bytes: int = 0  # of memory that this takes
 
     @property
     def fingerprint(self) -> str:
@@ -57,10 +66,23 @@ class Job:
     def weight_bytes(self) -> int:
         return sum(tensor.n_bytes for tensor in self.planned)
 
+    def with_metadata(self, more: Metadata) -> Job:
+        """The same with these entries at the end of its metadata, or in the place of those of their names."""
+        metadata = {**self.metadata, **more}
+        return replace(
+            self, metadata=metadata, header=build_header(self.facts.architecture, metadata, self.planned)
+        )
 
-def prepare(source: SourceModel, rules: TypeRules, *, trim: TrimRequest | None = None) -> Job:
-    """Plan. Raises ConversionError for what does not fit together, or cannot be expressed in a GGUF."""
-    return _plan(source, rules) if trim is None else _plan_trimmed(source, rules, trim=trim)
+
+def planner(source: SourceModel, *, trim: TrimRequest | None = None) -> Planner:
+    """What plans the conversion of a checkpoint. A vocabulary is cut down once, however many plans are made.
+
+    It raises ConversionError for what does not fit together, or cannot be expressed in a GGUF.
+    """
+    if trim is None:
+        return lambda rules: _plan(source, rules)
+    trimmed = trim_vocabulary(source.model, source.tables, trim, template=source.chat_template)
+    return lambda rules: _plan_trimmed(source, rules, trimmed=trimmed)
 
 
 def assemble(
@@ -75,13 +97,13 @@ def assemble(
     """The job that writes `tensors` as `rules` say, with the metadata that a file of that mix has."""
     planned = plan(tensors, rules, n_layers=facts.n_layers, key_sharing=facts.key_sharing)
     mix = main_mix(planned, rules)
-    header = build_header(facts.architecture, metadata(mix), planned)
-    return Job(facts, planned, mix, header, weight_files, warnings(planned))
+    entries = metadata(mix)
+    header = build_header(facts.architecture, entries, planned)
+    return Job(facts, planned, mix, header, weight_files, warnings(planned), metadata=entries)
 
 
-def _plan_trimmed(source: SourceModel, rules: TypeRules, *, trim: TrimRequest) -> Job:
+def _plan_trimmed(source: SourceModel, rules: TypeRules, *, trimmed: TrimmedModel) -> Job:
     """The job with a smaller vocabulary, and what that saves against the job without."""
-    trimmed = trim_vocabulary(source.model, source.tables, trim, template=source.chat_template)
     whole = _plan(source, rules)
     job = _plan(
         replace(source, model=trimmed.model, tables=trimmed.tables), rules, more_metadata=trimmed.metadata
@@ -138,7 +160,8 @@ def conversion_memory_bytes(job: Job) -> int:
     packed = max((t.tensor.source.n_bytes for t in quantized), default=0)
     expanding = 4 * BLOCK_BYTES * any(not t.is_repacked for t in quantized)
     n_header_bytes = len(job.header.content) + job.n_untrimmed_header_bytes
-    return (64 << 20) + 24 * n_header_bytes + 7 * BLOCK_BYTES + reordered + packed + expanding
+    blocks = 7 * BLOCK_BYTES + reordered + packed + expanding
+    return (64 << 20) + 24 * n_header_bytes + blocks + job.n_optimizing_bytes
 
 
 def _is_packed(planned: PlannedTensor) -> bool:

@@ -1,7 +1,8 @@
 """The journal of a partial file: which tensors and source files are done, so that a conversion can go on after a kill.
 
 A text file of JSON lines. The first says which conversion it belongs to; each later one names what was finished since,
-and is written only after the data itself has reached the disk. A last line that is cut off is ignored.
+and is written only after the data itself has reached the disk. What was measured of a tensor stands in the same line. A
+last line that is cut off is ignored.
 """
 
 from __future__ import annotations
@@ -31,10 +32,18 @@ class Journal:
     """Notes what is done. A context manager: on leaving, what was noted last is recorded too."""
 
     def __init__(
-        self, path: Path, lines: IO[bytes], data: IO[bytes], *, tensors: set[str], files: set[str]
+        self,
+        path: Path,
+        lines: IO[bytes],
+        data: IO[bytes],
+        *,
+        tensors: set[str],
+        files: set[str],
+        measured: dict[str, list[float]],
     ) -> None:
         self._path, self._lines, self._data = path, lines, data
         self.tensors, self.files = tensors, files  # done by earlier runs and by this one
+        self.measured = measured  # of tensors that are done, where there is anything
         self._new: dict[str, list[str]] = {"tensors": [], "files": []}
         self._recorded_at = time.monotonic()
 
@@ -63,14 +72,17 @@ class Journal:
         lines = path.open("xb", buffering=0)
         lines.write(content)
         names = {key: {name for line in done for name in line.get(key, [])} for key in ("tensors", "files")}
-        return cls(path, lines, data, tensors=names["tensors"], files=names["files"])
+        measured = {name: values for line in done for name, values in line.get("measured", {}).items()}
+        return cls(path, lines, data, tensors=names["tensors"], files=names["files"], measured=measured)
 
-    def note_tensor(self, name: str) -> None:
-        """A tensor has been written completely."""
+    def note_tensor(self, name: str, measured: list[float] | None = None) -> None:
+        """A tensor has been written completely; `measured` is what a later run cannot measure any more."""
         self._new["tensors"].append(name)
         self.tensors.add(name)
+        if measured is not None:
+            self.measured[name] = measured
         if time.monotonic() - self._recorded_at >= SECONDS_BETWEEN_RECORDS:
-            self._record()
+            self.record()
 
     def note_file(self, name: str) -> None:
         """A source file has been read to its end and is as it was published."""
@@ -97,11 +109,14 @@ class Journal:
     ) -> None:
         if kind is not None and not issubclass(kind, ConversionError):
             with suppress(OSError):  # the disk may be what is wrong
-                self._record()
+                self.record()
 
-    def _record(self) -> None:
-        new = {key: names for key, names in self._new.items() if names}
+    def record(self) -> None:
+        """What was noted is on the disk when this returns, with the data it is about."""
+        new: dict[str, Any] = {key: names for key, names in self._new.items() if names}
         if new:
+            measured = {name: self.measured[name] for name in self._new["tensors"] if name in self.measured}
+            new |= {"measured": measured} if measured else {}
             os.fsync(self._data.fileno())
             self._lines.write(_line(new))
             os.fsync(self._lines.fileno())

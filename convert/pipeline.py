@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from belle_edge._core import kv_head_bytes
 from belle_edge.convert.conversion_report import ConversionReport, TensorReport
 from belle_edge.convert.gguf_job import prepare_gguf
-from belle_edge.convert.job import Job, conversion_memory_bytes, prepare
+from belle_edge.convert.job import Job, conversion_memory_bytes, planner
 from belle_edge.convert.keyword_groups import groups_of
+from belle_edge.convert.moments.calibration_source import CalibrationSource
+from belle_edge.convert.optimize.calibrating import Calibrating, Run
+from belle_edge.convert.optimize.optimization import Optimization
+from belle_edge.convert.optimize.optimized_job import Opened, optimized_job
+from belle_edge.convert.optimize.receipt import receipt_of
 from belle_edge.convert.output import Output
 from belle_edge.convert.progress import ProgressCallback
 from belle_edge.convert.source_model import read_source
@@ -37,6 +43,7 @@ def convert(
     family: str | None = None,
     source: SourceOptions | None = None,
     trim: TrimRequest | None = None,
+    optimize: str | bool | Optimization | None = None,
     force: bool = False,
     resume: bool = False,
     dry_run: bool = False,
@@ -65,9 +72,15 @@ def convert(
     trim: what to keep of the vocabulary; None: all of it. Kept tokens get new ids. Or by name:
         vocab: languages ("zh", "en", …) to keep the tokens of; others go, with their rows. Byte-level BPE (BLOOM) only.
         vocab_from: text, .json or .jsonl files to keep the tokens of, besides those of `vocab`.
+    optimize: how carefully rows are rounded, "fast" or "best": by what the matrices are multiplied with on texts. None:
+        each value to the nearest. "best" computes that along the rounded model, layer after layer. Or by name:
+        calibration: the texts, as for `calibrate`; or a moments file of it, or an imatrix of llama.cpp. None: those
+            that come with the package.
+        target_size: bytes that the file may have, as 3900000000 or "3.9GB": types are chosen for each matrix by what
+            its rounding does to answers. `type` and `pure` are left out then.
     force: overwrite an existing `out`, and drop an interrupted conversion of it.
     resume: go on with an interrupted conversion of `out`, if there is one; the result is the same byte for byte.
-    dry_run: write nothing; the report's sizes are exact all the same.
+    dry_run: write nothing; the report's sizes are exact all the same. With target_size texts are computed even so.
     threads: for quantization, 0 = every usable processor.
     progress: called after every block of a few MB.
 
@@ -76,7 +89,7 @@ def convert(
     """
     start = time.monotonic()
     threads = threads_or_all("[threads]", threads)
-    rules, source, trim = groups_of(type, source, trim, settings)
+    rules, source, trim, optimization = groups_of(type, source, trim, optimize, settings)
     target = Path(out).expanduser() if out is not None else None
     if target is None and not dry_run:
         raise ConversionError("[out] no output file given")
@@ -84,10 +97,18 @@ def convert(
     if target is not None and not dry_run:
         output = Output(target, force=force, resume=resume, threads=threads, progress=progress)
         parts = parts_of(src) if is_gguf(src) else ()
-        output.check(src, [*source.places, *parts, *(trim.corpora if trim is not None else ())])
-    job = _job(src, rules, source, trim, family=family)
-    if output is not None:
-        output.write(job)
+        texts = [*(trim.corpora if trim else ()), *(optimization.files if optimization else ())]
+        output.check(src, [*source.places, *parts, *texts])
+    opened = _open(src, source, trim, family=family)
+    with ExitStack() as made:
+        if optimization is None:
+            job = opened.plan(rules)
+        else:
+            run = Run(None if dry_run else target, force, resume, threads, progress)
+            calibrating = made.enter_context(Calibrating(src, source, optimization, run, family=family))
+            job = optimized_job(opened, rules, optimization, calibrating, dry_run=dry_run)
+        if output is not None:
+            job = output.write(job)
     return _report(
         job,
         source=str(src),
@@ -97,17 +118,20 @@ def convert(
     )
 
 
-def _job(
-    src: str | Path, rules: TypeRules, source: SourceOptions, trim: TrimRequest | None, *, family: str | None
-) -> Job:
-    """What is to be done, of a GGUF and of every other form."""
+def _open(src: str | Path, source: SourceOptions, trim: TrimRequest | None, *, family: str | None) -> Opened:
+    """A GGUF, or a checkpoint in any other form."""
     if not is_gguf(src):
-        return prepare(read_source(open_checkpoint(src, source), family=family), rules, trim=trim)
+        found = read_source(open_checkpoint(src, source), family=family)
+        return Opened(planner(found, trim=trim), lambda: CalibrationSource.of_checkpoint(found))
     if trim is not None:
         raise ConversionError(
             f"[vocab] {Path(src).name} is a GGUF file: a vocabulary is cut down when the checkpoint is converted"
         )
-    return prepare_gguf(open_gguf(src, source), rules, family=family)
+    file = open_gguf(src, source)
+    return Opened(
+        lambda rules: prepare_gguf(file, rules, family=family),
+        lambda: CalibrationSource.of_gguf(file, family=family),
+    )
 
 
 def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, seconds: float) -> ConversionReport:
@@ -145,6 +169,7 @@ def _report(job: Job, *, source: str, target: Path | None, dry_run: bool, second
         warnings=job.warnings,
         seconds=seconds,
         vocabulary=job.vocabulary,
+        optimized=receipt_of(job.metadata),
         tokenizer=facts.tokenizer,
     )
 

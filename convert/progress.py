@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from belle_edge.languages import t
 from belle_edge.text.terminal_text import printable_line
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ class ConversionProgress:
     """Sent after every block."""
 
     tensor: str  # GGUF name of the tensor being written; of decryption, the file
-    done_bytes: int  # source bytes converted so far
+    done_bytes: int  # source bytes of this stage so far
     total_bytes: int
+    stage: str = "converting"  # of an optimized conversion before and after it: "calibrating", "measuring"
 
 
 ProgressCallback = Callable[[ConversionProgress], None]
@@ -44,8 +46,11 @@ class ProgressMeter:
 
 
 @contextmanager
-def terminal_progress(doing: str = "converting") -> Iterator[ProgressCallback | None]:
-    """A callback that draws a bar on standard error, or None where that is not a terminal."""
+def terminal_progress(doing: str | None = None) -> Iterator[ProgressCallback | None]:
+    """A callback that draws a bar on standard error, or None where that is not a terminal.
+
+    doing: what the bar says at its begin, in the language of the process.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -68,11 +73,14 @@ def terminal_progress(doing: str = "converting") -> Iterator[ProgressCallback | 
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
+    stages = {"calibrating": t("calibrating"), "measuring": t("measuring")}
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(doing, total=None)
+        task = bar.add_task(doing or t("converting"), total=None)
 
         def show(event: ConversionProgress) -> None:
             name = printable_line(event.tensor)
+            if event.stage in stages:
+                name = f"{stages[event.stage]} {name}"
             bar.update(task, completed=event.done_bytes, total=event.total_bytes, description=name)
 
         yield show

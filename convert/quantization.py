@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from belle_edge.convert.type_rules import TypeChoice, TypeRules
 from belle_edge.errors import ConversionError
 
 BLOCK_BYTES = 16 << 20  # source bytes read, quantized and written at a time
+# Rows of floats [rows, columns] to GGUF bytes [rows, bytes per row].
+Rounding = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -177,10 +180,17 @@ def _has_finite_scales(data: NDArray[np.uint8], type: str) -> bool:
     )
 
 
-def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 0) -> NDArray[np.uint8]:
+def encode(
+    planned: PlannedTensor,
+    rows: NDArray[np.generic],
+    *,
+    threads: int = 0,
+    rounding: Rounding | None = None,
+) -> NDArray[np.uint8]:
     """The GGUF bytes of rows from `read_rows`, [rows, bytes per row]; of a vector [values, 4].
 
-    Raises ConversionError naming the tensor for values that are not finite, or too large for f16.
+    rounding: how values become blocks; None: each to the nearest. Raises ConversionError naming the tensor for values
+    that are not finite, or too large for f16.
     """
     source = planned.tensor.source
     if planned.is_repacked:
@@ -192,7 +202,8 @@ def encode(planned: PlannedTensor, rows: NDArray[np.generic], *, threads: int = 
         return blocks
     matrix = rows[:, np.newaxis] if rows.ndim == 1 else rows
     try:
-        data = _core.quantize(np.ascontiguousarray(matrix), planned.type, threads=threads)
+        values = np.ascontiguousarray(matrix)
+        data = rounding(values) if rounding else _core.quantize(values, planned.type, threads=threads)
     except ValueError as error:
         raise ConversionError(f"[{source.file}] {source.name}: {error}") from None
     if not _has_finite_scales(data, planned.type):

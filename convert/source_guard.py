@@ -13,7 +13,7 @@ from belle_edge.convert.partial_file import partial_path
 from belle_edge.errors import ConversionError
 from belle_edge.regular_files import open_regular
 
-_OUTPUTS = (".gguf", ".part", ".journal")
+_OUTPUTS = (".gguf", ".part", ".journal", ".states")
 _HUB_CACHE = re.compile(r"/models--[^/]+/(blobs|snapshots|refs)/")
 
 

@@ -15,6 +15,7 @@ from belle_edge.demo import checkpoint_path
 from .quick_subset import WATCH, mark_by_fixtures
 from .story_model import LARGE, write_story_model
 
+os.environ["BELLE_LANGUAGE"] = "en"  # whatever the locale: what tests read is English
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker for each core: torch's threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -42,6 +43,7 @@ def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """What is kept between runs goes to a folder of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BELLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("BELLE_DATA", str(tmp_path_factory.mktemp("data")))
         yield
 
 

@@ -10,7 +10,7 @@ from ..errors import RewrittenFileWarning
 from .base import Backend
 
 if TYPE_CHECKING:
-    from .._core import GgufFile
+    from .._core import GgufFile, LoadProgress
     from .model_file import ModelFile
 
 BACKENDS = ("native", "llama.cpp")
@@ -24,17 +24,19 @@ def open_backend(
     kv: str,
     isa: str | None,
     context: int | None = None,
+    progress: LoadProgress | None = None,
 ) -> Backend:
     """Load `file` with the named backend.
 
-    context: most tokens of one sequence, for engines that allocate their cache at load; None = as trained.
+    context: most tokens of one sequence, for engines that allocate their cache at load; None = as trained. progress:
+    says meanwhile how far it is, to other threads, where the engine tells.
     ValueError for an unknown name, or a setting that the backend does not have; else what the backend raises. Warns
     once of a file that another program changed since the converter wrote it.
     """
     from .model_file import opened
 
     gguf = opened(file)
-    backend = _open(name, gguf, threads=threads, kv=kv, isa=isa, context=context)
+    backend = _open(name, gguf, threads=threads, kv=kv, isa=isa, context=context, progress=progress)
     if gguf.rewritten is not None:
         warnings.warn(
             f"[model] {Path(gguf.path).name}: another program changed it since belle-edge wrote it "
@@ -47,12 +49,19 @@ def open_backend(
 
 
 def _open(
-    name: str, file: GgufFile, *, threads: int | None, kv: str, isa: str | None, context: int | None
+    name: str,
+    file: GgufFile,
+    *,
+    threads: int | None,
+    kv: str,
+    isa: str | None,
+    context: int | None,
+    progress: LoadProgress | None,
 ) -> Backend:
     if name == "native":
         from .native import NativeBackend
 
-        return NativeBackend(file, threads=threads, kv=kv, isa=isa)
+        return NativeBackend(file, threads=threads, kv=kv, isa=isa, progress=progress)
     if name == "llama.cpp":
         from .llama_cpp import LlamaCppBackend
 

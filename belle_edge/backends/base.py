@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import mmap
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..text.vocabulary import Metadata
 TokenIds = Sequence[int] | NDArray[np.int32]
 LogitsMode = Literal["last", "all", "none"]
 Decode = bool | Sequence[bool]  # for all entries of a batch, or for each
+Bytes = bytes | bytearray | memoryview | mmap.mmap
 
 
 class ScoredToken(NamedTuple):
@@ -58,8 +60,15 @@ class SamplerState(Protocol):
     def accept(self, ids: TokenIds) -> None:
         """Add tokens to the history that penalties look at."""
 
+    def resume(self, ids: TokenIds) -> None:
+        """These were chosen before, with the same settings: penalties count them, their random numbers are used up."""
+
+    def allow(self, words: NDArray[np.uint32]) -> None:
+        """The next choice is one of these: bit i % 32 of word i / 32 stands for token i. Words [ceil(n_vocab / 32)];
+        they are copied."""
+
     def sample(self, logits: NDArray[np.float32]) -> int:
-        """Choose from `logits` [n_vocab] and accept the choice."""
+        """Choose from `logits` [n_vocab], accept the choice and forget what was allowed."""
 
 
 class Backend(Protocol):
@@ -67,6 +76,9 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def new_rest(self) -> Any:
+        """For a pass that may rest between layers, see `forward`; None: an engine whose passes cannot."""
 
     @property
     def metadata(self) -> Metadata:
@@ -86,7 +98,7 @@ class Backend(Protocol):
 
     def new_sequence(self) -> SequenceState: ...
 
-    def restore(self, data: bytes) -> SequenceState:
+    def restore(self, data: Bytes) -> SequenceState:
         """Inverse of `SequenceState.save`. ValueError for damaged bytes or another model's."""
 
     def new_sampler(self, params: SamplingParams) -> SamplerState: ...
@@ -97,6 +109,8 @@ class Backend(Protocol):
         *,
         logits: LogitsMode = "last",
         decode: Decode = False,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[NDArray[np.float32]]:
         """Append tokens to each sequence in one pass; logits per entry: [1, n_vocab], [n_tokens, n_vocab] or
         empty.
@@ -104,12 +118,26 @@ class Backend(Protocol):
         decode: whether the model itself chose these tokens; an engine may compute them in another way than a
         prompt's. In the native engine nothing but this and the tokens before it decides what a row becomes.
         ValueError for ids out of range or empty entries. On an error every sequence keeps the length it had.
+        resting: of `new_rest`. Where `stop`, asked between layers, says True the pass rests, and the result is empty.
+        No sequence is longer then. The same batch goes on with the same `resting`, whatever else ran meanwhile; where
+        one of its sequences was changed it begins anew. All entries are of one phase then, up to 512 tokens.
         """
 
     def forward_sample(
-        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, decode: Decode = False
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]],
+        *,
+        decode: Decode = False,
+        outcomes: list[Any] | None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[int]:
-        """As `forward`, then each sampler chooses and accepts the next token of its sequence."""
+        """As `forward`, then each sampler chooses and accepts the next token of its sequence.
+
+        Without `outcomes` the first sampler's error is raised, and every sequence keeps the length it had. With it, an
+        empty list, every sequence moves on, and the list gets each token, or the error in its place: all at once, so
+        that an interruption finds it empty, with everything as it was, or complete. It is the result, too.
+        """
 
     def forward_sample_scored(
         self,
@@ -117,29 +145,14 @@ class Backend(Protocol):
         *,
         top_logprobs: int,
         decode: Decode = False,
+        outcomes: list[Any] | None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[ScoredToken]:
         """As `forward_sample`, with log-probabilities: of the choice, and of the `top_logprobs` best tokens.
 
-        The choices are the same as without. An engine without such a call of its own can return
-        `score_and_sample(self, batch, top_logprobs=top_logprobs)`.
+        The choices are the same as without. What `outcomes` gets is `ScoredToken`s or plain tuples of the same.
         """
 
     def close(self) -> None:
         """Release the weights. Calling it twice is fine."""
-
-
-def score_and_sample(
-    backend: Backend, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, top_logprobs: int
-) -> list[ScoredToken]:
-    """`Backend.forward_sample_scored` made of `forward` and `SamplerState.sample`."""
-    rows = backend.forward([(sequence, ids) for sequence, ids, _ in batch], logits="last")
-    scored = []
-    for row, (_, _, sampler) in zip(rows, batch, strict=True):
-        logits = row[-1].astype(np.float64)
-        highest = logits.max()
-        logprobs = logits - (highest + np.log(np.exp(logits - highest).sum()))
-        best = np.argsort(-logprobs, kind="stable")[:top_logprobs]  # equal ones by lower id
-        token_id = sampler.sample(row[-1])
-        top = [(int(other), float(logprobs[other])) for other in best]
-        scored.append(ScoredToken(token_id, float(logprobs[token_id]), top))
-    return scored

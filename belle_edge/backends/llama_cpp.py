@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..sampling import SamplingParams
 from ..settings import token_ids
 from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
-from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds, score_and_sample
+from .base import Bytes, Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
 from .llama_config import (
     check_cache_type,
     config_of,
@@ -129,14 +129,17 @@ class LlamaCppBackend:
         with self.lock:
             return LlamaSequence(self, self.context.new_slot())
 
-    def restore(self, data: bytes) -> SequenceState:
-        ids, state = unpack(self._fingerprint, self._kv_type, data)
+    def restore(self, data: Bytes) -> SequenceState:
+        ids, state = unpack(self._fingerprint, self._kv_type, bytes(data))
         with self.lock:
             return LlamaSequence(self, self.context.restore(ids, state))
 
     def pack(self, ids: Sequence[int], state: bytes) -> bytes:
         """What `restore` reads."""
         return pack(self._fingerprint, self._kv_type, ids, state)
+
+    def new_rest(self) -> None:
+        """Its passes cannot rest."""
 
     def new_sampler(self, params: SamplingParams) -> SamplerState:
         return core_sampler(params)
@@ -147,6 +150,8 @@ class LlamaCppBackend:
         *,
         logits: LogitsMode = "last",
         decode: Decode = False,  # llama.cpp knows no difference
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[NDArray[np.float32]]:
         if logits not in ("last", "all", "none"):
             raise ValueError(f"logits: expected last, all or none, got '{logits}'")
@@ -159,11 +164,15 @@ class LlamaCppBackend:
             return self.context.decode(entries, logits) if entries else []
 
     def forward_sample(
-        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, decode: Decode = False
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]],
+        *,
+        decode: Decode = False,
+        outcomes: list[Any] | None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[int]:
-        with _all_or_nothing(batch):
-            rows = self.forward([(sequence, ids) for sequence, ids, _ in batch])
-            return [sampler.sample(row[0]) for row, (_, _, sampler) in zip(rows, batch, strict=True)]
+        return self._choices(batch, -1, outcomes)
 
     def forward_sample_scored(
         self,
@@ -171,9 +180,31 @@ class LlamaCppBackend:
         *,
         top_logprobs: int,
         decode: Decode = False,
+        outcomes: list[Any] | None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[ScoredToken]:
-        with _all_or_nothing(batch):
-            return score_and_sample(self, batch, top_logprobs=top_logprobs)
+        chosen = self._choices(batch, top_logprobs, outcomes)
+        return chosen if outcomes is not None else [ScoredToken(*token) for token in chosen]
+
+    def _choices(
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]],
+        top_logprobs: int,
+        outcomes: list[Any] | None,
+    ) -> list[Any]:
+        """A token of each entry, with log-probabilities if top_logprobs is 0 or more."""
+        chosen: list[Any] = [] if outcomes is None else outcomes
+        with _all_or_nothing(batch, outcomes):
+            rows = self.forward([(sequence, ids) for sequence, ids, _ in batch])
+            samplers: list[Any] = [sampler for _, _, sampler in batch]
+            _core.choose_tokens(
+                [row[0] for row in rows], samplers, top_logprobs=top_logprobs, outcomes=chosen
+            )
+            errors = [token for token in chosen if isinstance(token, Exception)]
+            if outcomes is None and errors:
+                raise errors[0]
+        return chosen
 
     def close(self) -> None:
         if not self.lock.usable:  # a forked child: llama.cpp would wait for threads that do not exist here
@@ -262,13 +293,16 @@ class LlamaSequence:
 
 
 @contextmanager
-def _all_or_nothing(batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]]) -> Iterator[None]:
-    """Sequences get back the length they had if an error comes after the pass, as from a sampler."""
+def _all_or_nothing(
+    batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], outcomes: list[Any] | None
+) -> Iterator[None]:
+    """Sequences get back the length they had if an error comes after the pass, as from a sampler; unless `outcomes`
+    hold what was chosen."""
     before = [(sequence, sequence.length) for sequence, _, _ in batch]
     try:
         yield
     except BaseException:
-        for sequence, length in before:
+        for sequence, length in before if not outcomes else ():
             if sequence.length > length:
                 sequence.truncate(length)
         raise

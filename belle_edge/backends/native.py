@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +12,7 @@ from .. import _core
 from ..sampling import SamplingParams
 from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
-from .base import Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
+from .base import Bytes, Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
 from .model_file import ModelFile, opened
 from .samplers import core_sampler
 
@@ -23,12 +23,18 @@ class NativeBackend:
     name = "native"
 
     def __init__(
-        self, file: ModelFile, *, threads: int | None = None, kv: str = "auto", isa: str | None = None
+        self,
+        file: ModelFile,
+        *,
+        threads: int | None = None,
+        kv: str = "auto",
+        isa: str | None = None,
+        progress: _core.LoadProgress | None = None,
     ) -> None:
         """OSError, ModelFormatError, UnsupportedModelError, or ValueError for an unknown ISA or KV type."""
         self._metadata = opened(file)
         self._model: _core.Model | None = _core.Model(
-            self._metadata, threads=threads or 0, isa=isa or "", kv_type=kv
+            self._metadata, threads=threads or 0, isa=isa or "", kv_type=kv, progress=progress
         )
 
     @property
@@ -64,8 +70,11 @@ class NativeBackend:
     def new_sequence(self) -> SequenceState:
         return self.model.new_sequence()
 
-    def restore(self, data: bytes) -> SequenceState:
+    def restore(self, data: Bytes) -> SequenceState:
         return self.model.restore(data)
+
+    def new_rest(self) -> _core.RestingBatch:
+        return _core.RestingBatch()
 
     def new_sampler(self, params: SamplingParams) -> SamplerState:
         return core_sampler(params)
@@ -76,15 +85,25 @@ class NativeBackend:
         *,
         logits: LogitsMode = "last",
         decode: Decode = False,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[NDArray[np.float32]]:
         pairs = cast("list[tuple[_core.Sequence, TokenIds]]", batch)
-        return self.model.forward(pairs, logits=logits, decode=decode)
+        return self.model.forward(pairs, logits=logits, decode=decode, stop=stop, resting=resting)
 
     def forward_sample(
-        self, batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]], *, decode: Decode = False
+        self,
+        batch: Sequence[tuple[SequenceState, TokenIds, SamplerState]],
+        *,
+        decode: Decode = False,
+        outcomes: list[Any] | None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[int]:
         triples = cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch)
-        return self.model.forward_sample(triples, decode=decode)
+        return self.model.forward_sample(
+            triples, decode=decode, outcomes=outcomes, stop=stop, resting=resting
+        )  # type: ignore[return-value]
 
     def forward_sample_scored(
         self,
@@ -92,9 +111,23 @@ class NativeBackend:
         *,
         top_logprobs: int,
         decode: Decode = False,
+        outcomes: list[Any] | None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: Any = None,
     ) -> list[ScoredToken]:
         triples = cast("list[tuple[_core.Sequence, TokenIds, _core.Sampler]]", batch)
-        scored = self.model.forward_sample(triples, top_logprobs=top_logprobs, decode=decode)
+        if outcomes is not None:
+            return self.model.forward_sample(  # type: ignore[return-value]
+                triples,
+                top_logprobs=top_logprobs,
+                decode=decode,
+                outcomes=outcomes,
+                stop=stop,
+                resting=resting,
+            )
+        scored = self.model.forward_sample(
+            triples, top_logprobs=top_logprobs, decode=decode, stop=stop, resting=resting
+        )
         return [ScoredToken(*chosen) for chosen in scored]
 
     def close(self) -> None:

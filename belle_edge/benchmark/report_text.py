@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..languages import t, tn
+from ..languages.columns import padded, right
 from ..memory import size_text
 
 _WIDTH = 14
@@ -14,31 +16,35 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     """The lines."""
     peer = report["against"] if report["ratio"] is not None else None
     columns = [report] if peer is None else [report, peer]
-    yield f"{report['model']}   {report['processor']}, {report['threads']} threads"
+    n_threads = tn("{n} thread", "{n} threads", n=report["threads"])
+    yield f"{report['model']}   {report['processor']}, {n_threads}"
     names = ["BELLE Edge", peer["name"]] if peer is not None else ["BELLE Edge"]
-    yield _row("", [*names, *(["ratio"] if peer is not None else []), "limit"])
+    yield _row("", [*names, *([t("ratio")] if peer is not None else []), t("limit")])
     versions = [report["isa"], peer["version"]] if peer is not None else [report["isa"]]
     yield _row("", versions)
     ratio = report["ratio"] or {}
     for label, key, name in (
-        (f"prefill {report['prompt']}, tokens/s", "prefill_tps", "prefill"),
-        (f"decode {report['generate']}, tokens/s", "decode_tps", "decode"),
-        (f"batch of {report['batch']}, tokens/s", "batch_tps", "batch"),
+        (t("prefill {n}, tokens/s", n=report["prompt"]), "prefill_tps", "prefill"),
+        (t("decode {n}, tokens/s", n=report["generate"]), "decode_tps", "decode"),
+        (t("batch of {n}, tokens/s", n=report["batch"]), "batch_tps", "batch"),
     ):
         cells = [_rate(column[key]) for column in columns]
         cells += [_ratio(ratio[name])] if peer is not None else []
         yield _row(label, [*cells, *_limit(report, name)])
-    yield _row("first token, ms", [f"{column['ttft_ms']:.0f}" for column in columns])
+    yield _row(t("first token, ms"), [f"{column['ttft_ms']:.0f}" for column in columns])
     loads = [_ratio(column["load_s"]) for column in columns]
-    yield _row("load, s", [*loads, *([_ratio(ratio["load"])] if peer is not None else [])])
-    for label, key in (("peak memory", "peak_rss_bytes"), ("of it anonymous", "anonymous_peak_bytes")):
+    yield _row(t("load, s"), [*loads, *([_ratio(ratio["load"])] if peer is not None else [])])
+    for label, key in ((t("peak memory"), "peak_rss_bytes"), (t("of it anonymous"), "anonymous_peak_bytes")):
         yield _row(label, [_size(column[key]) for column in columns])
-    yield _row("read per token", [_size(column["bytes_per_token"]) for column in columns])
-    yield _row("% of memory's speed", [_percent(column["decode_bandwidth_fraction"]) for column in columns])
-    yield _row("% of multiply peak", [_percent(column["prefill_peak_fraction"]) for column in columns])
+    yield _row(t("read per token"), [_size(column["bytes_per_token"]) for column in columns])
+    yield _row(
+        t("% of memory's speed"), [_percent(column["decode_bandwidth_fraction"]) for column in columns]
+    )
+    yield _row(t("% of multiply peak"), [_percent(column["prefill_peak_fraction"]) for column in columns])
     if peer is not None and "model_bytes" in peer:
-        yield _row("file", [_size(column["model_bytes"]) for column in columns])
-    yield "Weights: " + ", ".join(f"{kind} {size_text(n)}" for kind, n in report["bytes_by_type"].items())
+        yield _row(t("file"), [_size(column["model_bytes"]) for column in columns])
+    sizes = ", ".join(f"{kind} {size_text(n)}" for kind, n in report["bytes_by_type"].items())
+    yield t("Weights: {sizes}", sizes=sizes)
     if peer is not None:
         yield f"{peer['name']}: {peer['cpu_flags']}"
     if peer is not None and "command" in peer:
@@ -51,18 +57,30 @@ def table(report: dict[str, Any]) -> Iterator[str]:
 
 def _program(peer: dict[str, Any]) -> Iterator[str]:
     """What was run, and on which file."""
-    yield f"{peer['name']} ran {peer['model']} ({peer['model_type']}): {peer['command']}"
+    yield t(
+        "{peer} ran {model} ({type}): {command}",
+        peer=peer["name"],
+        model=peer["model"],
+        type=peer["model_type"],
+        command=peer["command"],
+    )
     if not peer["decodes_behind_the_prompt"]:
-        yield f"{peer['name']} cannot decode behind a prompt: its tokens are those of an empty cache, which are faster."
+        yield t(
+            "{peer} cannot decode behind a prompt: its tokens are those of an empty cache, which are faster.",
+            peer=peer["name"],
+        )
 
 
 def _legend(report: dict[str, Any]) -> Iterator[str]:
-    yield (
-        f"Medians of {report['repeat']}. Limits, measured between the runs: reading memory "
-        f"{report['read_gbps_probe']:.1f} GB/s, multiplying ({report['isa']}) "
-        f"{report['peak_ops_probe'] / 1e12:.2f} TOPS."
+    yield t(
+        "Medians of {n}. Limits, measured between the runs: reading memory {read:.1f} GB/s, "
+        "multiplying ({isa}) {tops:.2f} TOPS.",
+        n=report["repeat"],
+        read=report["read_gbps_probe"],
+        isa=report["isa"],
+        tops=report["peak_ops_probe"] / 1e12,
     )
-    yield (
+    yield t(
         "Decode is bound by reading memory, prefill by multiplying. Load: from the page cache, in a fresh process. "
         "Ratio: above 1, BELLE Edge is faster."
     )
@@ -78,17 +96,20 @@ def _limit(report: dict[str, Any], name: str) -> list[str]:
 
 
 def _profile(phase: str, profile: dict[str, Any]) -> Iterator[str]:
-    yield f"{phase}, {profile['tokens']} tokens {'ms':>15}{'calls':>9}{'share':>9}"
+    name = t(
+        "{phase}, {n} tokens", phase=t("prefill") if phase == "prefill" else t("decode"), n=profile["tokens"]
+    )
+    yield f"{padded(name, 22)}{'ms':>12}{right(t('calls'), 9)}{right(t('share'), 9)}"
     for name, entry in profile["operations"].items():
         if entry["calls"] > 0:
             yield f"  {name:<20}{entry['ms']:>12.2f}{entry['calls']:>9}{entry['share']:>9.1%}"
     rest = profile["unaccounted_ms"]
-    yield f"  {'unaccounted':<20}{rest:>12.2f}{'':>9}{rest / profile['wall_ms']:>9.1%}"
-    yield f"  {'wall time':<20}{profile['wall_ms']:>12.2f}"
+    yield f"  {padded(t('unaccounted'), 20)}{rest:>12.2f}{'':>9}{rest / profile['wall_ms']:>9.1%}"
+    yield f"  {padded(t('wall time'), 20)}{profile['wall_ms']:>12.2f}"
 
 
 def _row(label: str, cells: list[str]) -> str:
-    return f"{label:<24}{''.join(f'{cell:>{_WIDTH}}' for cell in cells)}"
+    return padded(label, 24) + "".join(right(cell, _WIDTH) for cell in cells)
 
 
 def _ratio(value: float | None) -> str:

@@ -15,17 +15,28 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from ..languages import msg, said, t
 from ..text.terminal_text import printable_line
 from .foreign_names import ANSWERS, OPTIONS
+from .help_formatter import HelpFormatter
 
 _OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9_.-]*(=.*)?", re.DOTALL)
-_KINDS = {int: "a whole number", float: "a number"}
+_KINDS = {int: msg("a whole number"), float: msg("a number")}
 
 
 class CommandParser(argparse.ArgumentParser):
-    """argparse's parser, for words in any order."""
+    """argparse's parser, for words in any order, in the language of the process."""
 
     siblings: Mapping[str, CommandParser] = {}  # command -> its parser, to say whose an option is
+
+    def __init__(
+        self, *, formatter_class: type[argparse.HelpFormatter] = HelpFormatter, **kwargs: Any
+    ) -> None:
+        """As argparse's."""
+        super().__init__(formatter_class=formatter_class, add_help=False, **kwargs)
+        self._positionals.title = t("positional arguments")
+        self._optionals.title = t("options")
+        self.add_argument("-h", "--help", action="help", help=t("show this help and leave"))
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -47,9 +58,13 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line on standard error, exit code 2."""
         text = " ".join(re.sub(r"^argument ", "", message).split())
-        text = text.replace("not allowed with argument ", "not allowed with ")
-        see = f" See {self.prog} --help" if text.endswith("?") else f"; see {self.prog} --help"
-        self.exit(2, printable_line(f"belle-edge: error: {text}{see}") + "\n")
+        text = said(text.replace("not allowed with argument ", "not allowed with "))
+        see = (
+            t("{problem} See {command} --help", problem=text, command=self.prog)
+            if text.endswith(("?", "？"))
+            else t("{problem}; see {command} --help", problem=text, command=self.prog)
+        )
+        self.exit(2, printable_line(t("belle-edge: error: {problem}", problem=see)) + "\n")
 
     @property
     def positionals(self) -> list[argparse.Action]:
@@ -184,9 +199,18 @@ class _Arrangement:
             self._options.append(found)
         elif action.nargs == "+":
             self._options += [found, *self._values(name, value)]
+        elif action.nargs == "?":
+            text = self._choice(action) if value is None else value
+            self._options.append(f"{found}={self._checked(action, name, text)}")
         else:
             text = self._value(name) if value is None else value
             self._options.append(f"{found}={self._checked(action, name, text)}")
+
+    def _choice(self, action: argparse.Action) -> str:
+        """The next word where it is one of the option's choices; else what the option alone stands for."""
+        if self._words and self._words[0] in (action.choices or ()):
+            return self._words.popleft()
+        return str(action.const)
 
     def _value(self, name: str) -> str:
         """The next word; it may begin with a dash, but not be an option of this command."""

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core import MAX_THREADS
+from ..languages import said, t
 from ..settings import integer
 from ..text.terminal_text import printable_line
 from .shared_options import add_force_argument, add_isa_argument, add_json_argument, add_threads_argument
+from .standard_streams import say_error
 from .terminal import LOGGER, print_lines
 
 if TYPE_CHECKING:
@@ -29,54 +31,66 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Define the command's arguments."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure how fast a model runs",
-        description="Measure prefill, decode, several sequences together, loading and memory, next to the limits "
-        "of this machine, which are measured in the same run.",
+        help=t("measure how fast a model runs"),
+        description=t(
+            "Measure prefill, decode, several sequences together, loading and memory, next to the limits "
+            "of this machine, which are measured in the same run."
+        ),
     )
     parser.add_argument("model", metavar="MODEL.gguf", type=Path, nargs="?")
     parser.add_argument(
         "--synthetic",
         choices=_MODELS,
-        help="instead of MODEL: true shapes and random weights, written once (4 to 8 GB)",
+        help=t("instead of MODEL: true shapes and random weights, written once (4 to 8 GB)"),
     )
     parser.add_argument(
         "--type",
         metavar="TYPE",
-        help="of the weights of --synthetic: a type or a mix, as `belle-edge convert --type` (default: pure q4_0)",
+        help=t(
+            "of the weights of --synthetic: a type or a mix, as `belle-edge convert --type` (default: pure q4_0)"
+        ),
     )
     parser.add_argument(
         "--cache",
         metavar="DIR",
         type=Path,
-        help="where synthetic models are kept (default: the cache folder)",
+        help=t("where synthetic models are kept (default: the cache folder)"),
     )
     parser.add_argument(
-        "--prompt", type=int, metavar="N", help="tokens of the prompt (default 512, if the context has room)"
+        "--prompt",
+        type=int,
+        metavar="N",
+        help=t("tokens of the prompt (default 512, if the context has room)"),
     )
     parser.add_argument(
-        "--generate", type=int, default=32, metavar="N", help="tokens generated after it (default 32)"
+        "--generate", type=int, default=32, metavar="N", help=t("tokens generated after it (default 32)")
     )
     parser.add_argument(
-        "--batch", type=int, default=4, metavar="B", help="sequences that decode together (default 4)"
+        "--batch", type=int, default=4, metavar="B", help=t("sequences that decode together (default 4)")
     )
-    parser.add_argument("--repeat", type=int, default=3, metavar="R", help="repetitions (default 3)")
+    parser.add_argument("--repeat", type=int, default=3, metavar="R", help=t("repetitions (default 3)"))
     add_threads_argument(parser)
     add_isa_argument(parser)
     parser.add_argument(
         "--against",
         metavar="PEER",
-        help=f"compare with {_PEER}, in turns; {_PEER}=PYTHON takes the one of another Python; "
-        "'ik=LLAMA-BENCH OPTIONS' runs that program",
+        help=t(
+            "compare with {peer}, in turns; {peer}=PYTHON takes the one of another Python; "
+            "'ik=LLAMA-BENCH OPTIONS' runs that program",
+            peer=_PEER,
+        ),
     )
     parser.add_argument(
         "--peer-model",
         metavar="FILE",
         type=Path,
-        help="what a llama-bench runs instead of MODEL: the peer's own best file",
+        help=t("what a llama-bench runs instead of MODEL: the peer's own best file"),
     )
-    parser.add_argument("--profile", action="store_true", help="add the time of each operation")
-    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the rates as bars (PNG, SVG or PDF)")
-    add_force_argument(parser, help="overwrite the FILE of --plot")
+    parser.add_argument("--profile", action="store_true", help=t("add the time of each operation"))
+    parser.add_argument(
+        "--plot", metavar="FILE", type=Path, help=t("draw the rates as bars (PNG, SVG or PDF)")
+    )
+    add_force_argument(parser, help=t("overwrite the FILE of --plot"))
     add_json_argument(parser)
     parser.set_defaults(run=run)
 
@@ -116,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
 
         plot(values, args.plot, replace=args.force)
     if measurement.peer_failure is not None:
-        print_lines([f"belle-edge: error: {measurement.peer_failure}"], stream=sys.stderr)
+        say_error(said(str(measurement.peer_failure)))
         return 1
     return 0
 
@@ -187,6 +201,7 @@ def _progress(*, quiet: bool) -> Iterator[Any]:
     def say(text: str) -> None:
         if quiet:
             return
+        text = said(text)
         if in_place:
             print(f"\r\x1b[K{printable_line(text)}", end="", file=sys.stderr, flush=True)
         else:

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..languages import msg, t
 from ..sampling import SamplingParams
 from ..text.terminal_text import printable_line
+from .constraint_options import add_constraint_arguments, constraint_settings
+from .help_formatter import RawHelpFormatter
 from .model_source import add_model_argument
 from .notice import start_notice
 from .options import (
@@ -27,35 +30,40 @@ from .terminal import print_remark, styled
 if TYPE_CHECKING:
     from .._core import GgufFile
 
-_HOW = '''\
+_HOW = msg('''\
 A turn is a line. End a line with a backslash to go on in the next one, or put a longer text between lines of
 """; a pasted text stays together. What begins with / is a command, /help lists them; // at the start of a turn
 stands for a plain /. Ctrl-C stops an answer, Ctrl-D leaves.
-'''
+''')
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Define the command's arguments."""
     parser = subparsers.add_parser(
         "chat",
-        help="talk with a model",
-        description="Talk with a model. With standard input from a pipe every line is a turn, and only the "
-        "answers go to standard output.",
-        epilog=_HOW,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help=t("talk with a model"),
+        description=t(
+            "Talk with a model. With standard input from a pipe every line is a turn, and only the "
+            "answers go to standard output."
+        ),
+        epilog=t(_HOW),
+        formatter_class=RawHelpFormatter,
     )
     add_model_argument(parser)
-    parser.add_argument("--system", metavar="TEXT", help="an instruction that opens the conversation")
-    parser.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved conversation")
+    parser.add_argument("--system", metavar="TEXT", help=t("an instruction that opens the conversation"))
+    parser.add_argument("--load", type=Path, metavar="FILE", help=t("go on with a saved conversation"))
     parser.add_argument(
         "--overflow",
         choices=("error", "slide"),
         default="slide",
-        help="when the context is full: drop the oldest turns and say so once (default), or stop with an error",
+        help=t(
+            "when the context is full: drop the oldest turns and say so once (default), or stop with an error"
+        ),
     )
-    add_json_argument(parser, help="print every answer as one JSON line")
-    parser.add_argument("--no-history", action="store_true", help="keep no file of the lines typed here")
+    add_json_argument(parser, help=t("print every answer as one JSON line"))
+    parser.add_argument("--no-history", action="store_true", help=t("keep no file of the lines typed here"))
     add_encoding_argument(parser)
+    add_constraint_arguments(parser)
     add_format_arguments(parser)
     add_engine_arguments(parser)
     add_sampling_arguments(parser)
@@ -69,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from .turns import history_file, line_editing, pipe_line, read_turns, terminal_line
 
     require_input()
+    constraint = constraint_settings(args)
     file = _check(args)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     with open_model(args, file) as model:
@@ -81,13 +90,13 @@ def run(args: argparse.Namespace) -> int:
             as_json=args.json,
             max_tokens=args.max_tokens,
             overflow=args.overflow,
-            sampling=_given(args),
+            sampling={**_given(args), **constraint},
         )
         session.start(system=args.system, load=args.load)
         if not interactive:
             return session.run(read_turns(pipe_line, _raise_interrupt))
         if not args.quiet:
-            print_remark("/help lists the commands, Ctrl-D leaves.")
+            print_remark(t("/help lists the commands, Ctrl-D leaves."))
         prompts = [
             styled(mark, "bold", "cyan", stream=sys.stdout, readline_prompt=True) for mark in ("> ", ". ")
         ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from ..languages import msg, t
+from .wrapping import wrapped
 
 _COMMAND = re.compile(r"/(?!/)|／(?=[A-Za-z?？])")  # the second slash is what Chinese input methods type
 
@@ -23,31 +25,35 @@ class Command:
 
 
 _ALL = (
-    Command("help", "", "show this help", ("?",)),
-    Command("regen", "", "answer the last question again"),
-    Command("undo", "", "take back the last question and its answer"),
-    Command("clear", "", "begin a new conversation; the system text stays", ("reset",)),
+    Command("help", "", msg("show this help"), ("?",)),
+    Command("regen", "", msg("answer the last question again")),
+    Command("undo", "", msg("take back the last question and its answer")),
+    Command("clear", "", msg("begin a new conversation; the system text stays"), ("reset",)),
     Command(
-        "system", "TEXT", "begin anew with this instruction; /system alone shows it, /system - removes it"
+        "system",
+        "TEXT",
+        msg("begin anew with this instruction; /system alone shows it, /system - removes it"),
     ),
-    Command("set", "NAME VALUE", "change a setting, as /set temperature 0.8; /set alone shows all of them"),
     Command(
-        "save", "FILE", "keep the conversation in a file; /save alone saves there again", takes_path=True
+        "set", "NAME VALUE", msg("change a setting, as /set temperature 0.8; /set alone shows all of them")
     ),
-    Command("load", "FILE", "go on with a conversation that was saved", takes_path=True),
     Command(
-        "export", "FILE.md", "write questions and answers as Markdown, to read or print", takes_path=True
+        "save", "FILE", msg("keep the conversation in a file; /save alone saves there again"), takes_path=True
     ),
-    Command("bye", "", "leave, as Ctrl-D does", ("exit", "quit")),
+    Command("load", "FILE", msg("go on with a conversation that was saved"), takes_path=True),
+    Command(
+        "export", "FILE.md", msg("write questions and answers as Markdown, to read or print"), takes_path=True
+    ),
+    Command("bye", "", msg("leave, as Ctrl-D does"), ("exit", "quit")),
 )
 COMMANDS: Mapping[str, Command] = {
     name: command for command in _ALL for name in (command.name, *command.aliases)
 }
 
-_BEFORE = "Type a question and press Enter. Ctrl-C stops an answer."
+_BEFORE = msg("Type a question and press Enter. Ctrl-C stops an answer.")
 _AFTER = (
-    'Several lines: end a line with \\ to go on in the next one, or put the text between lines of """.',
-    "A question that begins with a slash: type two, as in //etc.",
+    msg('Several lines: end a line with \\ to go on in the next one, or put the text between lines of """.'),
+    msg("A question that begins with a slash: type two, as in //etc."),
 )
 
 
@@ -81,9 +87,9 @@ def help_text(width: int) -> str:
     column = max(map(len, names.values())) + 4
     if width < column + 30:
         column = 6
-    lines = [*textwrap.wrap(_BEFORE, width), ""]
+    lines = [*_lines(_BEFORE, width), ""]
     for command, usage in names.items():
-        texts = textwrap.wrap(command.help, width - column)
+        texts = _lines(command.help, width - column)
         if len(usage) + 4 > column:
             lines.append(f"  {usage}")
         else:
@@ -91,8 +97,13 @@ def help_text(width: int) -> str:
         lines += [" " * column + text for text in texts]
     lines.append("")
     for text in _AFTER:
-        lines += textwrap.wrap(text, width)
+        lines += _lines(text, width)
     return "\n".join(lines)
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """The translation of a text, in lines of `width` cells."""
+    return wrapped(t(text), lambda: width).split("\n")
 
 
 def _usage(command: Command) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import BelleError
+from ..languages import current_translator, t, tn
 from . import chat_settings, transcript
 from .chat_commands import Command, help_text, parsed, question
 from .reports import report, speed_line
@@ -36,7 +37,8 @@ class ChatSession:
         overflow: Literal["error", "slide"],
         sampling: Mapping[str, Any],
     ) -> None:
-        """interactive: an error or Ctrl-C does not end the chat. as_json: an answer is one JSON line."""
+        """interactive: an error or Ctrl-C does not end the chat. as_json: an answer is one JSON line. sampling: also
+        what every answer has to be shaped like."""
         self._model = model
         self._interactive = interactive
         self._as_json = as_json
@@ -70,7 +72,7 @@ class ChatSession:
             except (BelleError, ValueError, OSError) as error:
                 if not self._interactive or isinstance(error, BrokenPipeError):
                     raise
-                print_remark(f"error: {error}", style="red")
+                print_remark(t("error: {problem}", problem=current_translator().error(error)), style="red")
             if self._done:
                 return 0
         if self._interactive:
@@ -79,7 +81,7 @@ class ChatSession:
 
     def interrupted(self) -> None:
         """Ctrl-C where nothing was being answered."""
-        self._say("\nCtrl-D or /bye leaves.")
+        self._say("\n" + t("Ctrl-D or /bye leaves."))
 
     def _handle(self, turn: str) -> None:
         found = parsed(turn)
@@ -101,12 +103,15 @@ class ChatSession:
             self._write("\n")
             if not self._interactive:
                 raise
-            self._say("[stopped]")
+            self._say(t("[stopped]"))
             return
         self._write("\n")
         if stream.result.finish_reason == "length":
             self._say(
-                f"[the answer was cut at {stream.result.completion_tokens} tokens: /set max_tokens, --max-tokens]"
+                t(
+                    "[the answer was cut at {n} tokens: /set max_tokens, --max-tokens]",
+                    n=stream.result.completion_tokens,
+                )
             )
         self._tell_slide()
         LOGGER.info("%s", speed_line(stream.result, self._model))
@@ -116,9 +121,10 @@ class ChatSession:
         if self._slide_was_told or not self._conversation.dropped_tokens:
             return
         self._slide_was_told = True
-        text = (
-            f"the context of {self._model.context} tokens is full: from now on the model forgets the oldest "
-            "turns; /clear begins anew, --overflow error stops instead"
+        text = t(
+            "the context of {n} tokens is full: from now on the model forgets the oldest turns; "
+            "/clear begins anew, --overflow error stops instead",
+            n=self._model.context,
         )
         if self._interactive:
             self._say(f"[{text}]")
@@ -147,15 +153,17 @@ class ChatSession:
     def _clear(self, _argument: str) -> None:
         self._conversation.reset()
         self._slide_was_told = False
-        self._say("[a new conversation]")
+        self._say(t("[a new conversation]"))
 
     def _system(self, argument: str) -> None:
         if not argument:
             text = self._conversation.system
-            self._say(f"[system: {json.dumps(text, ensure_ascii=False) if text else 'none'}]")
+            shown = json.dumps(text, ensure_ascii=False) if text else t("none")
+            self._say(t("[system: {text}]", text=shown))
             return
         self._conversation.reset(system="" if argument == "-" else argument)
-        self._say("[a new conversation with this system text]" if argument != "-" else "[a new conversation]")
+        removed = argument == "-"
+        self._say(t("[a new conversation]") if removed else t("[a new conversation with this system text]"))
 
     def _set(self, argument: str) -> None:
         if not argument:
@@ -169,13 +177,17 @@ class ChatSession:
             self._conversation.configure(**{name: value})
             self._settings[name] = value
         shown = chat_settings.shown(self._conversation, name)
-        self._say(f"[{name} is now {shown}]" if text else f"[{name} is {shown}]")
+        self._say(
+            t("[{name} is now {value}]", name=name, value=shown)
+            if text
+            else t("[{name} is {value}]", name=name, value=shown)
+        )
 
     def _regenerate(self, _argument: str) -> None:
         self._answer(self._conversation.regenerate)
 
     def _undo(self, _argument: str) -> None:
-        self._say(f"[taken back: {self._conversation.undo()}]")
+        self._say(t("[taken back: {question}]", question=self._conversation.undo()))
 
     def _save(self, argument: str) -> None:
         path = Path(argument).expanduser() if argument else self._saved_as
@@ -186,7 +198,7 @@ class ChatSession:
             raise FileExistsError(f"{path} exists: choose another name")
         self._conversation.save(path, replace=replace)
         self._saved_as = path
-        self._say(f"[saved as {path}]")
+        self._say(t("[saved as {path}]", path=path))
 
     def _load(self, argument: str) -> None:
         if not argument:
@@ -197,7 +209,14 @@ class ChatSession:
         self._slide_was_told = False
         self._saved_as = path
         n_questions = sum(message["role"] == "user" for message in self._conversation.messages)
-        self._say(f"[{path}: {n_questions} questions and their answers]")
+        self._say(
+            tn(
+                "[{path}: {n} question and its answer]",
+                "[{path}: {n} questions and their answers]",
+                n=n_questions,
+                path=path,
+            )
+        )
 
     def _export(self, argument: str) -> None:
         if not argument:
@@ -209,7 +228,7 @@ class ChatSession:
             transcript.export(path, self._conversation.messages, model_name=self._model.path.stem)
         except FileExistsError:
             raise FileExistsError(f"{path} exists: choose another name") from None
-        self._say(f"[written to {path}]")
+        self._say(t("[written to {path}]", path=path))
 
     def _leave(self, _argument: str) -> None:
         self._done = True

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..languages import msg, t
+
 if TYPE_CHECKING:
     from ..generation.conversation import Conversation
 
@@ -23,14 +25,14 @@ _KINDS: Mapping[str, Callable[[str], Any]] = {
     "stop": lambda text: [text],
     "max_tokens": int,
 }
-_EXPECTED = {int: "a whole number", float: "a number"}
+_EXPECTED = {int: msg("a whole number"), float: msg("a number")}
 NAMES = tuple(_KINDS)
 
 
 def all_settings(conversation: Conversation) -> list[str]:
     """A line for each setting, and how to change one."""
     lines = [f"  {name:<19}{shown(conversation, name)}" for name in NAMES]
-    return [*lines, f"/set NAME VALUE changes one, /set NAME {DEFAULT} takes that back."]
+    return [*lines, t("/set NAME VALUE changes one, /set NAME {default} takes that back.", default=DEFAULT)]
 
 
 def named(argument: str) -> tuple[str, str]:
@@ -62,7 +64,7 @@ def shown(conversation: Conversation, name: str) -> str:
         return f"{conversation.max_tokens}"
     value = getattr(conversation.settings, name)
     if name == "seed" and value is None:
-        return "random"
+        return t("random")
     if name == "stop":
-        return ", ".join(repr(text) for text in value) or "none"
+        return ", ".join(repr(text) for text in value) or t("none")
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,6 +12,7 @@ from .arguments import CommandParser
 from .foreign_names import COMMAND_ANSWERS, COMMANDS
 
 _EVERYWHERE = ("-v", "--verbose", "-q", "--quiet")  # may stand before the command, too
+_LANGUAGE = "--language"  # too, with its value
 _STARTS_RUN = (
     "-m",
     "--model",
@@ -26,8 +27,7 @@ def parse_command_line(
 ) -> tuple[argparse.Namespace, CommandParser]:
     """The arguments, and the parser of the command. Wrong usage ends the process with code 2, in one line."""
     words = list(sys.argv[1:] if argv is None else argv)
-    early = [word for word in words if word not in _EVERYWHERE][:1]
-    n_before = words.index(early[0]) if early else len(words)
+    n_before = _n_before_the_command(words)
     before, words = words[:n_before], words[n_before:]
     if not words:
         parser.error(f"give a command: {', '.join(commands)}")
@@ -43,8 +43,33 @@ def parse_command_line(
         command = commands[name]
         return command.parse_args(rest), command
     if name in ("-h", "--help", "--version"):
-        return parser.parse_args([name]), parser
+        return parser.parse_args([*before, name]), parser
     parser.error(_no_command(name, commands))
+
+
+def language_option(words: Sequence[str]) -> str | None:
+    """What --language says in a command line that nobody has parsed yet; None where it says nothing."""
+    found: str | None = None
+    for index, word in enumerate(words):
+        if word == "--":
+            break
+        name, separator, attached = word.partition("=")
+        if len(name) > len("--l") and "--language".startswith(name):
+            found = attached if separator else next(iter(words[index + 1 :]), None)
+    return found
+
+
+def _n_before_the_command(words: Sequence[str]) -> int:
+    """How many words are options that every command has."""
+    n = 0
+    while n < len(words):
+        if words[n] in _EVERYWHERE or words[n].startswith(f"{_LANGUAGE}="):
+            n += 1
+        elif words[n] == _LANGUAGE and n + 1 < len(words):
+            n += 2
+        else:
+            break
+    return n
 
 
 def _run_as(commands: Mapping[str, CommandParser], words: Sequence[str]) -> str:

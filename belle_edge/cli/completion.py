@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..languages import msg, t
+from .help_formatter import RawHelpFormatter
+
 _SHELLS = ("bash", "fish", "zsh")
-_HOW = """\
+_HOW = msg("""\
 where it goes:
   bash   belle-edge completion bash > ~/.local/share/bash-completion/completions/belle-edge
   zsh    belle-edge completion zsh > "${fpath[1]}/_belle-edge"
   fish   belle-edge completion fish > ~/.config/fish/completions/belle-edge.fish
-"""
+""")
 # What completes a value, in each shell's own words. shtab's function for files in bash splits names at spaces.
 _FILES = {
     "bash": "_belle_edge_any_file",
@@ -38,10 +41,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Define the command's arguments."""
     parser = subparsers.add_parser(
         "completion",
-        help="print a completion script for your shell",
-        description="Print a script that completes commands, options and their values in a shell.",
-        epilog=_HOW,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help=t("print a completion script for your shell"),
+        description=t("Print a script that completes commands, options and their values in a shell."),
+        epilog=t(_HOW),
+        formatter_class=RawHelpFormatter,
     )
     parser.add_argument("shell", choices=_SHELLS)
     parser.set_defaults(run=run)

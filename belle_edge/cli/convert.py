@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
+from ..languages import t
+from .optimization_options import add_optimization_arguments, optimization
 from .shared_options import (
     add_family_argument,
     add_force_argument,
@@ -17,44 +18,52 @@ from .shared_options import (
     type_rules,
 )
 from .source_options import add_source_arguments, source_options
+from .standard_streams import say_error, say_note
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the command on an argparse subparsers object."""
     parser = subparsers.add_parser(
         "convert",
-        help="convert a BLOOM or LLaMA checkpoint, in any form it was published in, to a GGUF file",
-        description="Convert a BLOOM or LLaMA checkpoint (a folder, a weight file or a hub id; plain, encrypted, GPTQ, "
-        "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file, or a GGUF to other types.",
+        help=t("convert a BLOOM or LLaMA checkpoint, in any form it was published in, to a GGUF file"),
+        description=t(
+            "Convert a BLOOM or LLaMA checkpoint (a folder, a weight file or a hub id; plain, encrypted, GPTQ, "
+            "with LoRA adapters, Meta's own, or llama.cpp's from before GGUF) to a GGUF file, or a GGUF to other types."
+        ),
     )
     parser.add_argument(
         "src",
         metavar="SRC",
-        help="folder with config.json and weights, a weight file, a GGUF file, or a hub id (org/name)",
+        help=t("folder with config.json and weights, a weight file, a GGUF file, or a hub id (org/name)"),
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT.gguf", help="file to write (may be left out with --dry-run)"
+        "-o", "--output", metavar="OUT.gguf", help=t("file to write (may be left out with --dry-run)")
     )
     add_type_argument(parser, "-t")
-    add_family_argument(parser, help="prompt family, if the one recognised is wrong", none=True)
+    add_family_argument(parser, help=t("prompt family, if the one recognised is wrong"), none=True)
     parser.add_argument(
         "--vocab",
         metavar="zh,en",
-        help="keep only the tokens of these languages (BLOOM), for a smaller file; ids change",
+        help=t("keep only the tokens of these languages (BLOOM), for a smaller file; ids change"),
     )
     parser.add_argument(
         "--vocab-from",
         action="append",
         default=[],
         metavar="FILE",
-        help="keep the tokens of this text, .json or .jsonl file (may be repeated, and joined with --vocab)",
+        help=t(
+            "keep the tokens of this text, .json or .jsonl file (may be repeated, and joined with --vocab)"
+        ),
     )
     add_type_rule_arguments(parser)
+    add_optimization_arguments(parser)
     add_source_arguments(parser)
     add_threads_argument(parser)
-    add_force_argument(parser, help="overwrite an existing output, drop an interrupted conversion")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted conversion")
-    parser.add_argument("--dry-run", action="store_true", help="write nothing; predict exact size and memory")
+    add_force_argument(parser, help=t("overwrite an existing output, drop an interrupted conversion"))
+    parser.add_argument("--resume", action="store_true", help=t("go on with an interrupted conversion"))
+    parser.add_argument(
+        "--dry-run", action="store_true", help=t("write nothing; predict exact size and memory")
+    )
     add_json_argument(parser)
     parser.set_defaults(run=run)
 
@@ -67,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from belle_edge.convert.progress import terminal_progress
 
     if args.output is None and not args.dry_run:
-        print("belle-edge: error: give the file to write with -o OUT.gguf (or --dry-run)", file=sys.stderr)
+        say_error(t("give the file to write with -o OUT.gguf (or --dry-run)"))
         return 2
     try:
         with nullcontext(None) if args.json or args.quiet else terminal_progress() as progress:
@@ -80,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
                 trim=TrimRequest.from_arguments(
                     args.vocab.split(",") if args.vocab is not None else (), args.vocab_from
                 ),
+                optimize=optimization(args),
                 force=args.force,
                 resume=args.resume,
                 dry_run=args.dry_run,
@@ -87,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
             )
     except KeyboardInterrupt:
-        print("belle-edge: interrupted; --resume goes on where it stopped", file=sys.stderr)
+        say_note(t("interrupted; --resume goes on where it stopped"))
         return 130
     if args.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..folders import cache_folder
+from ..languages import current_translator, msg, t
 from ..memory import size_text
 from ..output_files import whole_file
 from ..text.terminal_text import printable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _TYPES = ("q8_0", "q4_0")  # the last one answers
-_HONESTY = (
+_HONESTY = msg(
     "A very small model, trained for this demonstration on a few kinds of task that a script made up:"
     " arithmetic, dates, capitals, opposites, short translations, greetings."
     " It knows nothing else and will answer other questions wrongly."
@@ -36,17 +37,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Define the command's arguments."""
     parser = subparsers.add_parser(
         "demo",
-        help="convert and run the bundled small model",
-        description="Convert the bundled checkpoint to q8_0 and q4_0, then answer a few Chinese questions.",
+        help=t("convert and run the bundled small model"),
+        description=t(
+            "Convert the bundled checkpoint to q8_0 and q4_0, then answer a few Chinese questions."
+        ),
     )
     parser.add_argument(
-        "--question", action="append", metavar="TEXT", help="ask this instead; may be repeated"
+        "--question", action="append", metavar="TEXT", help=t("ask this instead; may be repeated")
     )
     parser.add_argument(
         "--keep",
         type=Path,
         metavar="DIR",
-        help="keep the converted files in this folder (default: the cache folder)",
+        help=t("keep the converted files in this folder (default: the cache folder)"),
     )
     add_engine_arguments(parser)
     parser.set_defaults(run=run)
@@ -63,20 +66,19 @@ def run(args: argparse.Namespace) -> int:
     folder = cache_folder() / "demo" if args.keep is None else args.keep
     with tempfile.TemporaryDirectory(prefix="belle-edge-demo-") as place:
         notes.print(
-            f"[bold]BELLE Edge[/bold]: a BLOOM checkpoint in Hugging Face layout becomes GGUF.\n{_HONESTY}\n"
+            f"[bold]BELLE Edge[/bold]: {t('a BLOOM checkpoint in Hugging Face layout becomes GGUF.')}\n"
+            f"{t(_HONESTY)}\n"
         )
         files = _convert(checkpoint_path(), Path(place), notes)
         kept = _keep(files, folder, notes, needed=args.keep is not None)
         _answer(args, files[_TYPES[-1]], console, notes)
     if kept is not None:
         name = shlex.quote(str(kept))
-        notes.print(f"The model is kept in {kept}. Go on with it:", markup=False)
+        notes.print(t("The model is kept in {path}. Go on with it:", path=kept), markup=False)
         notes.print(f"  belle-edge chat {name}", markup=False)
         notes.print(f'  belle-edge generate {name} "12加30等于多少？"', markup=False)
-        notes.print(
-            "A real one: belle-edge convert BelleGroup/BELLE-7B-2M -o belle-7b.gguf (14 GB to download)",
-            markup=False,
-        )
+        command = "belle-edge convert BelleGroup/BELLE-7B-2M -o belle-7b.gguf"
+        notes.print(t("A real one: {command} (14 GB to download)", command=command), markup=False)
     return 0
 
 
@@ -90,7 +92,10 @@ def _keep(files: Mapping[str, Path], folder: Path, console: Console, *, needed: 
     except OSError as error:
         if needed:
             raise
-        console.print(f"Not kept ({error}); --keep DIR names another folder.\n", markup=False)
+        problem = current_translator().error(error)
+        console.print(
+            t("Not kept ({problem}); --keep DIR names another folder.", problem=problem) + "\n", markup=False
+        )
         return None
     return folder.absolute() / files[_TYPES[-1]].name
 
@@ -101,9 +106,9 @@ def _convert(source: Path, folder: Path, console: Console) -> dict[str, Path]:
 
     from ..convert import convert
 
-    table = Table("file", "type", "size", "bits per weight", "seconds")
+    table = Table(t("file"), t("type"), t("size"), t("bits per weight"), t("seconds"))
     n_bytes = sum(path.stat().st_size for path in source.iterdir() if path.suffix in (".safetensors", ".bin"))
-    table.add_row("checkpoint", "source", size_text(n_bytes), "", "")
+    table.add_row(t("checkpoint"), t("source"), size_text(n_bytes), "", "")
     files: dict[str, Path] = {}
     for kind in _TYPES:
         path = folder / f"belle-demo-{kind}.gguf"

@@ -61,6 +61,7 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
         "file_type": _file_type(file),
         "mix": _mix(file, shape),
         "mixed": len({tensor.type for tensor in file.tensors() if len(tensor.shape) > 1}) > 1,
+        "optimized": _receipt(file),
         "bits_per_weight": round(8 * n_bytes / n_weights, 3) if n_weights else 0.0,
         "types": types,
         "tokenizer": _tokenizer(file),
@@ -153,6 +154,13 @@ def _mix(file: GgufFile, shape: dict[str, Any]) -> str | None:
         key_sharing=n_heads // n_kv_heads,
     )
     return found.name if found is not None else None
+
+
+def _receipt(file: GgufFile) -> dict[str, Any] | None:
+    """How its rows were rounded, where that was optimized."""
+    from ..convert.optimize.receipt import PREFIX, receipt_of
+
+    return receipt_of({key: file[key] for key in file.keys() if key.startswith(PREFIX)})  # noqa: SIM118
 
 
 def _types(file: GgufFile) -> dict[str, dict[str, int]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_NO_GPU = "there is no GPU in use here: leave it out, the model runs on the CPU"
-_OWN_MEMORY = "leave it out: the weights are read once, into memory of their own"
-_BY_ITSELF = "leave it out: that is decided by itself"
-_CHAT = "leave it out: `belle-edge chat` is the conversation, `generate` one answer"
-_NO_SERVER = "there is no server here: `chat` talks in the terminal, `from belle_edge import Belle` in Python"
-_NO_SEARCH = "not offered: --temperature 0 takes the most probable token each time"
-_NO_GRAMMAR = "not offered: answers are plain text"
-_FILES = "models are files here: `belle-edge pull ID` downloads one, `info FILE` describes it"
+from ..languages import msg
+
+_NO_GPU = msg("there is no GPU in use here: leave it out, the model runs on the CPU")
+_OWN_MEMORY = msg("leave it out: the weights are read once, into memory of their own")
+_BY_ITSELF = msg("leave it out: that is decided by itself")
+_CHAT = msg("leave it out: `belle-edge chat` is the conversation, `generate` one answer")
+_NO_SEARCH = msg("not offered: --temperature 0 takes the most probable token each time")
+_NO_GRAMMAR = msg("not offered here, but in Python: generate(…, grammar=…); --schema FILE and --choice are")
+_FILES = msg("models are files here: `belle-edge pull ID` downloads one, `info FILE` describes it")
 
 _TABLE: Mapping[
     tuple[str, ...], str
@@ -34,6 +35,8 @@ _TABLE: Mapping[
     ("--frequency-penalty",): "freq-penalty",
     ("--repeat", "--stop"): "r",
     ("--stop",): "reverse-prompt stop-string stop-strings stop-sequence stop-sequences stop-words antiprompt",
+    ("--schema",): "json-schema-file jf",
+    ("--choice",): "choices",
     ("--system",): "sys system-prompt system-message",
     ("--kv",): "ctk ctv cache-type cache-type-k cache-type-v kv-type kv-cache-type type-k type-v",
     ("--type",): "outtype ftype quantize quantization quant dtype",
@@ -55,13 +58,13 @@ _ANSWERS: Mapping[str, str] = {
     _BY_ITSELF: "b batch-size ub ubatch-size fa flash-attn jinja no-warmup warmup no-display-prompt color no-perf perf "
     "keepalive nowordwrap use-cache device-map torch-dtype",
     _CHAT: "i interactive interactive-first cnv conversation ins instruct st single-turn",
-    _NO_SERVER: "host port",
     _NO_SEARCH: "num-beams beams do-sample beam-size best-of mirostat typical tfs dry-multiplier xtc-probability",
-    _NO_GRAMMAR: "grammar grammar-file json-schema j",
-    "--json prints each answer as one JSON line": "format output-format",
-    "give line breaks as they are, or as \\n in a line of --jsonl": "e escape",
-    "convert with --type q8_0": "load-in-8bit",
-    "convert with --type iq4_m, the default": "load-in-4bit",
+    _NO_GRAMMAR: "grammar grammar-file",
+    msg("write --schema FILE"): "j json-schema",
+    msg("--json prints each answer as one JSON line"): "format output-format",
+    msg("give line breaks as they are, or as \\n in a line of --jsonl"): "e escape",
+    msg("convert with --type q8_0"): "load-in-8bit",
+    msg("convert with --type iq4_m, the default"): "load-in-4bit",
 }
 ANSWERS: Mapping[str, str] = {name: answer for answer, names in _ANSWERS.items() for name in names.split()}
 
@@ -72,12 +75,14 @@ _COMMAND_TABLE: Mapping[str, str] = {  # ours -> others' names for it
     "pull": "download fetch get",
     "info": "show describe inspect",
     "verify": "check validate checksum",
+    "serve": "server llama-server api",
     "bench": "benchmark llama-bench perf",
 }
 COMMANDS: Mapping[str, str] = {name: ours for ours, names in _COMMAND_TABLE.items() for name in names.split()}
 COMMAND_ANSWERS: Mapping[str, str] = {
-    **dict.fromkeys(("serve", "server", "llama-server", "api"), _NO_SERVER),
     **dict.fromkeys(("list", "ls", "ps", "rm", "cp", "stop", "push"), _FILES),
-    **dict.fromkeys(("tokenize", "detokenize"), "from Python: Belle.load(PATH).tokenize(TEXT)"),
-    **dict.fromkeys(("embed", "embedding"), "not offered: Belle.logits gives the model's output in Python"),
+    **dict.fromkeys(("tokenize", "detokenize"), msg("from Python: Belle.load(PATH).tokenize(TEXT)")),
+    **dict.fromkeys(
+        ("embed", "embedding"), msg("not offered: Belle.logits gives the model's output in Python")
+    ),
 }

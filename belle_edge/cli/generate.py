@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..languages import t
 from ..text.terminal_text import printable
+from .constraint_options import add_constraint_arguments, constraint_settings
 from .model_source import add_model_argument
 from .options import (
     add_encoding_argument,
@@ -35,34 +37,42 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Define the command's arguments."""
     parser = subparsers.add_parser(
         "generate",
-        help="answer one prompt, or many",
-        description="Answer a prompt. Without PROMPT and --file it is read from standard input.",
+        help=t("answer one prompt, or many"),
+        description=t("Answer a prompt. Without PROMPT and --file it is read from standard input."),
     )
     add_model_argument(parser)
     prompt = parser.add_mutually_exclusive_group()
     prompt.add_argument("prompt", metavar="PROMPT", nargs="?")
     prompt.add_argument(
-        "--file", type=Path, metavar="PATH", help="read the prompt from a text file, - is standard input"
+        "--file", type=Path, metavar="PATH", help=t("read the prompt from a text file, - is standard input")
     )
     add_encoding_argument(parser)
     many = parser.add_mutually_exclusive_group()
-    many.add_argument("--lines", action="store_true", help="every line of the input is a prompt of its own")
+    many.add_argument(
+        "--lines", action="store_true", help=t("every line of the input is a prompt of its own")
+    )
     many.add_argument(
         "--jsonl",
         action="store_true",
-        help='every line is JSON: a text, or an object with the text under "prompt", an id and settings of its own',
+        help=t(
+            'every line is JSON: a text, or an object with the text under "prompt", an id and settings of its own'
+        ),
     )
-    parser.add_argument("--raw", action="store_true", help="no chat template, no preset, no stop strings")
-    add_json_argument(parser, help="print one JSON line per prompt instead of text")
+    parser.add_argument("--raw", action="store_true", help=t("no chat template, no preset, no stop strings"))
+    add_json_argument(parser, help=t("print one JSON line per prompt instead of text"))
     parser.add_argument(
         "--logprobs",
         type=int,
         metavar="N",
-        help="with --json: log-probabilities of the tokens, and the N most probable at each step",
+        help=t("with --json: log-probabilities of the tokens, and the N most probable at each step"),
     )
     parser.add_argument(
-        "--stream", action=argparse.BooleanOptionalAction, default=True, help="print text while it is written"
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help=t("print text while it is written"),
     )
+    add_constraint_arguments(parser)
     add_format_arguments(parser)
     add_engine_arguments(parser)
     add_sampling_arguments(parser)
@@ -74,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if args.logprobs is not None and not args.json:
         raise ValueError("--logprobs needs --json, which is where they are shown")
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
+    settings |= constraint_settings(args)
     if args.logprobs is not None:
         settings["top_logprobs"] = args.logprobs
     file = check_chat_format(args)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..languages import t
 from ..text.terminal_text import printable_line
 
 
@@ -27,6 +28,7 @@ def loading_notice(path: Path, *, shown: bool) -> Iterator[None]:
     )
     with progress:
         progress.add_task(
-            f"loading {printable_line(path.name)}, {size_text(path.stat().st_size)}", total=None
+            t("loading {name}, {size}", name=printable_line(path.name), size=size_text(path.stat().st_size)),
+            total=None,
         )
         yield

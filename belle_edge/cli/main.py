@@ -16,29 +16,48 @@ from typing import Any
 
 from .. import __version__
 from ..errors import BelleError
-from ..text.terminal_text import printable_line
+from ..languages import chosen, said, t, use_language
 from . import (
     bench,
+    calibrate,
     chat,
     completion,
     convert,
     decrypt,
     demo,
+    desktop,
     generate,
     identify,
     info,
     pull,
+    serve,
     standard_streams,
     verify,
 )
 from .arguments import CommandParser
-from .command_line import parse_command_line
+from .command_line import language_option, parse_command_line
 from .options import input_encoding
+from .shared_options import add_language_argument
 from .terminal import print_lines, set_up_messages, use_utf8
 from .text_input import decoding_problem
 from .wording import Wording
 
-_COMMANDS = (convert, decrypt, identify, pull, generate, chat, info, verify, bench, demo, completion)
+_COMMANDS = (
+    convert,
+    calibrate,
+    decrypt,
+    identify,
+    pull,
+    generate,
+    chat,
+    serve,
+    desktop,
+    info,
+    verify,
+    bench,
+    demo,
+    completion,
+)
 
 
 def build_parser() -> CommandParser:
@@ -50,9 +69,15 @@ def _parsers() -> tuple[CommandParser, dict[str, CommandParser]]:
     """The parser of all subcommands, and theirs by name."""
     parser = CommandParser(
         prog="belle-edge",
-        description="Convert BELLE models to GGUF and run them on an ordinary CPU.",
+        description=t("Convert BELLE models to GGUF and run them on an ordinary CPU."),
     )
-    parser.add_argument("--version", action="version", version=f"belle-edge {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"belle-edge {__version__}",
+        help=t("show the version and leave"),
+    )
+    add_language_argument(parser)
     subparsers: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)
@@ -60,12 +85,13 @@ def _parsers() -> tuple[CommandParser, dict[str, CommandParser]]:
     for subparser in commands.values():
         with suppress(ArgumentError):  # a command may define its own
             subparser.add_argument(
-                "-v", "--verbose", action="store_true", help="details on stderr, tracebacks on errors"
+                "-v", "--verbose", action="store_true", help=t("details on stderr, tracebacks on errors")
             )
         with suppress(ArgumentError):
             subparser.add_argument(
-                "-q", "--quiet", action="store_true", help="no notes, progress or reports, only errors"
+                "-q", "--quiet", action="store_true", help=t("no notes, progress or reports, only errors")
             )
+        add_language_argument(subparser)
         subparser.siblings = commands
     return parser, commands
 
@@ -81,12 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     standard_streams.reserve_descriptors()
     use_utf8()
     left: SystemExit | None = None
+    use_language(chosen(language_option(sys.argv[1:] if argv is None else argv)))
     try:
         code = _run(argv)
     except SystemExit as error:  # argparse: help, version, wrong usage
         left, code = error, int(error.code or 0)
     if (problem := standard_streams.flush()) is not None and code == 0:
-        standard_streams.say(f"belle-edge: error: standard output: {problem}")
+        standard_streams.say_error(t("standard output: {problem}", problem=said(problem)))
         return 1
     if left is not None:
         raise left
@@ -117,17 +144,17 @@ def _run(argv: Sequence[str] | None) -> int:
         if args.verbose or os.environ.get("BELLE_DEBUG"):
             print_lines(traceback.format_exc().rstrip().split("\n"), stream=sys.stderr)
             return 1
-        standard_streams.say(f"belle-edge: error: {_one_line(error, wording)}")
+        standard_streams.say_error(_one_line(error, wording))
         return 1
     return code or 0
 
 
 def _one_line(error: Exception, wording: Callable[[str], str]) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return decoding_problem(error, error.object, where="the input")
-    text = printable_line(wording(" ".join(str(error).split())))
+        return said(decoding_problem(error, error.object, where="the input"))
+    text = wording(said(" ".join(str(error).split())))
     expected = isinstance(error, (BelleError, ValueError, OSError, MemoryError)) and text
-    return text if expected else f"{type(error).__name__}: {text} (--verbose shows where)"
+    return text if expected else f"{type(error).__name__}: {text} ({t('--verbose shows where')})"
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..text.terminal_text import printable, printable_line
+from ..languages import said, t
+from ..text.terminal_text import printable
 from .prompt_lines import PromptLine
 from .reports import report, speed_line
+from .standard_streams import say_error
 from .terminal import LOGGER
 
 if TYPE_CHECKING:
@@ -29,13 +31,15 @@ class LineAnswers:
     def __init__(self, model: Belle, settings: Mapping[str, Any], *, as_json: bool, quiet: bool) -> None:
         """settings: of all lines; a line's own come first. Raises ValueError for one that is out of range."""
         from ..generation.answer import Window, limit_of
+        from ..generation.constraint import NAMES
 
         self._model = model
         self._settings = dict(settings)
         self._as_json = as_json
         self._shows_progress = sys.stderr.isatty() and not quiet
         self._n_done = self._n_failed = 0
-        sampling = {name: value for name, value in settings.items() if name not in ("max_tokens", "raw")}
+        others = ("max_tokens", "raw", *NAMES)
+        sampling = {name: value for name, value in settings.items() if name not in others}
         limit_of(settings["max_tokens"], Window(model.context))
         model.settings(raw=settings["raw"], params=None, sampling=sampling)
 
@@ -46,7 +50,7 @@ class LineAnswers:
         waiting: dict[int, Generation | Exception] = {}  # finished before a line that comes earlier
         n_written = 0
         with self._progress(len(lines)):
-            for index, result in stream_batch(self._model.backend, self._answers(lines)):
+            for index, result in stream_batch(self._model.scheduler, self._answers(lines)):
                 self._n_done += 1
                 self._n_failed += isinstance(result, Exception)
                 waiting[index] = result
@@ -59,6 +63,7 @@ class LineAnswers:
         return self._n_failed
 
     def _answers(self, lines: Sequence[PromptLine]) -> Iterator[Answer | ValueError]:
+        from ..generation.constraint import NAMES
         from ..generation.streams import unwritten
 
         for index, line in enumerate(lines):
@@ -66,6 +71,10 @@ class LineAnswers:
                 yield ValueError(line.error)
                 continue
             settings = {**self._settings, **line.settings}
+            if any(
+                name in line.settings for name in NAMES
+            ):  # its own takes the place of the one for all lines
+                settings |= {name: line.settings.get(name) for name in NAMES}
             if "seed" not in line.settings and settings["seed"] is not None:
                 settings["seed"] = (settings["seed"] + index) % 2**64
             try:
@@ -90,9 +99,7 @@ class LineAnswers:
             print(_json({"line": line.number, **line.kept, "error": problem}), flush=True)
             return
         print(flush=True)
-        print(
-            f"belle-edge: error: line {line.number}: {printable_line(problem)}", file=sys.stderr, flush=True
-        )
+        say_error(t("line {n}: {problem}", n=line.number, problem=said(problem)))
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[None]:
@@ -106,14 +113,13 @@ class LineAnswers:
 
     def _show(self, total: int) -> None:
         if self._shows_progress:
-            failed = f", {self._n_failed} refused" if self._n_failed else ""
             seconds = time.monotonic() - self._start
-            print(
-                f"\r\x1b[K{self._n_done} of {total} lines answered{failed}, {seconds:.0f} s",
-                end="",
-                file=sys.stderr,
-                flush=True,
+            text = t(
+                "{n} of {total} lines answered, {seconds:.0f} s", n=self._n_done, total=total, seconds=seconds
             )
+            if self._n_failed:
+                text += t(", {n} refused", n=self._n_failed)
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
     def _clear(self) -> None:
         if self._shows_progress:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..languages import current_translator, t
+from ..languages.columns import labelled
+
 if TYPE_CHECKING:
     from .._core import ActivationChoice, ReadAhead
 
@@ -22,41 +25,59 @@ def measured_lines(path: Path) -> Iterator[str]:
     tier = next(tier for tier in _core.isa_tiers() if tier["name"] == name)
     forms = tier["activation_forms"]
     if len(forms) == 1:
-        yield f"activations   {forms[0]}, the only form of tier {name}"
+        yield labelled(t("activations"), t("{form}, the only form of tier {tier}", form=forms[0], tier=name))
         return
     try:
         file = open_file(path)
         check_memory(file)
         model = _core.Model(file)
     except (BelleError, OSError) as error:
-        yield f"activations   not measured: {error}"
+        problem = current_translator().error(error)
+        yield labelled(t("activations"), t("not measured: {problem}", problem=problem))
         return
     yield from _activation_lines(model.activation_forms, name, forms)
     if tier["prompt_attention"] != "float32":
-        yield f"attention     of prompts whose activations are coarser than block32: {tier['prompt_attention']}"
+        yield labelled(
+            t("attention"),
+            t("of prompts whose activations are coarser than block32: {kind}", kind=tier["prompt_attention"]),
+        )
     yield _read_ahead_line(model.read_ahead)
 
 
 def _activation_lines(choices: list[ActivationChoice], tier: str, forms: list[str]) -> Iterator[str]:
     """The form that each kind of matrix takes in prefill."""
     if not choices:
-        yield f"activations   nothing to measure: tier {tier} has one form for each of the file's types, or"
-        yield "              BELLE_ACTIVATIONS names the form"
+        yield labelled(
+            t("activations"),
+            t(
+                "nothing to measure: tier {tier} has one form for each of the file's types, "
+                "or BELLE_ACTIVATIONS names the form",
+                tier=tier,
+            ),
+        )
         return
-    yield f"activations   in prefill on tier {tier}, with relative RMS errors of the outputs in %"
+    yield labelled(
+        t("activations"),
+        t("in prefill on tier {tier}, with relative RMS errors of the outputs in %", tier=tier),
+    )
     for kind, members in _by_kind(choices).items():
         chosen = Counter(choice["form"] for choice in members)
         counts = ", ".join(f"{n} {form}" for form, n in chosen.most_common()) + _outliers(members)
         measured = [form for form in forms if form in members[0]["errors"]]  # the tier's for this type
         errors = [f"{form} {_range([choice['errors'][form] for choice in members])}" for form in measured]
         rounding = _range([choice["weight_error"] for choice in members])
-        yield f"  {kind:<36}{counts:<25} weights {rounding}, {', '.join(errors)}"
+        yield f"  {kind:<36}{counts:<25} {t('weights')} {rounding}, {', '.join(errors)}"
 
 
 def _read_ahead_line(read_ahead: ReadAhead) -> str:
-    how = "measured" if read_ahead["measured"] else "the default, too small a model to measure"
-    one, several = read_ahead["one_token"], read_ahead["several_tokens"]
-    return f"read ahead    weights in decode, one token {one:,} bytes, several {several:,} bytes ({how})"
+    how = t("measured") if read_ahead["measured"] else t("the default, too small a model to measure")
+    text = t(
+        "weights in decode, one token {one:,} bytes, several {several:,} bytes ({how})",
+        one=read_ahead["one_token"],
+        several=read_ahead["several_tokens"],
+        how=how,
+    )
+    return labelled(t("read ahead"), text)
 
 
 def _by_kind(choices: list[ActivationChoice]) -> dict[str, list[ActivationChoice]]:
@@ -74,7 +95,7 @@ def _outliers(members: list[ActivationChoice]) -> str:
     if not any(numbers):
         return ""
     low, high = min(numbers), max(numbers)
-    return f" ({high if low == high else f'{low}-{high}'} outliers)"
+    return " (" + t("{n} outliers", n=high if low == high else f"{low}-{high}") + ")"
 
 
 def _range(errors: list[float]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..convert.type_rules import rules_from
+from ..languages import t
 from ..regular_files import irregular
 from .shared_options import add_revision_argument, add_type_argument
 from .terminal import LOGGER
@@ -22,11 +23,13 @@ def add_model_argument(parser: argparse.ArgumentParser, *, required: bool = True
         metavar="MODEL",
         type=Path,
         nargs=None if required else "?",
-        help="GGUF file, checkpoint folder, or hub id (org/name); the latter two are converted once, into a cache",
+        help=t(
+            "GGUF file, checkpoint folder, or hub id (org/name); the latter two are converted once, into a cache"
+        ),
     )
-    source = parser.add_argument_group("a folder or hub id as MODEL")
-    add_type_argument(source, help="type of the matrices of the conversion")
-    add_revision_argument(source, help="branch, tag or commit of a hub id (default: main)")
+    source = parser.add_argument_group(t("a folder or hub id as MODEL"))
+    add_type_argument(source, help=t("type of the matrices of the conversion"))
+    add_revision_argument(source, help=t("branch, tag or commit of a hub id (default: main)"))
 
 
 class ModelSource:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..languages import msg, said, t
+
 if TYPE_CHECKING:
     from ..text.vocabulary import Metadata
 
-_LIMITS = "It makes factual errors, reasons and codes weakly, and can write harmful text: check what it says."
-_RESEARCH_ONLY = "BELLE's data and models are for research only, not for commercial use"
+_LIMITS = msg(
+    "It makes factual errors, reasons and codes weakly, and can write harmful text: check what it says."
+)
+_RESEARCH_ONLY = msg("BELLE's data and models are for research only, not for commercial use")
 _FAMILY_TERMS = {  # where a file states no licence of its own
-    "belle": f"BLOOM's RAIL terms; {_RESEARCH_ONLY}",
-    "belle-llama": f"Meta's LLaMA terms; {_RESEARCH_ONLY}",
-    "belle-ext": f"Meta's LLaMA terms; {_RESEARCH_ONLY}",
-    "belle-v2": f"the LLaMA 2 licence; {_RESEARCH_ONLY}",
+    "belle": msg("BLOOM's RAIL terms"),
+    "belle-llama": msg("Meta's LLaMA terms"),
+    "belle-ext": msg("Meta's LLaMA terms"),
+    "belle-v2": msg("the LLaMA 2 licence"),
 }
 
 
@@ -25,11 +29,11 @@ def licence_text(metadata: Metadata) -> str:
         return f"{stated} ({link})" if isinstance(link, str) and link else stated
     family = metadata.get("belle.family")
     terms = _FAMILY_TERMS.get(family) if isinstance(family, str) else None
-    return (
-        f"not stated in the file; models of family {family}: {terms}" if terms else "not stated in the file"
-    )
+    if terms is None:
+        return msg("not stated in the file")
+    return msg(f"not stated in the file; models of family {family}: {terms}; {_RESEARCH_ONLY}")
 
 
 def start_notice(metadata: Metadata) -> list[str]:
     """The lines that a chat starts with."""
-    return [f"licence: {licence_text(metadata)}", _LIMITS]
+    return [t("licence: {terms}", terms=said(licence_text(metadata))), t(_LIMITS)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from ..languages import msg, t
 from .loading import loading_notice
 from .model_source import ModelSource
 from .shared_options import (
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from ..model import Belle
 
 _SAMPLING_FLAGS: tuple[tuple[str, type, str], ...] = (
-    ("temperature", float, "0 takes the most probable token each time"),
-    ("top_k", int, "keep the K most probable tokens, 0 all"),
-    ("top_p", float, "keep the most probable tokens of this total probability"),
-    ("min_p", float, "keep tokens at least this fraction as probable as the best"),
-    ("repetition_penalty", float, "above 1: seen tokens become less probable"),
-    ("presence_penalty", float, "subtracted from the logits of seen tokens"),
-    ("frequency_penalty", float, "subtracted once per occurrence"),
-    ("seed", int, "the same seed, file and settings give the same text"),
+    ("temperature", float, msg("0 takes the most probable token each time")),
+    ("top_k", int, msg("keep the K most probable tokens, 0 all")),
+    ("top_p", float, msg("keep the most probable tokens of this total probability")),
+    ("min_p", float, msg("keep tokens at least this fraction as probable as the best")),
+    ("repetition_penalty", float, msg("above 1: seen tokens become less probable")),
+    ("presence_penalty", float, msg("subtracted from the logits of seen tokens")),
+    ("frequency_penalty", float, msg("subtracted once per occurrence")),
+    ("seed", int, msg("the same seed, file and settings give the same text")),
 )
 
 
@@ -45,7 +46,9 @@ def add_encoding_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoding",
         metavar="NAME",
-        help="of files and standard input, as gb18030 or utf-16 (default: UTF-8, or what a byte order mark says)",
+        help=t(
+            "of files and standard input, as gb18030 or utf-16 (default: UTF-8, or what a byte order mark says)"
+        ),
     )
 
 
@@ -57,58 +60,76 @@ def input_encoding(args: argparse.Namespace) -> str | None:
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     """How the model is loaded, as `Belle.load` takes it."""
-    engine = parser.add_argument_group("engine")
+    engine = parser.add_argument_group(t("engine"))
     engine.add_argument(
         "--backend",
         choices=("native", "llama.cpp"),
         default="native",
-        help="llama.cpp runs any architecture it knows, through llama-cpp-python (default: native)",
+        help=t("llama.cpp runs any architecture it knows, through llama-cpp-python (default: native)"),
     )
     add_threads_argument(engine)
     add_isa_argument(engine)
-    add_context_argument(engine, help="tokens of prompt and answer")
-    add_kv_argument(engine, help="type of the key/value cache")
+    add_context_argument(engine, help=t("tokens of prompt and answer"))
+    add_kv_argument(engine, help=t("type of the key/value cache"))
     engine.add_argument(
         "--no-memory-check",
         dest="memory_check",
         action="store_false",
-        help="load even if the model does not seem to fit into memory",
+        help=t("load even if the model does not seem to fit into memory"),
     )
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """--max-tokens and the settings of SamplingParams."""
     parser.add_argument(
-        "--max-tokens", type=int, default=256, metavar="N", help="length of an answer (default 256)"
+        "--max-tokens", type=int, default=256, metavar="N", help=t("length of an answer (default 256)")
     )
-    sampling = parser.add_argument_group("sampling (default: the file's own preset)")
+    sampling = parser.add_argument_group(t("sampling (default: the file's own preset)"))
     for name, kind, text in _SAMPLING_FLAGS:
         sampling.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text
+            f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=t(text)
         )
     sampling.add_argument(
         "--penalty-scope",
         choices=("all", "answer"),
-        help="which tokens count as seen: prompt and answer (default), or the answer alone",
+        help=t("which tokens count as seen: prompt and answer (default), or the answer alone"),
     )
     sampling.add_argument(
-        "--stop", action="append", metavar="TEXT", help="end before this text; may be repeated"
+        "--stop", action="append", metavar="TEXT", help=t("end before this text; may be repeated")
     )
 
 
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """--family and --chat-template: how a question is put to the model, where the caller knows better than the file."""
-    group = parser.add_argument_group("chat format (default: as the file says)")
-    add_family_argument(group, help="template, stop strings and sampling preset of this BELLE family")
+    group = parser.add_argument_group(t("chat format (default: as the file says)"))
+    add_family_argument(group, help=t("template, stop strings and sampling preset of this BELLE family"))
     group.add_argument(
         "--chat-template",
         type=Path,
         metavar="FILE",
-        help="a Jinja template, in place of the file's or family's",
+        help=t("a Jinja template, in place of the file's or family's"),
     )
 
 
-def chat_format_options(args: argparse.Namespace) -> dict[str, str | None]:
+class EngineOptions(TypedDict):
+    """Of `Belle.load`."""
+
+    backend: str
+    threads: int | None
+    isa: str | None
+    context: int | None
+    kv: str
+    memory_check: bool
+
+
+class ChatFormatOptions(TypedDict):
+    """Whose template, stop strings and preset a model is loaded with."""
+
+    family: str | None
+    chat_template: str | None
+
+
+def chat_format_options(args: argparse.Namespace) -> ChatFormatOptions:
     """What --family and --chat-template say, as `Belle.load` takes it; nothing for commands without them."""
     path: Path | None = getattr(args, "chat_template", None)
     try:
@@ -116,6 +137,18 @@ def chat_format_options(args: argparse.Namespace) -> dict[str, str | None]:
     except UnicodeDecodeError as error:
         raise ValueError(f"--chat-template {path} is not UTF-8 text (byte {error.start})") from None
     return {"family": getattr(args, "family", None), "chat_template": template}
+
+
+def engine_options(args: argparse.Namespace) -> EngineOptions:
+    """What the arguments of `add_engine_arguments` say, as `Belle.load` takes it."""
+    return {
+        "backend": args.backend,
+        "threads": args.threads,
+        "isa": args.isa,
+        "context": args.context,
+        "kv": args.kv,
+        "memory_check": args.memory_check,
+    }
 
 
 def check_chat_format(args: argparse.Namespace) -> GgufFile | None:
@@ -177,16 +210,7 @@ def _load(args: argparse.Namespace, file: Path | GgufFile) -> Belle:
     path = file if isinstance(file, Path) else Path(file.path)
     try:
         with loading_notice(path, shown=not getattr(args, "quiet", False)):
-            model = Belle.load(
-                file,
-                backend=args.backend,
-                threads=args.threads,
-                isa=args.isa,
-                context=args.context,
-                kv=args.kv,
-                memory_check=args.memory_check,
-                **chat_format_options(args),
-            )
+            model = Belle.load(file, **engine_options(args), **chat_format_options(args))
     except InsufficientMemoryError as error:
         raise InsufficientMemoryError(f"{error}; --no-memory-check loads it anyway") from None
     details = ", ".join(f"{key} {value}" for key, value in model.details.items())

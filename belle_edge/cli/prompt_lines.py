@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..strict_json import JsonError, parse
+from ..text.encodings import marked_encoding
 from .foreign_names import OPTIONS
-from .text_input import BOM, decoded, marked_encoding
+from .text_input import BOM, decoded
 
 SETTINGS = (  # of one line, under the names that Python has for them
     "max_tokens",
@@ -24,6 +25,8 @@ SETTINGS = (  # of one line, under the names that Python has for them
     "seed",
     "stop",
     "raw",
+    "schema",
+    "choice",
 )
 _ADVICE = {  # names that mean something elsewhere: ignoring them would answer another question
     "messages": 'one prompt per line: give its text under "prompt"',
@@ -36,6 +39,7 @@ _ADVICE = {  # names that mean something elsewhere: ignoring them would answer a
     "do_sample": "temperature 0 takes the most probable token",
     "logit_bias": "not offered here, but in Python",
     "banned": "not offered here, but in Python",
+    **dict.fromkeys(("response_format", "json_schema", "guided_json"), 'a schema stands under "schema"'),
     "overflow": "a line's answer ends with the context",
     "n_keep": "a line's answer ends with the context",
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..convert.type_mixes import DEFAULT_TYPE, NAMES, plain_name
+from ..languages import t, tn
 from .shared_options import (
     add_force_argument,
     add_json_argument,
@@ -16,6 +16,7 @@ from .shared_options import (
     add_type_rule_arguments,
     type_rules,
 )
+from .standard_streams import say_error, say_note
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -26,33 +27,37 @@ def add_parser(subparsers: Any) -> None:
     """Register the command on an argparse subparsers object."""
     parser = subparsers.add_parser(
         "pull",
-        help="download a model from the hub",
-        description="Download a model from the hub: the checkpoint's needed files, or one GGUF file. A download that"
-        " was cut off continues; hashes are checked; without a connection an earlier download is used.",
-        epilog="Environment: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HOME (the cache), HF_HUB_OFFLINE=1.",
+        help=t("download a model from the hub"),
+        description=t(
+            "Download a model from the hub: the checkpoint's needed files, or one GGUF file. A download that"
+            " was cut off continues; hashes are checked; without a connection an earlier download is used."
+        ),
+        epilog=t("Environment: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HOME (the cache), HF_HUB_OFFLINE=1."),
     )
-    parser.add_argument("repo_id", metavar="ID", help="hub id, as BelleGroup/BELLE-7B-2M")
-    add_revision_argument(parser, help="branch, tag or commit (default: main)")
-    parser.add_argument("--to", metavar="DIR", help="folder for the files (default: the hub's cache)")
+    parser.add_argument("repo_id", metavar="ID", help=t("hub id, as BelleGroup/BELLE-7B-2M"))
+    add_revision_argument(parser, help=t("branch, tag or commit (default: main)"))
+    parser.add_argument("--to", metavar="DIR", help=t("folder for the files (default: the hub's cache)"))
     parser.add_argument(
-        "--convert", action="store_true", help="make a GGUF file, in --to or in the current folder"
+        "--convert", action="store_true", help=t("make a GGUF file, in --to or in the current folder")
     )
     parser.add_argument(
         "-t",
         "--type",
         metavar="TYPE",
-        help="with --convert: type of the matrices (default: "
-        f"{DEFAULT_TYPE}); of a repository of GGUF files: which one",
+        help=t(
+            "with --convert: type of the matrices (default: {type}); of a repository of GGUF files: which one",
+            type=DEFAULT_TYPE,
+        ),
     )
     parser.add_argument(
         "--include",
         metavar="PATTERN",
         nargs="+",
         default=(),
-        help="fetch the files that match instead of the needed ones",
+        help=t("fetch the files that match instead of the needed ones"),
     )
     add_type_rule_arguments(parser)
-    add_force_argument(parser, help="overwrite an existing GGUF file")
+    add_force_argument(parser, help=t("overwrite an existing GGUF file"))
     add_json_argument(parser)
     parser.set_defaults(run=run)
 
@@ -67,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     silent = args.json or args.quiet
     if args.convert and args.type is not None and plain_name(args.type) not in NAMES:
-        print(f"belle-edge: error: --type {args.type}: expected one of {', '.join(NAMES)}", file=sys.stderr)
+        say_error(t("--type {type}: expected one of {names}", type=args.type, names=", ".join(NAMES)))
         return 2
     if silent:
         from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined, unused-ignore]
@@ -86,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
             )
     except KeyboardInterrupt:
-        print("belle-edge: interrupted; the same command continues the download", file=sys.stderr)
+        say_note(t("interrupted; the same command continues the download"))
         return 130
     if args.json:
         print(json.dumps(_report(pulled), ensure_ascii=False))
@@ -116,7 +121,14 @@ def _print(pulled: Pulled) -> None:
 
 def _lines(pulled: Pulled) -> Iterator[str]:
     source = f"{pulled.repo_id}@{pulled.commit[:8]}"
-    yield f"{source}: {len(pulled.files)} files, {pulled.n_bytes / 1e6:.1f} MB, in {pulled.folder}"
+    yield tn(
+        "{source}: {n} file, {size:.1f} MB, in {folder}",
+        "{source}: {n} files, {size:.1f} MB, in {folder}",
+        n=len(pulled.files),
+        source=source,
+        size=pulled.n_bytes / 1e6,
+        folder=pulled.folder,
+    )
     if pulled.gguf is not None:
         yield f"belle-edge chat {pulled.gguf}"
     elif any(path.name == "config.json" for path in pulled.files):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..languages import t
+
 if TYPE_CHECKING:
     from ..generation.streams import Generation
     from ..model import Belle
@@ -44,10 +46,14 @@ def speed_line(result: Generation, model: Belle) -> str:
     """Token counts and speeds of one answer, for people."""
     details = model.details
     kept = result.prompt_tokens - result.prefilled_tokens
-    return (
-        f"{result.prefilled_tokens} prompt tokens"
-        + (f" (and {kept} from the cache)" if kept else "")
-        + f" in {result.timings.prefill_s * 1e3:.0f} ms, "
-        f"{result.completion_tokens} tokens at {result.tokens_per_second:.1f} tokens/s "
-        f"({details.get('isa', 'llama.cpp')}, {details.get('threads')} threads)"
+    return t(
+        "{prompt} prompt tokens{cached} in {ms:.0f} ms, {n} tokens at {speed:.1f} tokens/s "
+        "({isa}, {threads} threads)",
+        prompt=result.prefilled_tokens,
+        cached=t(" (and {n} from the cache)", n=kept) if kept else "",
+        ms=result.timings.prefill_s * 1e3,
+        n=result.completion_tokens,
+        speed=result.tokens_per_second,
+        isa=details.get("isa", "llama.cpp"),
+        threads=details.get("threads"),
     )

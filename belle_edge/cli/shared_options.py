@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from .._core import KV_TYPES
 from ..convert.type_mixes import DEFAULT_TYPE, NAMES, TYPES
+from ..languages import LANGUAGES, t
+from ..languages.choice import VARIABLE
 from ..text.prompts import FAMILIES
 
 if TYPE_CHECKING:
@@ -16,28 +18,45 @@ _Container = argparse._ActionsContainer  # a parser, or a group of one
 
 
 def add_type_argument(
-    parser: _Container, *short: str, help: str = "type of the matrices", default: str | None = None
+    parser: _Container, *short: str, help: str | None = None, default: str | None = None
 ) -> None:
     """--type, a type or a mix that the converter writes. `default` is the value where it is not given."""
     parser.add_argument(
-        *short, "--type", choices=NAMES, default=default, help=f"{help} (default: {DEFAULT_TYPE})"
+        *short,
+        "--type",
+        choices=NAMES,
+        default=default,
+        metavar="TYPE",  # all of them would be longer than a line
+        help=t(
+            "{what}: {types} (default: {type})",
+            what=help or t("type of the matrices"),
+            types=", ".join(NAMES),
+            type=DEFAULT_TYPE,
+        ),
     )
 
 
 def add_type_rule_arguments(parser: argparse.ArgumentParser) -> None:
     """The other fields of `TypeRules`, in a group of their own."""
-    rules = parser.add_argument_group("single matrices")
+    rules = parser.add_argument_group(t("single matrices"))
     rules.add_argument(
         "--tensor-type",
         action="append",
         default=[],
         metavar="PATTERN=TYPE",
-        help="type of the matrices whose names match, as 'blk.*.ffn_down=q8_0'; may be repeated, the last one counts",
+        help=t(
+            "type of the matrices whose names match, as 'blk.*.ffn_down=q8_0'; may be repeated, the last one counts"
+        ),
     )
-    rules.add_argument("--head-type", choices=TYPES, help="type of the output matrix")
-    rules.add_argument("--embedding-type", choices=TYPES, help="type of the embedding")
+    types = ", ".join(TYPES)
+    for option, what in (
+        ("--head-type", t("type of the output matrix")),
+        ("--embedding-type", t("type of the embedding")),
+    ):
+        text = t("{what}: {types}", what=what, types=types)
+        rules.add_argument(option, choices=TYPES, metavar="TYPE", help=text)
     rules.add_argument(
-        "--pure", action="store_true", help="every matrix in the type that most of the mix have"
+        "--pure", action="store_true", help=t("every matrix in the type that most of the mix have")
     )
 
 
@@ -59,28 +78,37 @@ def add_family_argument(parser: _Container, *, help: str, none: bool = False) ->
     parser.add_argument("--family", choices=(*FAMILIES, "none") if none else tuple(FAMILIES), help=help)
 
 
-def add_revision_argument(parser: _Container, *, help: str = "branch, tag or commit of a hub id") -> None:
+def add_revision_argument(parser: _Container, *, help: str | None = None) -> None:
     """--revision."""
-    parser.add_argument("--revision", help=help)
+    parser.add_argument("--revision", help=help or t("branch, tag or commit of a hub id"))
+
+
+def add_language_argument(parser: _Container) -> None:
+    """--language; `language_option` reads it before there is a parser, since that speaks the language."""
+    parser.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        help=t("language of messages (default: ${variable}, or the system's)", variable=VARIABLE),
+    )
 
 
 def add_threads_argument(parser: _Container) -> None:
     """--threads; None where it is not given."""
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="default: every processor this process may use"
+        "--threads", type=int, metavar="N", help=t("default: every processor this process may use")
     )
 
 
 def add_isa_argument(parser: _Container) -> None:
     """--isa; None where it is not given."""
     parser.add_argument(
-        "--isa", metavar="TIER", help="instruction-set tier, see `belle-edge info` (default: the best)"
+        "--isa", metavar="TIER", help=t("instruction-set tier, see `belle-edge info` (default: the best)")
     )
 
 
 def add_context_argument(parser: _Container, *, help: str) -> None:
     """--context, in tokens; None where it is not given."""
-    parser.add_argument("--context", type=int, metavar="N", help=f"{help} (default: as trained)")
+    parser.add_argument("--context", type=int, metavar="N", help=t("{what} (default: as trained)", what=help))
 
 
 def add_kv_argument(parser: _Container, *, help: str) -> None:
@@ -93,8 +121,10 @@ def add_force_argument(parser: _Container, *, help: str) -> None:
     parser.add_argument("-f", "--force", action="store_true", help=help)
 
 
-def add_json_argument(
-    parser: _Container, *, help: str = "print the report as one JSON line, and nothing else"
-) -> None:
+def add_json_argument(parser: _Container, *, help: str | None = None) -> None:
     """--json."""
-    parser.add_argument("--json", action="store_true", help=help)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help=help or t("print the report as one JSON line, and nothing else"),
+    )

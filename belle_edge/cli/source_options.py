@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..languages import t
 from .shared_options import add_revision_argument
 
 if TYPE_CHECKING:
@@ -14,27 +15,27 @@ if TYPE_CHECKING:
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """The fields of `SourceOptions`, in a group of their own."""
-    source = parser.add_argument_group("the source")
+    source = parser.add_argument_group(t("the source"))
     add_revision_argument(source)
     source.add_argument(
-        "--key", metavar="PTH", help="of encrypted files (.enc): consolidated.00.pth of Meta's LLaMA-7B"
+        "--key", metavar="PTH", help=t("of encrypted files (.enc): consolidated.00.pth of Meta's LLaMA-7B")
     )
     source.add_argument(
         "--lora",
         action="append",
         default=[],
         metavar="DIR[=WEIGHT]",
-        help="merge a LoRA adapter (PEFT); may be given several times",
+        help=t("merge a LoRA adapter (PEFT); may be given several times"),
     )
     source.add_argument(
         "--tokenizer",
         metavar="DIR",
-        help="folder or hub id with the tokenizer (and config.json) of a source without",
+        help=t("folder or hub id with the tokenizer (and config.json) of a source without"),
     )
     source.add_argument(
         "--gptq-zeros",
         choices=("minus-one", "plain"),
-        help="how a GPTQ checkpoint stores its zeros, if that cannot be told from the file",
+        help=t("how a GPTQ checkpoint stores its zeros, if that cannot be told from the file"),
     )
 
 

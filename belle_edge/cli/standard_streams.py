@@ -7,6 +7,9 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from ..languages import t
+from ..text.terminal_text import printable_line
+
 _closed: set[int] = set()  # standard streams that the null device stands for
 
 
@@ -57,6 +60,16 @@ def say(text: str) -> None:
     """A line on standard error, if that can take it."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+def say_error(problem: str) -> None:
+    """What is wrong, in a line on standard error; from anywhere, so made fit for a terminal."""
+    say(printable_line(t("belle-edge: error: {problem}", problem=problem)))
+
+
+def say_note(note: str) -> None:
+    """Something to know, in a line on standard error."""
+    say(printable_line(f"belle-edge: {note}"))
 
 
 def _flush(stream: TextIO | None, descriptor: int) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TextIO
 
+from ..languages import said
 from ..text.terminal_text import printable, printable_line
 from .wrapping import LineWrapper, terminal_width, wrapped
 
@@ -52,11 +53,13 @@ class _LineFormatter(logging.Formatter):
     """A record is one line, and orders nothing from the terminal: messages quote names from files."""
 
     def __init__(self, wording: Callable[[str], str]) -> None:
-        super().__init__("belle-edge: %(message)s")
+        super().__init__()
         self._wording = wording
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable_line(self._wording(super().format(record)))
+        message = self._wording(said(record.getMessage()))
+        traceback = f" {self.formatException(record.exc_info)}" if record.exc_info else ""
+        return printable_line(f"belle-edge: {message}{traceback}")
 
 
 def _log_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:

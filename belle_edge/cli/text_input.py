@@ -7,19 +7,11 @@ import os
 import sys
 from pathlib import Path
 
+from ..languages import t
 from ..regular_files import read_regular
-from .standard_streams import require_input
+from ..text.encodings import encoding_by_zeros, guessed_encoding, marked_encoding
+from .standard_streams import require_input, say_note
 
-_MARKS = (  # longest first: UTF-32's begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_GUESSES = ("gb18030", "big5", "utf-16-le", "utf-16-be", "shift_jis")
-_SAMPLE_BYTES = 4096
-_LIKELY = 0.7  # share of a text's characters that are common ones
 BOM = "\ufeff"
 _OPENED = (
     "/dev/stdin",
@@ -47,7 +39,7 @@ def read_input(path: Path | None) -> tuple[bytes, str]:
         return path.read_bytes() if opened else read_regular(path), str(path)
     require_input()
     if sys.stdin.isatty():
-        print("belle-edge: type the prompt, end it with Ctrl-D (Ctrl-Z on Windows)", file=sys.stderr)
+        say_note(t("type the prompt, end it with Ctrl-D (Ctrl-Z on Windows)"))
     return sys.stdin.buffer.read(), "standard input"
 
 
@@ -68,14 +60,9 @@ def decoded(content: bytes, *, encoding: str | None, where: str) -> str:
         text = content.decode(codec)
     except UnicodeDecodeError as error:
         raise ValueError(decoding_problem(error, content, where=where)) from None
-    if encoding is None and "\0" in text and (guess := _guess_by_zeros(content)) is not None:
+    if encoding is None and "\0" in text and (guess := encoding_by_zeros(content)) is not None:
         raise ValueError(f"{where} looks like {guess.upper()} without a mark: --encoding {guess} reads it")
     return text.lstrip(BOM).replace("\r\n", "\n").replace("\r", "\n")
-
-
-def marked_encoding(content: bytes) -> str | None:
-    """The encoding that a byte order mark names."""
-    return next((name for mark, name in _MARKS if content.startswith(mark)), None)
 
 
 def decoding_problem(error: UnicodeDecodeError, content: bytes, *, where: str) -> str:
@@ -86,48 +73,3 @@ def decoding_problem(error: UnicodeDecodeError, content: bytes, *, where: str) -
     if guess is None or guess == name:
         return f"{problem}: --encoding NAME says what it is, as gb18030 or utf-16"
     return f"{problem}; it looks like {guess.upper()}: --encoding {guess} reads it"
-
-
-def guessed_encoding(content: bytes) -> str | None:
-    """The encoding in which most characters are common ones; None where none is plausible."""
-    sample = content[:_SAMPLE_BYTES]
-    if (certain := marked_encoding(sample) or _guess_by_zeros(sample)) is not None:
-        return certain
-    shares = {name: _share_of_common(sample, name) for name in _GUESSES}
-    best = max(shares, key=lambda name: shares[name])
-    return best if shares[best] >= _LIKELY else None
-
-
-def _guess_by_zeros(content: bytes) -> str | None:
-    """UTF-16 of texts with Latin letters: every other byte is zero."""
-    sample = content[:_SAMPLE_BYTES]
-    even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    if max(even, odd) * 8 < len(sample) or min(even, odd) * 4 > max(even, odd):
-        return None
-    return "utf-16-le" if odd > even else "utf-16-be"
-
-
-def _share_of_common(sample: bytes, name: str) -> float:
-    decoder = codecs.getincrementaldecoder(name)()  # a sample may end within a character
-    try:
-        text = decoder.decode(sample)
-    except UnicodeDecodeError:
-        return 0.0
-    foreign = [character for character in text if ord(character) >= 0x80]
-    return sum(_is_common(character, name) for character in foreign) / len(foreign) if foreign else 0.0
-
-
-def _is_common(character: str, name: str) -> bool:
-    """Kana in their own encodings; punctuation; the common ones among the Chinese characters."""
-    if "\u3040" <= character <= "\u30ff":
-        return name in ("shift_jis", "utf-16-le", "utf-16-be")
-    if name == "big5":
-        return _first_byte(character, "big5") in range(0xA1, 0xC7)  # the 5,401 frequent characters come first
-    return _first_byte(character, "gb2312") in (*range(0xA1, 0xA4), *range(0xB0, 0xD8))
-
-
-def _first_byte(character: str, name: str) -> int:
-    try:
-        return character.encode(name)[0]
-    except UnicodeEncodeError:
-        return 0

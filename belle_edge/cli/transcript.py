@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-_HEADINGS = {"system": "Instruction", "user": "Question", "assistant": "Answer"}
+from ..languages import msg, t
+
+_HEADINGS = {"system": msg("Instruction"), "user": msg("Question"), "assistant": msg("Answer")}
 
 
 def export(path: Path, messages: Sequence[Mapping[str, str]], *, model_name: str) -> None:
@@ -16,7 +18,7 @@ def export(path: Path, messages: Sequence[Mapping[str, str]], *, model_name: str
 
 
 def _blocks(messages: Sequence[Mapping[str, str]], model_name: str) -> Iterator[str]:
-    yield f"# Conversation with {model_name}\n"
+    yield f"# {t('Conversation with {model}', model=model_name)}\n"
     for message in messages:
-        yield f"## {_HEADINGS[message['role']]}\n"
+        yield f"## {t(_HEADINGS[message['role']])}\n"
         yield f"{message['content'].strip()}\n"

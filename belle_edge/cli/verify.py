@@ -11,6 +11,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from .._core import MAX_THREADS
+from ..languages import said, t, tn
+from ..languages.columns import labelled, padded, right
 from ..settings import integer
 from .options import add_file_argument
 from .shared_options import add_json_argument, add_threads_argument
@@ -29,26 +31,32 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Define the command's arguments."""
     parser = subparsers.add_parser(
         "verify",
-        help="check a GGUF file for damage",
-        description="Check the structure of a GGUF file, and every byte of one that belle-edge wrote against the "
-        "checksums in it; on request also what it holds, alone or against the checkpoint it was made from. The exit "
-        "code is 1 where something is wrong.",
+        help=t("check a GGUF file for damage"),
+        description=t(
+            "Check the structure of a GGUF file, and every byte of one that belle-edge wrote against the "
+            "checksums in it; on request also what it holds, alone or against the checkpoint it was made from. "
+            "The exit code is 1 where something is wrong."
+        ),
     )
     add_file_argument(parser)
     parser.add_argument(
         "--against",
         metavar="SRC",
-        help="compare tensors, tokenizer and metadata with this checkpoint, given as to `convert`",
+        help=t("compare tensors, tokenizer and metadata with this checkpoint, given as to `convert`"),
     )
     parser.add_argument(
-        "--statistics", action="store_true", help="show minimum, maximum, mean, rms and zeros of each tensor"
+        "--statistics",
+        action="store_true",
+        help=t("show minimum, maximum, mean, rms and zeros of each tensor"),
     )
     parser.add_argument(
-        "--round-trip", action="store_true", help="encode and decode sample texts with the file's tokenizer"
+        "--round-trip",
+        action="store_true",
+        help=t("encode and decode sample texts with the file's tokenizer"),
     )
     add_source_arguments(parser)
     add_threads_argument(parser)
-    add_json_argument(parser, help="print one JSON line")
+    add_json_argument(parser, help=t("print one JSON line"))
     parser.set_defaults(run=run)
 
 
@@ -61,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     contents = None
     with nullcontext(None) if args.json or args.quiet else _progress_bar() as progress:
-        reading = None if progress is None else lambda done, total: progress("verifying", done, total)
+        reading = None if progress is None else lambda done, total: progress(t("verifying"), done, total)
         report = verify_file(args.model, threads=args.threads, progress=reading)
         if args.against is not None or args.statistics or args.round_trip:
             contents = verify_contents(
@@ -89,48 +97,68 @@ def _lines(report: FileReport) -> Iterator[str]:
     from ..memory import size_text
 
     yield f"{report.file}  {size_text(report.size_bytes)}, GGUF v{report.gguf_version}"
-    yield f"structure     sound: {report.n_metadata} metadata entries, {report.n_tensors} tensors"
+    counts = {"entries": report.n_metadata, "tensors": report.n_tensors}
+    yield labelled(t("structure"), t("sound: {entries} metadata entries, {tensors} tensors", **counts))
     if report.n_parts > 1:
-        yield f"split         in {report.n_parts} parts, all there and in order"
+        yield labelled(t("split"), t("in {n} parts, all there and in order", n=report.n_parts))
     if report.rewritten is not None:
-        yield f"header        changed by another program since belle-edge wrote it: {report.rewritten}"
+        changes = said(report.rewritten)
+        text = t("changed by another program since belle-edge wrote it: {changes}", changes=changes)
+        yield labelled(t("header"), text)
     if not report.verified:
-        reason = "its weights were written anew" if report.rewritten else "not written by belle-edge"
-        yield f"this file carries no checksums ({reason}): only its structure was checked"
+        yield (
+            t(
+                "this file carries no checksums (its weights were written anew): only its structure was checked"
+            )
+            if report.rewritten
+            else t(
+                "this file carries no checksums (not written by belle-edge): only its structure was checked"
+            )
+        )
         return
     if report.rewritten is None:
-        yield f"header        {size_text(report.header_bytes)} as written"
-    chunks = (
-        f"{report.n_chunks} chunk{'s' if report.n_chunks != 1 else ''} of {size_text(report.chunk_bytes)}"
+        yield labelled(t("header"), t("{size} as written", size=size_text(report.header_bytes)))
+    chunks = tn(
+        "{size} as written, in {n} chunk of {chunk}",
+        "{size} as written, in {n} chunks of {chunk}",
+        n=report.n_chunks,
+        size=size_text(report.size_bytes - report.header_bytes),
+        chunk=size_text(report.chunk_bytes),
     )
-    yield f"data          {size_text(report.size_bytes - report.header_bytes)} as written, in {chunks}"
-    what = "every byte" if report.rewritten is None else "every byte of the weights"
-    yield f"{what} matches its checksum ({report.algorithm})"
+    yield labelled(t("data"), chunks)
+    yield (
+        t("every byte matches its checksum ({algorithm})", algorithm=report.algorithm)
+        if report.rewritten is None
+        else t("every byte of the weights matches its checksum ({algorithm})", algorithm=report.algorithm)
+    )
 
 
 def _content_lines(report: ContentReport, args: argparse.Namespace) -> Iterator[str]:
     if args.statistics and report.statistics is not None:
-        yield "tensors                                        min        max       mean        rms  zeros"
+        headings = (t("min"), t("max"), t("mean"), t("rms"))
+        numbers = "".join(right(heading, 11) for heading in headings)
+        yield f"{padded(t('tensors'), 39)}{numbers}  {t('zeros')}"
         yield from map(_statistics_line, report.statistics)
     if report.round_trip is not None:
         back = sum(sample.comes_back for sample in report.round_trip)
-        yield f"tokenizer     {back} of {len(report.round_trip)} sample texts come back as they were" + (
-            f", {sum(sample.same_ids is True for sample in report.round_trip)} with the source's ids"
-            if report.comparison
-            else ""
-        )
+        counts = {"back": back, "n": len(report.round_trip)}
+        text = t("{back} of {n} sample texts come back as they were", **counts)
+        if report.comparison:
+            same = sum(sample.same_ids is True for sample in report.round_trip)
+            text += t(", {n} with the source's ids", n=same)
+        yield labelled(t("tokenizer"), text)
     if report.comparison is not None:
         yield from _comparison_lines(report)
-    yield from (f"note: {note}" for note in report.notes)
+    yield from (t("note: {text}", text=said(note)) for note in report.notes)
     yield from _problem_lines(report)
     if report.comparison is not None and report.ok:
-        yield f"the file is what {report.comparison.source} says"
+        yield t("the file is what {source} says", source=report.comparison.source)
 
 
 def _problem_lines(report: ContentReport) -> Iterator[str]:
-    yield from (f"wrong: {problem}" for problem in report.problems[:_MOST_PROBLEMS])
-    if len(report.problems) > _MOST_PROBLEMS:
-        yield f"and {len(report.problems) - _MOST_PROBLEMS} more differences (--json lists all)"
+    yield from (t("wrong: {problem}", problem=said(problem)) for problem in report.problems[:_MOST_PROBLEMS])
+    if (n_more := len(report.problems) - _MOST_PROBLEMS) > 0:
+        yield t("and {n} more differences (--json lists all)", n=n_more)
 
 
 def _statistics_line(tensor: TensorStatistics) -> str:
@@ -138,7 +166,7 @@ def _statistics_line(tensor: TensorStatistics) -> str:
     numbers = "".join(f"{value:11.4g}" if value is not None else f"{'-':>11}" for value in values)
     zeros = f"{100 * tensor.zeros:6.2f}%" if tensor.zeros is not None else f"{'-':>7}"
     return f"  {tensor.name:<32}{tensor.type:>5}{numbers}{zeros}" + (
-        f"  {tensor.suspicion}" if tensor.suspicion else ""
+        f"  {said(tensor.suspicion)}" if tensor.suspicion else ""
     )
 
 
@@ -149,9 +177,13 @@ def _comparison_lines(report: ContentReport) -> Iterator[str]:
         group = [tensor for tensor in tensors if tensor.type == kind]
         good = sum(tensor.ok for tensor in group)
         rms = max((tensor.relative_rms or 0.0 for tensor in group if tensor.ok), default=0.0)
-        yield (
-            f"{kind:<14}{good} of {len(group)} tensors within the type's rounding, relative rms error up to {rms:.2g}"
+        text = t(
+            "{good} of {n} tensors within the type's rounding, relative rms error up to {error:.2g}",
+            good=good,
+            n=len(group),
+            error=rms,
         )
+        yield labelled(kind, text)
 
 
 @contextmanager
@@ -172,5 +204,7 @@ def _progress_bar() -> Iterator[StageCallback | None]:
         TransferSpeedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("verifying", total=None)
-        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+        task = bar.add_task(t("verifying"), total=None)
+        yield lambda stage, done, total: bar.update(
+            task, description=said(stage), completed=done, total=total
+        )

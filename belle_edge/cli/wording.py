@@ -9,10 +9,10 @@ _ELSEWHERE = {
     "top_logprobs": "logprobs",
     "memory_check": "no-memory-check",
 }  # settings under another option's name
-_PLACE_AND_NAME = re.compile(r"\[\w+\] (\w+)(?=:)")
+_PLACE_AND_NAME = re.compile(r"\[\w+\] (\w+)(?=[:：])")
 _ASSIGNMENT = re.compile(r"(?<![\w-])(\w+)=(?:True\b|'([^']*)'|\"([^\"]*)\")")
 _WORD = re.compile(r"(?<![\w.\"'/-])([a-z]+(?:_[a-z]+)+)(?![\w.\"'/-])")
-_TWICE = re.compile(r"(--[\w-]+) \(\1\)")
+_TWICE = re.compile(r"(--[\w-]+) ?[(（]\1[)）]")
 
 
 class Wording:

@@ -129,4 +129,4 @@ def _cell_sizes() -> Callable[[str], int]:
 
 def cells(char: str) -> int:
     """How many cells of a terminal a character takes: 0 (combining marks), 1, or 2."""
-    return _cell_sizes()(char)
+    return 1 if " " <= char <= "~" else _cell_sizes()(char)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from ..sampling import SamplingParams, SamplingSettings, resolve
 from ..text.chat_format import ChatFormat
 from .answer import Overflow
+from .constraint import NAMES, Constraint
 
 Progress = Callable[[int, int], None]  # (answers finished, answers in all)
 Options = TypeVar("Options", "AnswerOptions", "BatchOptions")
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class TurnSettings(SamplingSettings, total=False):
+    """What an answer of a conversation may have of its own, for type checkers and editors."""
+
+    schema: Mapping[str, Any] | str | type[Any] | None
+    grammar: str | None
+    regex: str | None
+    choice: Sequence[str] | None
 
 
 class AnswerSettings(SamplingSettings, total=False):
@@ -23,6 +33,10 @@ class AnswerSettings(SamplingSettings, total=False):
     params: SamplingParams | None
     overflow: Overflow
     n_keep: int | None
+    schema: Mapping[str, Any] | str | type[Any] | None
+    grammar: str | None
+    regex: str | None
+    choice: Sequence[str] | None
 
 
 class BatchSettings(SamplingSettings, total=False):
@@ -33,6 +47,10 @@ class BatchSettings(SamplingSettings, total=False):
     params: SamplingParams | Iterable[SamplingParams] | None
     max_batch: int
     on_progress: Progress | None
+    schema: Mapping[str, Any] | str | type[Any] | None
+    grammar: str | None
+    regex: str | None
+    choice: Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,10 @@ class AnswerOptions:
     params: SamplingParams | None = None
     overflow: Overflow = "error"
     n_keep: int | None = None
+    schema: Any = None
+    grammar: str | None = None
+    regex: str | None = None
+    choice: Sequence[str] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)  # single settings, over params or the preset
 
 
@@ -55,6 +77,10 @@ class BatchOptions:
     params: SamplingParams | Iterable[SamplingParams] | None = None
     max_batch: int = 16
     on_progress: Progress | None = None
+    schema: Any = None
+    grammar: str | None = None
+    regex: str | None = None
+    choice: Sequence[str] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,13 +119,29 @@ def lists_options(defaults: AnswerOptions | BatchOptions) -> Callable[[Function]
     return decorate
 
 
+def constraint_of(options: AnswerOptions | BatchOptions | Mapping[str, Any]) -> Constraint | None:
+    """What the answers have to be shaped like; other settings are left alone. ValueError as `Constraint.of`."""
+    given = options if isinstance(options, Mapping) else vars(options)
+    return Constraint.of(**{name: given.get(name) for name in NAMES})
+
+
 def params_of_call(
-    chat_format: ChatFormat, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]
+    chat_format: ChatFormat,
+    *,
+    raw: bool,
+    params: SamplingParams | None,
+    sampling: Mapping[str, Any],
+    constrained: bool = False,
 ) -> SamplingParams:
-    """The settings that a call uses: unless raw, with preset and stop strings of the file. ValueError as `resolve`."""
+    """The settings that a call uses: unless raw, with preset and stop strings of the file. ValueError as `resolve`.
+
+    constrained: the answer has a constraint, which says where it ends: the stop strings are the call's own alone.
+    """
     if raw:
         return resolve({}, params, sampling)
     chosen = resolve(chat_format.preset, params, sampling)
+    if constrained:
+        return chosen
     return chosen.merged(stop=(*chat_format.stop_strings, *chosen.stop))
 
 

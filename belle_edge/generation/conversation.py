@@ -9,18 +9,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..process_lock import ProcessLock
-from ..sampling import SamplingParams, SamplingSettings
+from ..sampling import SamplingParams
 from . import conversation_file
 from .answer import Answer, Window, limit_of
-from .answer_options import CHAT, AnswerOptions, params_of_call
+from .answer_options import CHAT, AnswerOptions, constraint_of, params_of_call
+from .constraint import NAMES
 from .conversation_file import Turn
 from .dialogue_prompt import DialoguePrompt
 from .history import History
 from .loaded_model import LoadedModel
 from .streams import Generation, Stream
+from .turn_answers import OpenTurn, answer_of, asked, asked_again
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from .answer_options import TurnSettings
 
 
 class Conversation:
@@ -46,6 +50,7 @@ class Conversation:
         self._model = model
         self._params = options.params
         self._sampling = dict(options.sampling)
+        self._constraint = constraint_of(options)
         n_keep = model.context // 4 if options.n_keep is None else options.n_keep
         window = Window(model.context, options.overflow, n_keep)
         self._prompt = DialoguePrompt(model, window, limit_of(options.max_tokens, window))
@@ -102,42 +107,30 @@ class Conversation:
         self._resolved(changed)
         self._prompt, self._sampling = replace(prompt, max_tokens=n_tokens), changed
 
-    def send(
-        self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]
-    ) -> Stream:
-        """Ask; iterate the stream for the answer. max_tokens, sampling: other than the conversation's own.
+    def send(self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[TurnSettings]) -> Stream:
+        """Ask; iterate the stream for the answer. max_tokens, sampling, and what the answer has to be shaped like:
+        other than the conversation's own.
 
         An answer that is still being written is ended first, as if it had been left.
         Raises ValueError for a turn that does not fit into the context, and as `Belle.generate`.
         """
         with self._lock:
             self._settle()
-            history, begin = self._prompt.behind(self._history, text)
-            end = len(history.ids)
-            return self._begin(history, Turn(text, "", begin, end, end, end), max_tokens, sampling)
+            return self._begin(asked(self._prompt, self._history, text), max_tokens, sampling)
 
     def say(
-        self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]
+        self, text: str, *, max_tokens: int | None = None, **sampling: Unpack[TurnSettings]
     ) -> Generation:
         """As `send`, but returns the whole answer."""
         return self.send(text, max_tokens=max_tokens, **sampling).finish()
 
-    def regenerate(self, *, max_tokens: int | None = None, **sampling: Unpack[SamplingSettings]) -> Stream:
+    def regenerate(self, *, max_tokens: int | None = None, **sampling: Unpack[TurnSettings]) -> Stream:
         """Answer the last message again; one token of its prompt is computed anew. The old answer goes when
         the new one has begun. Raises ValueError when there is none."""
         with self._lock:
             self._settle()
-            turn = self._last_turn()
-            history = self._history.cut(turn.answer_begin, len(self._history.turns) - 1)
-            if turn.rewritten:
-                history, begin = self._prompt.rendered(history, turn.user)
-                end = len(history.ids)
-                return self._begin(history, Turn(turn.user, "", begin, end, end, end), max_tokens, sampling)
-            if turn.begin == turn.answer_begin:
-                raise ValueError("[conversation] the last message has slid out of the context")
-            if history.sequence is not None and history.sequence.length == turn.answer_begin:
-                history.sequence.truncate(turn.answer_begin - 1)
-            return self._begin(history, turn, max_tokens, sampling)
+            self._last_turn()
+            return self._begin(asked_again(self._prompt, self._history), max_tokens, sampling)
 
     def undo(self) -> str:
         """Take the last message and its answer back; returns the message. Raises ValueError when there is
@@ -193,27 +186,17 @@ class Conversation:
 
     # ---- one turn
 
-    def _begin(
-        self, history: History, turn: Turn, max_tokens: int | None, sampling: Mapping[str, Any]
-    ) -> Stream:
-        """The stream of an answer to `history`, which ends with the prompt of `turn`."""
-        model = self._model
+    def _begin(self, opened: OpenTurn, max_tokens: int | None, sampling: Mapping[str, Any]) -> Stream:
+        """The stream of an answer to the turn."""
         own = {name: value for name, value in sampling.items() if value is not None}
-        params = self._resolved({**self._sampling, **own})
+        constraint = constraint_of(own) or self._constraint
+        own = {name: value for name, value in own.items() if name not in NAMES}
+        params = self._resolved({**self._sampling, **own}, constrained=constraint is not None)
         if params.seed is not None and "seed" not in own:
             params = replace(params, seed=(params.seed + self._n_drawn) % 2**64)
-        answer = Answer(
-            model.backend,
-            model.tokenizer,
-            history.ids,
-            params,
-            max_tokens=self._prompt.max_tokens if max_tokens is None else max_tokens,
-            window=replace(self._prompt.window, n_keep=self._prompt.n_kept_of(history)),
-            sequence=history.sequence,
-            turn_starts=[*(earlier.begin for earlier in history.turns[1:]), turn.begin],
-            written=[(earlier.answer_begin, earlier.decoded_end) for earlier in history.turns],
-        )
-        stream = Stream(model.backend, answer, lambda ended: self._commit(history, turn, ended))
+        answer = answer_of(opened, self._prompt, params, max_tokens=max_tokens, constraint=constraint)
+        history, turn = opened.history, opened.turn
+        stream = Stream(self._model.scheduler, answer, lambda ended: self._commit(history, turn, ended))
         self._current = weakref.ref(stream)
         return stream
 
@@ -235,9 +218,15 @@ class Conversation:
 
     # ---- parts
 
-    def _resolved(self, sampling: Mapping[str, Any]) -> SamplingParams:
+    def _resolved(self, sampling: Mapping[str, Any], *, constrained: bool = False) -> SamplingParams:
         """The settings of an answer with these, over the conversation's params and the model's preset."""
-        return params_of_call(self._model.chat_format, raw=False, params=self._params, sampling=sampling)
+        return params_of_call(
+            self._model.chat_format,
+            raw=False,
+            params=self._params,
+            sampling=sampling,
+            constrained=constrained,
+        )
 
     def _set_system(self, system: str | None) -> None:
         if system is not None and not isinstance(system, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..errors import ContextLengthError
 from .answer import Window
 from .conversation_file import Turn
 from .history import History, kept_beginning
@@ -51,6 +52,16 @@ class DialoguePrompt:
         history = history.cut(n_kept, len(history.turns))
         return replace(history, ids=(*history.ids, *new_ids)), n_kept
 
+    def with_room_for_more(self, history: History) -> History:
+        """`history`, whose last answer is to go on, less what has to slide out for that; the cache is a fork."""
+        history = history.cut(len(history.ids), len(history.turns))
+        while self.window.slides and len(history.ids) > self.window.context:
+            window = replace(self.window, n_keep=self.n_kept_of(history))
+            dropped = window.to_drop(len(history.ids), [turn.begin for turn in history.turns[1:]])
+            history = history.without(dropped)
+        self._check_room(0, len(history.ids))
+        return history
+
     def _continued(self, history: History, text: str) -> tuple[int, list[int]]:
         """How many ids of the history stay when the dialogue goes on with `text`, and the ids that follow.
 
@@ -93,7 +104,7 @@ class DialoguePrompt:
     def _check_room(self, n_before: int, n_new: int) -> None:
         context = self.window.context
         if n_before + n_new > context:
-            raise ValueError(
+            raise ContextLengthError(
                 f"[conversation] this turn has {n_new} tokens and {n_before} stand before it, the "
                 f"context holds {context}: shorten it, undo or reset, or use overflow='slide'"
             )

@@ -30,12 +30,18 @@ def dialogue_ids(model: LoadedModel, messages: Sequence[Message]) -> list[int]:
     return model.chat_format.encode(model.tokenizer, messages, limit=model.context)
 
 
+def ids_within(name: str, given: Sequence[int], context: int) -> list[int]:
+    """Token ids, at most `context` of them; there may be none. ValueError for more, and for what is no ids."""
+    ids = token_ids(name, given, most=context)
+    if len(ids) > context:  # only the beginning was read
+        check_length(given if isinstance(given, Sized) else ids, context)
+    return ids
+
+
 def _checked_ids(model: LoadedModel, prompt: Sequence[int]) -> list[int]:
     """Ids of the vocabulary, no more than one beyond the context."""
     _check_kind(prompt)
-    ids = token_ids("[generate] prompt", prompt, most=model.context)
-    if len(ids) > model.context:  # only the beginning was read
-        check_length(prompt if isinstance(prompt, Sized) else ids, model.context)
+    ids = ids_within("[generate] prompt", prompt, model.context)
     for token_id in ids:
         if not 0 <= token_id < len(model.tokenizer):
             raise ValueError(

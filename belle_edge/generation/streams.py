@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..backends.base import Backend
 from ..process_lock import ProcessLock
-from .answer import Answer, FinishReason, TokenLogprob, Window, advance
-from .answer_options import AnswerOptions, params_of_call
+from .answer import Answer, FinishReason, TokenLogprob, Window
+from .answer_options import AnswerOptions, constraint_of, params_of_call
 from .loaded_model import LoadedModel
+from .request_state import Reader, Request
+from .scheduler import Scheduler
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,10 @@ class Timings:
 class Generation:
     """What a model wrote; `str()` of it is the text.
 
-    finish_reason: "stop" (the model ended its answer), "stop_string" (one of the stop strings came), or
-    "length" (max_tokens, or the end of the context). token_ids are all chosen tokens but the one that ends
-    the answer; the text ends before a stop string and after the last whole character, the ids do not.
+    finish_reason: "stop" (the model ended its answer, or its constraint is fulfilled and nothing may follow),
+    "stop_string" (one of the stop strings came), or "length" (max_tokens, or the end of the context). token_ids
+    are all chosen tokens but the one that ends the answer; the text ends before a stop string and after the last
+    whole character, the ids do not.
     """
 
     text: str
@@ -89,15 +92,18 @@ def result_of(answer: Answer) -> Generation:
 class Stream(Iterator[str]):
     """Pieces of text as they become certain; joined they equal `result.text`. It may be left early.
 
-    Nothing is computed before the first piece is asked for.
+    Nothing is computed before the first piece is asked for. While other answers are written, some tokens may be chosen
+    before they are asked for; where the stream is left, they never were.
     """
 
     def __init__(
-        self, backend: Backend, answer: Answer, on_end: Callable[[Answer], None] | None = None
+        self, scheduler: Scheduler, answer: Answer, on_end: Callable[[Answer], None] | None = None
     ) -> None:
         """on_end: called once with the answer when it has ended or was left, unless it was never begun."""
         self._answer = answer
-        self._pieces = _write(backend, answer, on_end)  # no reference to self: a dropped stream ends at once
+        self._request = Request(answer, Reader(), keeps_sequence=on_end is not None)
+        # no reference to self: a dropped stream ends at once
+        self._pieces = _write(scheduler, self._request, on_end)
 
     def __next__(self) -> str:
         return next(self._pieces)
@@ -109,11 +115,27 @@ class Stream(Iterator[str]):
             raise RuntimeError("[stream] not finished: there is a result only after the last piece")
         return result_of(self._answer)
 
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """Those of the tokens of the pieces so far, where they were asked for; it grows while pieces are taken."""
+        return self._answer.logprobs[: self._request.n_taken]
+
     def finish(self) -> Generation:
         """Write the rest and return the result."""
+        if not getattr(self._pieces, "gi_running", False):
+            self._request.whole = True
         for _ in self:
             pass
         return self.result
+
+    @property
+    def has_piece(self) -> bool:
+        """Whether the next piece is there already."""
+        return len(self._request.pieces) > 0
+
+    def abandon(self) -> None:
+        """By any thread: whoever reads it gets no more pieces. `close` lets go of the memory."""
+        self._request.abandon()
 
     def close(self) -> None:
         """End the generation now and let go of its memory. RuntimeError while another thread is in it."""
@@ -127,11 +149,26 @@ class Stream(Iterator[str]):
 
 def stream_of(model: LoadedModel, ids: Sequence[int], options: AnswerOptions, *, raw: bool = False) -> Stream:
     """The stream of an answer to the prompt `ids`. ValueError for options out of range, and for a prompt too long."""
-    params = params_of_call(model.chat_format, raw=raw, params=options.params, sampling=options.sampling)
+    constraint = constraint_of(options)
+    params = params_of_call(
+        model.chat_format,
+        raw=raw,
+        params=options.params,
+        sampling=options.sampling,
+        constrained=constraint is not None,
+    )
     n_keep = min(len(ids), model.context // 2) if options.n_keep is None else options.n_keep
     window = Window(model.context, options.overflow, n_keep)
-    answer = Answer(model.backend, model.tokenizer, ids, params, max_tokens=options.max_tokens, window=window)
-    return Stream(model.backend, answer)
+    answer = Answer(
+        model.backend,
+        model.tokenizer,
+        ids,
+        params,
+        max_tokens=options.max_tokens,
+        window=window,
+        constraint=constraint,
+    )
+    return Stream(model.scheduler, answer)
 
 
 def unwritten(stream: Stream) -> Answer:
@@ -140,21 +177,18 @@ def unwritten(stream: Stream) -> Answer:
 
 
 def _write(
-    backend: Backend, answer: Answer, on_end: Callable[[Answer], None] | None
+    scheduler: Scheduler, request: Request, on_end: Callable[[Answer], None] | None
 ) -> Generator[str, None, None]:
     try:
-        while not answer.finished:
-            (piece,) = advance(backend, [answer])
-            if piece:
-                yield piece
+        while (piece := scheduler.next_piece(request)) is not None:
+            yield piece
     finally:
-        if on_end is not None:
-            on_end(answer)
-        answer.sequence = None  # lets go of its memory
+        scheduler.leave(request, on_end)
+    scheduler.write_out()
 
 
 class AsyncStream(AsyncIterator[str]):
-    """A stream for asyncio: every step runs in a worker thread, so the event loop stays free.
+    """A stream for asyncio: what has to be waited for is, in a worker thread, so the event loop stays free.
 
     Cancelling the task that iterates ends the generation after the token in progress.
     """
@@ -168,9 +202,15 @@ class AsyncStream(AsyncIterator[str]):
         import asyncio
 
         try:
-            piece = await asyncio.to_thread(self._step)
+            if self._stream.has_piece:  # written while another answer's reader computed
+                await asyncio.sleep(0)
+                piece = self._step()
+            else:
+                piece = await asyncio.to_thread(self._step)
         except asyncio.CancelledError:
-            self._abandon()
+            self._begin_to_leave()
+            with suppress(RuntimeError):  # no more threads where the loop itself ends
+                asyncio.get_running_loop().run_in_executor(None, self._close)
             raise
         if piece is None:
             raise StopAsyncIteration
@@ -183,20 +223,20 @@ class AsyncStream(AsyncIterator[str]):
 
     async def aclose(self) -> None:
         """End the generation after the token in progress and let go of its memory."""
-        self._abandon()
+        import asyncio
+
+        self._begin_to_leave()
+        await asyncio.to_thread(self._close)
 
     def _step(self) -> str | None:
         with self._lock:
-            piece = None if self._abandoned else next(self._stream, None)
-        if self._abandoned:
-            self._abandon()
-        return piece
+            return None if self._abandoned else next(self._stream, None)
 
-    def _abandon(self) -> None:
-        """Close the stream, or leave that to the thread that is in a step now."""
+    def _begin_to_leave(self) -> None:
+        """A step that waits ends now, or with the pass that its thread computes."""
         self._abandoned = True
-        if self._lock.usable and self._lock.acquire(blocking=False):
-            try:
-                self._stream.close()
-            finally:
-                self._lock.release()
+        self._stream.abandon()
+
+    def _close(self) -> None:
+        with self._lock:
+            self._stream.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,7 +17,14 @@ from .hub_errors import HubError, HubUnreachableError, explained
 from .listing import RemoteFile, check_names, read_listing
 from .local_cache import checked, earlier_commit, expected_sha256, remember, remove_cached, storage_of
 from .published_names import is_encrypted, plain_name
-from .transfer import fetch_to_cache, fetch_to_folder, sha256_of
+from .transfer import (
+    DownloadCallback,
+    DownloadProgress,
+    FileProgress,
+    fetch_to_cache,
+    fetch_to_folder,
+    sha256_of,
+)
 
 _METADATA_PATTERNS = ("*.json", "tokenizer.model", "*.jinja", "README.md", "LICENSE*")
 _WEIGHTS = re.compile(
@@ -109,6 +116,7 @@ def download(
     *,
     revision: str | None = None,
     to: Path | None = None,
+    progress: DownloadCallback | None = None,
 ) -> Path:
     """Fetch `files` and return the folder that holds them: of huggingface_hub's cache, or `to`.
 
@@ -122,14 +130,15 @@ def download(
     storage = storage_of(repository.repo_id)
     snapshot = storage / "snapshots" / repository.commit
     _check_space(repository.repo_id, files, to or storage, present=to or snapshot)
+    told = _of_all(files, progress)
     for file in files:
         explained(
             repository.repo_id,
             revision,
             lambda file=file: (  # type: ignore[misc]
-                fetch_to_folder(repository.repo_id, repository.commit, file, to)
+                fetch_to_folder(repository.repo_id, repository.commit, file, to, told(file))
                 if to
-                else fetch_to_cache(repository.repo_id, repository.commit, file, storage)
+                else fetch_to_cache(repository.repo_id, repository.commit, file, storage, told(file))
             ),
             doing=f"[{file.name}] the download stopped",
         )
@@ -137,6 +146,21 @@ def download(
         return to
     remember(storage, revision or "main", repository.commit)
     return snapshot
+
+
+def _of_all(
+    files: Sequence[RemoteFile], progress: DownloadCallback | None
+) -> Callable[[RemoteFile], FileProgress | None]:
+    """For each file what tells of its bytes; those of the files before it count as there."""
+    total = sum(file.size_bytes or 0 for file in files)
+    before = {file.name: sum(other.size_bytes or 0 for other in files[:at]) for at, file in enumerate(files)}
+
+    def told(file: RemoteFile) -> FileProgress | None:
+        if progress is None:
+            return None
+        return lambda n_bytes: progress(DownloadProgress(file.name, before[file.name] + n_bytes, total))
+
+    return told
 
 
 def _matching(files: Iterable[RemoteFile], patterns: Sequence[str]) -> list[RemoteFile]:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,15 +23,29 @@ from .hub_errors import ConnectionFailedError, HubAnswerError, HubError
 from .listing import SHA256, RemoteFile
 from .local_cache import checked, link, lock, remove_cached
 
+
+@dataclass(frozen=True)
+class DownloadProgress:
+    """How far a download is."""
+
+    file: str
+    done_bytes: int  # of all files
+    total_bytes: int  # as far as sizes are known
+
+
+DownloadCallback = Callable[[DownloadProgress], None]
+FileProgress = Callable[[int], None]  # bytes of one file that are there
 _ETAG = re.compile(r"(?:W/)?\"?(?P<value>[0-9A-Za-z][0-9A-Za-z._:+=-]{0,99})\"?")
 _READ_BYTES = 1 << 22
 
 
-def fetch_to_cache(repo_id: str, commit: str, file: RemoteFile, storage: Path) -> Path:
+def fetch_to_cache(
+    repo_id: str, commit: str, file: RemoteFile, storage: Path, progress: FileProgress | None = None
+) -> Path:
     """The path of `file` in the cache folder `storage` (models--org--name), downloaded if it is not there.
 
-    A cached file whose hash is wrong is removed and downloaded again. Raises HubError and OSError, and what
-    `http.request` raises.
+    progress: called while its bytes come. A cached file whose hash is wrong is removed and downloaded again. Raises
+    HubError and OSError, and what `http.request` raises.
     """
     pointer = checked(storage / "snapshots" / commit / file.name, storage)
     if pointer.is_file():
@@ -44,20 +59,22 @@ def fetch_to_cache(repo_id: str, commit: str, file: RemoteFile, storage: Path) -
         if blob.is_file() and _wrong_hash(remote.file, blob):
             blob.unlink()
         if not blob.is_file():
-            _download(remote, blob, storage)
+            _download(remote, blob, storage, progress)
         if not pointer.is_file():
             link(blob, pointer)
     return pointer
 
 
-def fetch_to_folder(repo_id: str, commit: str, file: RemoteFile, folder: Path) -> Path:
+def fetch_to_folder(
+    repo_id: str, commit: str, file: RemoteFile, folder: Path, progress: FileProgress | None = None
+) -> Path:
     """The path of `file` in `folder`, downloaded unless it is there with the right hash."""
     target = folder / file.name
     checked(target.parent / "file", folder)
     if target.is_file() and (file.sha256 or file.git_sha1) and not _wrong_content(file, target):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    _download(_locate(repo_id, commit, file), target, folder)
+    _download(_locate(repo_id, commit, file), target, folder, progress)
     return target
 
 
@@ -119,18 +136,18 @@ def _check_commit(answer: Answer, commit: str) -> None:
         raise HubAnswerError(answer.where, f"the file is of commit {excerpt(found)}, asked for {commit}")
 
 
-def _download(remote: _Remote, target: Path, root: Path) -> None:
+def _download(remote: _Remote, target: Path, root: Path, progress: FileProgress | None) -> None:
     """The bytes of `remote` to `target`, by way of a partial file that a later call continues.
 
     HubError for a wrong hash; nothing stays behind then.
     """
     part = checked(target.with_name(f"{target.name}.incomplete"), root)
     resumed = part.is_file() and part.stat().st_size > 0
-    _transfer(remote, part)
+    _transfer(remote, part, progress)
     problem = _wrong_content(remote.file, part)
     if problem and resumed:  # perhaps only the old beginning was bad
         part.unlink()
-        _transfer(remote, part)
+        _transfer(remote, part, progress)
         problem = _wrong_content(remote.file, part)
     if problem:
         part.unlink()
@@ -140,7 +157,7 @@ def _download(remote: _Remote, target: Path, root: Path) -> None:
     os.replace(part, target)
 
 
-def _transfer(remote: _Remote, part: Path) -> None:
+def _transfer(remote: _Remote, part: Path, progress: FileProgress | None) -> None:
     """Add what is missing to `part`, in several attempts where the connection breaks, with a progress bar."""
     from huggingface_hub.utils import tqdm  # type: ignore[attr-defined, unused-ignore]
 
@@ -152,9 +169,25 @@ def _transfer(remote: _Remote, part: Path) -> None:
         bar_class: Any = tqdm
         options = {"unit": "B", "unit_scale": True, "total": size_bytes, "disable": None}
         with bar_class(initial=stream.tell(), desc=remote.file.name[-40:], **options) as bar:
-            _in_attempts(remote, stream, bar)
+            _in_attempts(remote, stream, bar if progress is None else _Both(bar, stream, progress))
         stream.flush()
         os.fsync(stream.fileno())
+
+
+class _Both:
+    """A progress bar, and who else wants to know."""
+
+    def __init__(self, bar: Any, stream: BinaryIO, progress: FileProgress) -> None:
+        self._bar = bar
+        self._stream = stream
+        self._progress = progress
+
+    def update(self, n_bytes: int) -> None:
+        self._bar.update(n_bytes)
+        self._progress(self._stream.tell())
+
+    def reset(self, total: int | None) -> None:
+        self._bar.reset(total=total)
 
 
 def _in_attempts(remote: _Remote, stream: BinaryIO, bar: Any) -> None:

@@ -85,16 +85,21 @@ class ChatFormat:
         return any(self.template == family.chat_template for family in FAMILIES.values())
 
     def encode(
-        self, tokenizer: Tokenizer, messages: Sequence[Message], *, limit: int | None = None
+        self,
+        tokenizer: Tokenizer,
+        messages: Sequence[Message],
+        *,
+        limit: int | None = None,
+        add_generation_prompt: bool = True,
     ) -> list[int]:
         """Ids of the prompt for the next answer. Control tokens come from the template only, never from a
-        message. limit: as for `Tokenizer.encode`.
+        message. limit: as for `Tokenizer.encode`. add_generation_prompt False: of the messages alone.
 
         Raises ValueError for malformed messages, and when there is no template or it is broken.
         """
         guard = self._unused([str(message.get("content")) for message in messages])[0]
         shielded = [_shielded(message, tokenizer, guard) for message in messages]
-        text = self._render(tokenizer, shielded)
+        text = self._render(tokenizer, shielded, add_generation_prompt=add_generation_prompt)
         bos = tokenizer.bos_token
         add_bos = False if bos and text.startswith(bos) else self.add_bos
         return tokenizer.encode(
@@ -134,9 +139,15 @@ class ChatFormat:
             )
         return unused
 
-    def _render(self, tokenizer: Tokenizer, messages: Sequence[Message]) -> str:
+    def _render(
+        self, tokenizer: Tokenizer, messages: Sequence[Message], *, add_generation_prompt: bool = True
+    ) -> str:
         return render(
-            self.template or "", messages, bos_token=tokenizer.bos_token, eos_token=tokenizer.eos_token
+            self.template or "",
+            messages,
+            bos_token=tokenizer.bos_token,
+            eos_token=tokenizer.eos_token,
+            add_generation_prompt=add_generation_prompt,
         )
 
 

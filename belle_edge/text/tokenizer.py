@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from ..errors import excerpt
+from ..errors import ContextLengthError, excerpt
 from ..settings import token_ids
 from .encoders import bpe_encoder, byte_level_bytes, sentencepiece_bytes, sentencepiece_encoder
 from .long_text import LongText
@@ -99,6 +99,10 @@ class Tokenizer:
         if vocabulary.add_eos if add_eos is None else add_eos:
             ids.append(_existing(vocabulary.eos_id, "EOS"))
         return ids
+
+    def encode_inside(self, text: str) -> list[int]:
+        """Ids of a text as it goes on within another: nothing is put before it, and nothing in it is special."""
+        return self._encode_inner(text)
 
     def _refuse_too_long(self, text: str, n_bytes: int, guard: str, limit: int | None) -> None:
         """ValueError for a text that must have more tokens. Where tokens take in white space nothing is known."""
@@ -230,9 +234,9 @@ def _utf8_length(text: str) -> int:
         ) from None
 
 
-def too_long(limit: int) -> ValueError:
+def too_long(limit: int) -> ContextLengthError:
     """The error for a text of more than `limit` tokens."""
-    return ValueError(
+    return ContextLengthError(
         f"[tokenizer] the text has more than {limit} tokens, and no more fit into the context: shorten it"
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .comparison import TensorComparison, TensorError
+from .scale_search import found_scales
 from .tensor_rows import TensorRows, is_readable
 
 if TYPE_CHECKING:
@@ -32,9 +33,16 @@ class Comparison:
     source: str
     tensors: list[TensorError]
     problems: list[str]
+    n_scaled_inputs: int = (
+        0  # whose columns were compared as scaled, and with them the norms or rows before them
+    )
 
     def to_dict(self) -> dict[str, Any]:
-        return {"source": self.source, "tensors": [tensor.to_dict() for tensor in self.tensors]}
+        return {
+            "source": self.source,
+            "tensors": [tensor.to_dict() for tensor in self.tensors],
+            "n_scaled_inputs": self.n_scaled_inputs,
+        }
 
 
 @dataclass
@@ -64,16 +72,17 @@ def compare_tensors(
     Raises ConversionError for a source that is damaged. `progress` gets source bytes done and in all.
     """
     stored = {tensor.name: tensor for tensor in file.tensors()}
+    scales = found_scales(file, source.model, threads=threads)
     problems = list(_structural_problems(stored, source.model))
     pairs = {
-        tensor.name: (tensor, stored[tensor.name])
+        tensor.name: (scales.applied(tensor), stored[tensor.name])
         for tensor in source.model.tensors
         if tensor.name in stored and _is_comparable(tensor, stored[tensor.name])
     }
     found = {error.name: error for error in _errors(file, source, pairs, threads, progress)}
     errors = [found[name] for name in stored if name in found]
     problems += [error.problem for error in errors if not error.ok]
-    return Comparison(source.checkpoint.files.name, errors, problems)
+    return Comparison(source.checkpoint.files.name, errors, problems, scales.n_inputs)
 
 
 def _structural_problems(stored: dict[str, TensorInfo], model: MappedModel) -> Iterator[str]:
@@ -129,13 +138,18 @@ def _errors(
 def _comparison(
     file: GgufFile, tensor: MappedTensor, stored: TensorInfo, *, threads: int
 ) -> TensorComparison:
+    from .._core import weight_types
+    from ..convert.optimize.receipt import METHOD
     from ..convert.sources.source_tensors import BlockTensor
 
+    same_blocks = isinstance(tensor.source, BlockTensor) and tensor.source.block_type == stored.type
+    is_quantized = len(stored.shape) > 1 and weight_types()[stored.type]["quantized"]
     return TensorComparison(
         TensorRows(file, stored, threads=threads),
         name=stored.name,
         type=stored.type,
         shape=stored.shape,
         row_order=tensor.row_order,
-        same_blocks=isinstance(tensor.source, BlockTensor) and tensor.source.block_type == stored.type,
+        same_blocks=same_blocks,
+        has_feedback=METHOD in file and is_quantized and not same_blocks,
     )

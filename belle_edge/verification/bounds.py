@@ -11,6 +11,10 @@ With u the spacing of half precision (2^-11 of a value, and 2^-25 where it is de
   are kept in 4 to 8 bits of a super-block's largest: half of such a step, times the largest code, comes on top.
 
 Those of the first six hold for any data: a value beyond its limit was not made from this original.
+
+Rows that were rounded with error feedback pay with one value for others, so that a value may lie anywhere on its
+block's grid. There the sum of all errors is limited: to so much above what the limits above allow, and below the values
+themselves.
 """
 
 from __future__ import annotations
@@ -46,6 +50,18 @@ def limits(source: NDArray[np.float32], type: str, *, same_blocks: bool = False)
     return _block_limits(source, type) if searched is None else _searched_limits(source, searched)
 
 
+def feedback_limits(source: NDArray[np.float32], type: str) -> NDArray[np.float32]:
+    """As `limits`, for rows whose errors were fed back: what a grid over the block reaches to either side."""
+    n_values = _SUPER_BLOCK if type in _IN_SUPER_BLOCKS else BLOCK_SIZE
+    blocks = np.abs(source).reshape(source.shape[0], -1, n_values)
+    return np.asarray(np.repeat(2 * blocks.max(axis=-1), n_values, axis=1).reshape(source.shape))
+
+
+def feedback_rms_limit(*, squared_limits: float, squares: float) -> float:
+    """The largest sum of squared errors of such a tensor, given those of `limits` and of its values."""
+    return min(_FEEDBACK**2 * squared_limits, _SHARE_OF_VALUES**2 * squares)
+
+
 @dataclass(frozen=True)
 class _Searched:
     """A type whose scales are searched for."""
@@ -71,6 +87,9 @@ _SEARCHED = (
     _Searched("iq4_xs", 32, 113, 24, False, 31),
 )
 _SUPER_BLOCK = 256
+_IN_SUPER_BLOCKS = {kind.type for kind in _SEARCHED if kind.scale_steps is not None}
+_FEEDBACK = 3  # times the limits of each value: what feedback may cost the plain error
+_SHARE_OF_VALUES = 0.9  # another tensor's errors are 1.4 times the values
 _HALF_STEPS = 3  # that one value may pay for its block
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bounds import limits
+from .bounds import feedback_limits, feedback_rms_limit, limits
 from .tensor_rows import BLOCK_VALUES, TensorRows
 
 
@@ -27,14 +27,20 @@ class TensorError:
     worst_at: tuple[int, int] | None  # row and column of the one furthest beyond
     expected: float | None  # there, in the original
     found: float | None  # and in the file
+    is_too_far: bool = False  # of rows with error feedback: whether all errors together are too large
 
     @property
     def ok(self) -> bool:
-        return self.n_beyond == 0
+        return self.n_beyond == 0 and not self.is_too_far
 
     @property
     def problem(self) -> str:
         """One line for a tensor that is not ok."""
+        if self.n_beyond == 0:
+            return (
+                f"{self.name}: further from the source than error feedback in {self.type} explains: the relative RMS"
+                f" error is {self.relative_rms or 0.0:.3f}"
+            )
         beyond = f"{self.name}: {self.n_beyond} of {math.prod(self.shape)} values"
         if self.worst_at is None:
             return f"{beyond} differ, and not all are finite"
@@ -60,11 +66,13 @@ class TensorComparison:
         shape: tuple[int, ...],
         row_order: NDArray[np.intp] | None,
         same_blocks: bool,
+        has_feedback: bool = False,
     ) -> None:
+        """has_feedback: whether the errors of one value were made up for by others."""
         self._stored, self._name, self._type, self._shape = stored, name, type, shape
-        self._same_blocks = same_blocks
+        self._same_blocks, self._has_feedback = same_blocks, has_feedback
         self._target = None if row_order is None else np.argsort(row_order)  # file's row of each source row
-        self._squared_error = self._squares = 0.0
+        self._squared_error = self._squares = self._squared_limits = 0.0
         self._largest = self._worst = 0.0
         self._n_beyond = 0
         self._worst_values: tuple[tuple[int, int], float, float] | None = None
@@ -83,6 +91,9 @@ class TensorComparison:
         stored = self._stored.at(places)
         error = np.abs(stored.astype(np.float64) - source)
         allowed = limits(source, self._type, same_blocks=self._same_blocks)
+        if self._has_feedback:
+            self._squared_limits += float(np.vdot(allowed, allowed))
+            allowed = feedback_limits(source, self._type)
         beyond = ~(error <= allowed)  # also where the error is not a number
         self._n_beyond += int(np.count_nonzero(beyond))
         if not np.isfinite(error).all():
@@ -113,6 +124,7 @@ class TensorComparison:
         """The errors of all blocks together."""
         rms = math.sqrt(self._squared_error / self._squares) if self._squares > 0 else 0.0
         worst = self._worst_values if self._n_beyond and self._finite else None
+        most = feedback_rms_limit(squared_limits=self._squared_limits, squares=self._squares)
         return TensorError(
             name=self._name,
             type=self._type,
@@ -124,4 +136,5 @@ class TensorComparison:
             worst_at=worst[0] if worst else None,
             expected=worst[1] if worst else None,
             found=worst[2] if worst else None,
+            is_too_far=self._has_feedback and self._squared_error > most,
         )

@@ -83,7 +83,18 @@ def verify_contents(
         comparing = None if progress is None else lambda done, total: progress("comparing", done, total)
         report.comparison = compare_tensors(file, source, threads=n_threads, progress=comparing)
         report.problems += report.comparison.problems
+        report.notes += _scale_notes(report.comparison)
     return report
+
+
+def _scale_notes(comparison: Comparison) -> list[str]:
+    n_inputs = comparison.n_scaled_inputs
+    if n_inputs == 0:
+        return []
+    return [
+        f"the columns of {n_inputs} inputs are scaled on purpose, which the norms or rows before them make up for:"
+        " they were compared with these scales"
+    ]
 
 
 def _add_statistics(report: ContentReport, file: Any, threads: int, progress: StageCallback | None) -> None:

@@ -9,33 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.sources.source_tensors import SourceTensor
+from belle_edge.convert.sources.derived_tensor import DerivedTensor
 
 _WINDOW_BYTES = 16 << 20  # of source rows read at a time
 
 
 @dataclass(frozen=True)
-class RowSubset:
+class RowSubset(DerivedTensor):
     """The rows `indices` of `source`, read in the order of the file: through small gaps, past large ones."""
 
-    source: SourceTensor
     indices: NDArray[np.intp]  # source rows, increasing
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def file(self) -> str:
-        return self.source.file
-
-    @property
-    def offset(self) -> int:
-        return self.source.offset
-
-    @property
-    def dtype(self) -> str:
-        return self.source.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from belle_edge.convert.data_lines import numbered_lines
 from belle_edge.errors import ConversionError
 from belle_edge.strict_json import JsonError, parse
 from belle_edge.text.prompts import render
 
-_MAX_JSON_BYTES = 4 << 30  # of a data set, which is the user's own
+_MAX_BYTES = 4 << 30  # of a data set, which is the user's own
 _PIECE_CHARS = 1 << 16  # of plain text: enough to be fast, little enough to be held
 _EXCERPT_CHARS = 200  # of a long text's start and end, where it meets the words of a prompt
 _QUESTION, _ANSWER = "\ue000", "\ue001"  # private characters, which stand for texts in a rendered prompt
@@ -65,13 +66,12 @@ def _plain_pieces(path: Path) -> Iterator[str]:
     """Whole lines, cut only before a letter or digit that begins one: every pre-tokenizer begins a word there."""
     lines: list[str] = []
     n_chars = 0
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for line in file:
-            if n_chars >= _PIECE_CHARS and line[0].isalnum() and lines[-1].endswith("\n"):
-                yield "".join(lines)
-                lines, n_chars = [], 0
-            lines.append(line)
-            n_chars += len(line)
+    for _, line in numbered_lines(path, most_bytes=_MAX_BYTES):
+        if n_chars >= _PIECE_CHARS and line[0].isalnum() and lines[-1].endswith("\n"):
+            yield "".join(lines)
+            lines, n_chars = [], 0
+        lines.append(line)
+        n_chars += len(line)
     yield "".join(lines)
 
 
@@ -85,20 +85,20 @@ def _json_strings(path: Path) -> Iterator[str]:
         except JsonError as error:
             if "Extra data" not in str(error):
                 raise _damaged(path, error) from None
-    with path.open(encoding="utf-8-sig") as file:
-        for line in filter(str.strip, file):
+    for number, line in numbered_lines(path, most_bytes=_MAX_BYTES):
+        if line.strip():
             try:
                 yield from _strings(_parsed(line))
             except JsonError as error:
-                raise _damaged(path, error) from None
+                raise _damaged(path, f"line {number}: {error}") from None
 
 
 def _parsed(text: str) -> Any:
     """Data sets may be large, and have NaN where a number is missing."""
-    return parse(text, max_bytes=_MAX_JSON_BYTES, max_containers=_MAX_JSON_BYTES, allow_nan=True)
+    return parse(text, max_bytes=_MAX_BYTES, max_containers=_MAX_BYTES, allow_nan=True)
 
 
-def _damaged(path: Path, error: JsonError) -> ConversionError:
+def _damaged(path: Path, error: JsonError | str) -> ConversionError:
     return ConversionError(
         f"[{path}] expected JSON, or JSON lines, got: {error}; plain text needs another suffix, such as .txt"
     )

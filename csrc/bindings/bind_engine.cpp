@@ -3,10 +3,13 @@
 
 #include <array>
 #include <cmath>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bindings/bindings.h"
+#include "core/error.h"
 #include "gguf/reader.h"
 
 namespace belle {
@@ -51,8 +54,24 @@ std::vector<Phase> phases_from(const py::object& decode, size_t n) {
                         std::to_string(phases.size()));
 }
 
+// Runs `pass` without the GIL. It takes what it asks between layers, and how it may rest there: in `resting`, where the
+// Python function `stop` says True.
+template <typename Pass>
+void run_pass(const py::object& stop, RestingBatch* resting, const Pass& pass) {
+  if (stop.is_none() != (resting == nullptr)) throw py::value_error("stop and resting: expected both, or neither");
+  const auto is_due = [&] {
+    const py::gil_scoped_acquire gil;
+    return static_cast<bool>(py::bool_(stop()));
+  };
+  const InterruptCheck check = [] { check_signals(); };
+  const py::gil_scoped_release no_gil;
+  if (resting == nullptr) return pass(check, nullptr);
+  const Rest rest{is_due, *resting};
+  pass(check, &rest);
+}
+
 py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::object>>& pairs,
-                 const std::string& logits, const py::object& decode) {
+                 const std::string& logits, const py::object& decode, const py::object& stop, RestingBatch* resting) {
   const LogitsMode mode = mode_from(logits);
   const std::vector<Phase> phases = phases_from(decode, pairs.size());
   Batch batch;
@@ -60,11 +79,12 @@ py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::ob
   const size_t n_rows = Engine::logit_row_count(batch.entries, mode);
   py::array_t<float> all({n_rows, engine.vocab_size()});
   float* out = all.mutable_data();
-  {
-    const py::gil_scoped_release no_gil;
-    engine.forward(batch.entries, mode, check_signals, out);
-  }
+  bool done = false;
+  run_pass(stop, resting, [&](const InterruptCheck& check, const Rest* rest) {
+    done = engine.forward(batch.entries, mode, check, out, rest);
+  });
   py::list result;
+  if (!done) return result;
   size_t first = 0;
   for (const BatchEntry& entry : batch.entries) {
     const size_t count = Engine::logit_row_count({&entry, 1}, mode);
@@ -75,8 +95,10 @@ py::list forward(Engine& engine, const std::vector<std::pair<SequencePtr, py::ob
 }
 
 py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr, py::object, SamplerPtr>>& triples,
-                        int top_logprobs, const py::object& decode) {
+                        int top_logprobs, const py::object& decode, std::optional<py::list> outcomes,
+                        const py::object& stop, RestingBatch* resting) {
   if (top_logprobs < kNoLogprobs) throw py::value_error("top_logprobs: expected -1 (none) or a count");
+  const ChoiceErrors errors = outcomes ? ChoiceErrors::kReport : ChoiceErrors::kThrow;
   Batch batch;
   std::vector<Sampler*> samplers;
   const std::vector<Phase> phases = phases_from(decode, triples.size());
@@ -87,23 +109,14 @@ py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr
     samplers.push_back(sampler.get());
   }
   std::vector<SampledToken> sampled;
-  {
-    const py::gil_scoped_release no_gil;
+  run_pass(stop, resting, [&](const InterruptCheck& check, const Rest* rest) {
     const Span<Sampler* const> all(samplers.data(), samplers.size());
-    sampled = engine.forward_sample(batch.entries, all, top_logprobs, check_signals);
-  }
-  py::list result;
-  for (const SampledToken& token : sampled) {
-    if (top_logprobs == kNoLogprobs) {
-      result.append(token.id);
-      continue;
-    }
-    py::list top;
-    for (const TokenProbability& entry : token.logprobs.top)
-      top.append(py::make_tuple(entry.id, entry.log_probability));
-    result.append(py::make_tuple(token.id, token.logprobs.chosen, top));
-  }
-  return result;
+    sampled = engine.forward_sample(batch.entries, all, top_logprobs, errors, check, rest);
+  });
+  py::list result = as_list(sampled, top_logprobs);
+  if (!outcomes) return result;
+  outcomes->attr("extend")(result);  // here, so that no signal comes between what was chosen and who learns of it
+  return *outcomes;
 }
 
 // A file that is open already, or the one at a path.
@@ -164,21 +177,26 @@ py::dict stop_profile(Engine& engine) {
   return result;
 }
 
-py::bytes save(const Sequence& sequence) {
-  std::vector<uint8_t> state;
-  {
-    const py::gil_scoped_release no_gil;
-    state = sequence.save();
-  }
-  return py::bytes(reinterpret_cast<const char*>(state.data()), state.size());
+py::object save(const Sequence& sequence) {
+  py::object bytes;  // filled in place: a state may have a gigabyte
+  const auto allocate = [&bytes](size_t n_bytes) {
+    const py::gil_scoped_acquire gil;
+    bytes = py::reinterpret_steal<py::object>(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(n_bytes)));
+    if (!bytes) throw py::error_already_set();
+    return reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(bytes.ptr()));
+  };
+  const py::gil_scoped_release no_gil;
+  sequence.save(allocate);
+  return bytes;
 }
 
-SequencePtr restore(Engine& engine, const py::bytes& data) {
-  char* bytes = nullptr;
-  Py_ssize_t size = 0;
-  if (PyBytes_AsStringAndSize(data.ptr(), &bytes, &size) != 0) throw py::error_already_set();
+SequencePtr restore(Engine& engine, const py::buffer& data) {
+  const py::buffer_info info = data.request();
+  if (info.itemsize != 1 || info.ndim != 1 || (info.size > 0 && info.strides[0] != 1)) {
+    throw py::value_error("restore: expected bytes that follow each other");
+  }
   const py::gil_scoped_release no_gil;
-  return engine.restore({reinterpret_cast<const uint8_t*>(bytes), static_cast<size_t>(size)});
+  return engine.restore({static_cast<const uint8_t*>(info.ptr), static_cast<size_t>(info.size)});
 }
 
 TokenArray tokens_of(const Sequence& sequence) {
@@ -197,6 +215,13 @@ TokenArray tokens_of(const Sequence& sequence) {
 void bind_engine(py::module_& module) {
   using no_gil = py::call_guard<py::gil_scoped_release>;
 
+  py::class_<LoadProgress>(module, "LoadProgress")
+      .def(py::init<>())
+      .def_property_readonly("done_bytes", [](const LoadProgress& progress) { return progress.done_bytes.load(); })
+      .def_property_readonly("total_bytes", [](const LoadProgress& progress) { return progress.total_bytes.load(); });
+  py::class_<RestingBatch>(module, "RestingBatch")
+      .def(py::init<>())
+      .def_property_readonly("n_layers", &RestingBatch::n_layers);
   py::class_<Sequence, SequencePtr>(module, "Sequence")
       .def_property_readonly("length", py::cpp_function(&Sequence::length, no_gil()))
       .def("tokens", tokens_of)
@@ -207,13 +232,13 @@ void bind_engine(py::module_& module) {
 
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Model")
       .def(py::init([](const py::object& file, size_t threads, const std::string& isa, const std::string& kv_type,
-                       const std::string& activations) {
+                       const std::string& activations, LoadProgress* progress) {
              const std::shared_ptr<const GgufFile> gguf = opened(file);
              const py::gil_scoped_release released;
-             return Engine::load(*gguf, EngineOptions{threads, isa, kv_type, activations});
+             return Engine::load(*gguf, EngineOptions{threads, isa, kv_type, activations, progress});
            }),
            py::arg("file"), py::kw_only(), py::arg("threads") = 0, py::arg("isa") = "", py::arg("kv_type") = "auto",
-           py::arg("activations") = "auto")
+           py::arg("activations") = "auto", py::arg("progress") = py::none())
       .def_property_readonly("config", config_of)
       .def_property_readonly("isa", [](const Engine& engine) { return std::string(engine.isa()); })
       .def_property_readonly("threads", &Engine::threads)
@@ -228,9 +253,11 @@ void bind_engine(py::module_& module) {
       .def("stop_profile", stop_profile)
       .def("new_sequence", &Engine::new_sequence)
       .def("restore", restore, py::arg("data"))
-      .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last", py::arg("decode") = false)
+      .def("forward", forward, py::arg("batch"), py::kw_only(), py::arg("logits") = "last", py::arg("decode") = false,
+           py::arg("stop") = py::none(), py::arg("resting") = py::none())
       .def("forward_sample", forward_sample, py::arg("batch"), py::kw_only(), py::arg("top_logprobs") = kNoLogprobs,
-           py::arg("decode") = false);
+           py::arg("decode") = false, py::arg("outcomes") = py::none(), py::arg("stop") = py::none(),
+           py::arg("resting") = py::none());
 }
 
 }  // namespace belle

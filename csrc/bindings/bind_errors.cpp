@@ -2,6 +2,7 @@
 #include "core/error.h"
 
 #include <cerrno>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -68,6 +69,18 @@ py::object from_path(const std::string& path) {
 #endif
   if (text == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(text);
+}
+
+py::object as_exception(const std::exception_ptr& error) {
+  try {
+    translate(error);
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& e) {
+    PyErr_SetObject(PyExc_ValueError, message_text(e.what()).ptr());
+  }
+  const py::error_already_set raised;
+  return raised.value();
 }
 
 TokenArray to_token_array(const py::handle& ids) {

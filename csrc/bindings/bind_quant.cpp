@@ -10,7 +10,6 @@
 #include "ops/linear.h"
 #include "ops/quantize_rows.h"
 #include "ops/weight_types.h"
-#include "quant/search_row.h"
 #include "quant/type_names.h"
 
 namespace belle {
@@ -25,15 +24,6 @@ constexpr uint64_t kChunkBytes = 65536;  // in which run_linear packs
 bool is_known(const TypeTraits&) noexcept { return true; }
 bool is_written(const TypeTraits& traits) noexcept { return traits.written; }
 
-// A type of those that `allowed` is true for.
-const TypeTraits& require_type(const std::string& name, bool (*allowed)(const TypeTraits&)) {
-  const TypeTraits* traits = traits_from_name(name.c_str());
-  if (traits != nullptr && allowed(*traits)) return *traits;
-  throw py::value_error("tensor type '" + name + "' is " +
-                        (traits == nullptr ? "unknown" : "not among those for this") + ": expected " +
-                        type_names("or", allowed));
-}
-
 size_t columns_of(const TypeTraits& traits, size_t n_bytes) {
   if (n_bytes % traits.block_bytes != 0) {
     throw py::value_error("rows of " + std::to_string(n_bytes) + " bytes are not whole blocks of " + traits.name);
@@ -41,23 +31,13 @@ size_t columns_of(const TypeTraits& traits, size_t n_bytes) {
   return n_bytes / traits.block_bytes * traits.block_size;
 }
 
-// float32 as it is, float16, and bfloat16 as raw uint16 bits.
-WeightType source_type_of(const py::array& rows) {
-  const auto dtype = rows.dtype();
-  if (dtype.kind() == 'f' && dtype.itemsize() == 4) return WeightType::kF32;
-  if (dtype.kind() == 'f' && dtype.itemsize() == 2) return WeightType::kF16;
-  if (dtype.kind() == 'u' && dtype.itemsize() == 2) return WeightType::kBf16;
-  throw py::value_error("rows: expected float32, float16, or bfloat16 bits as uint16");
-}
-
 // Starting threads costs more than a small matrix.
 size_t threads_for(size_t n_weights, size_t threads) { return n_weights < kParallelWeights ? 1 : threads; }
 
 // One number from 0 on for each column.
 void check_importance(const FloatArray& importance, const TypeTraits& traits, size_t n_cols) {
-  if (!is_searched(traits.type)) {
-    throw py::value_error(std::string("importance: ") + traits.name +
-                          " is rounded by a formula, which has no use of it");
+  if (!traits.quantized) {
+    throw py::value_error(std::string("importance: ") + traits.name + " has no scales, and no use of it");
   }
   if (importance.ndim() != 1 || static_cast<size_t>(importance.shape(0)) != n_cols) {
     throw py::value_error("importance: expected " + std::to_string(n_cols) + " numbers, one for each column");
@@ -164,6 +144,22 @@ py::dict weight_types() {
 }
 
 }  // namespace
+
+const TypeTraits& require_type(const std::string& name, bool (*allowed)(const TypeTraits&)) {
+  const TypeTraits* traits = traits_from_name(name.c_str());
+  if (traits != nullptr && allowed(*traits)) return *traits;
+  throw py::value_error("tensor type '" + name + "' is " +
+                        (traits == nullptr ? "unknown" : "not among those for this") + ": expected " +
+                        type_names("or", allowed));
+}
+
+WeightType source_type_of(const py::array& rows) {
+  const auto dtype = rows.dtype();
+  if (dtype.kind() == 'f' && dtype.itemsize() == 4) return WeightType::kF32;
+  if (dtype.kind() == 'f' && dtype.itemsize() == 2) return WeightType::kF16;
+  if (dtype.kind() == 'u' && dtype.itemsize() == 2) return WeightType::kBf16;
+  throw py::value_error("rows: expected float32, float16, or bfloat16 bits as uint16");
+}
 
 void bind_quant(py::module_& module) {
   module.def("weight_types", weight_types);

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "bindings/bindings.h"
 #include "kernels/registry.h"
@@ -46,7 +48,43 @@ Sampler make_sampler(float temperature, int32_t top_k, float top_p, float min_p,
   return Sampler(std::move(options), kernels_for(""));
 }
 
+SampledToken choose_from(const py::handle& row, Sampler& sampler, int n_top) {
+  const auto logits = py::array_t<float, py::array::c_style | py::array::forcecast>::ensure(row);
+  if (!logits || logits.ndim() != 1 || logits.size() == 0) throw py::value_error("logits: expected [n_vocab]");
+  return choose_token(sampler, {logits.data(), static_cast<size_t>(logits.size())}, n_top);
+}
+
+py::list choose_tokens(const std::vector<py::object>& rows, const std::vector<std::shared_ptr<Sampler>>& samplers,
+                       int top_logprobs, py::list outcomes) {
+  if (rows.size() != samplers.size()) throw py::value_error("choose_tokens: expected a sampler for each row");
+  std::vector<SampledToken> sampled;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (samplers[i] == nullptr) throw py::value_error("choose_tokens: expected a Sampler for each row, got None");
+    sampled.push_back(choose_from(rows[i], *samplers[i], top_logprobs));
+  }
+  outcomes.attr("extend")(as_list(sampled, top_logprobs));
+  return outcomes;
+}
+
 }  // namespace
+
+py::list as_list(const std::vector<SampledToken>& sampled, int n_top) {
+  py::list result;
+  for (const SampledToken& token : sampled) {
+    if (token.error) {
+      result.append(as_exception(token.error));
+    } else if (n_top == kNoLogprobs) {
+      result.append(token.id);
+    } else {
+      py::list top;
+      for (const TokenProbability& entry : token.logprobs.top) {
+        top.append(py::make_tuple(entry.id, entry.log_probability));
+      }
+      result.append(py::make_tuple(token.id, token.logprobs.chosen, top));
+    }
+  }
+  return result;
+}
 
 void bind_sampler(py::module_& module) {
   py::class_<Sampler, std::shared_ptr<Sampler>>(module, "Sampler")
@@ -62,6 +100,20 @@ void bind_sampler(py::module_& module) {
           },
           py::arg("ids"))
       .def(
+          "resume",
+          [](Sampler& sampler, const py::object& ids) {
+            const TokenArray array = to_token_array(ids);
+            sampler.resume({array.data(), static_cast<size_t>(array.size())});
+          },
+          py::arg("ids"))
+      .def(
+          "allow",
+          [](Sampler& sampler, const py::array_t<uint32_t, py::array::c_style>& words) {
+            if (words.ndim() != 1) throw py::value_error("words: expected uint32 [ceil(n_vocab / 32)]");
+            sampler.allow({words.data(), static_cast<size_t>(words.size())});
+          },
+          py::arg("words").noconvert())
+      .def(
           "sample",
           [](Sampler& sampler, const py::array_t<float, py::array::c_style | py::array::forcecast>& logits) {
             if (logits.ndim() != 1 || logits.size() == 0) throw py::value_error("logits: expected [n_vocab]");
@@ -69,6 +121,8 @@ void bind_sampler(py::module_& module) {
           },
           py::arg("logits"))
       .def("copy", [](const Sampler& sampler) { return Sampler(sampler); });
+  module.def("choose_tokens", choose_tokens, py::arg("rows"), py::arg("samplers"), py::kw_only(),
+             py::arg("top_logprobs") = kNoLogprobs, py::arg("outcomes"));
 }
 
 }  // namespace belle

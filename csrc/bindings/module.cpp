@@ -13,6 +13,8 @@ PYBIND11_MODULE(_core, module) {
   belle::bind_cpu(module);
   belle::bind_checksums(module);
   belle::bind_quant(module);
+  belle::bind_dense(module);
+  belle::bind_rounding(module);
   belle::bind_gguf(module);
   belle::bind_sampler(module);
   belle::bind_probes(module);

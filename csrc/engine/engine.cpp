@@ -30,6 +30,12 @@ KvType choose_kv_type(const std::string& name, const std::vector<Matrix>& matric
 
 // ---- sequences
 
+Sequence::Sequence(std::shared_ptr<Engine> engine, KvSequence kv) : engine_(std::move(engine)), kv_(std::move(kv)) {
+  change();
+}
+
+void Sequence::change() { state_ = ++engine_->n_states_; }
+
 size_t Sequence::length() const {
   engine_->pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
@@ -59,6 +65,7 @@ void Sequence::truncate(size_t length) {
   }
   tokens_.resize(length);
   kv_.truncate(length);
+  change();
 }
 
 void Sequence::discard(size_t begin, size_t end) {
@@ -73,6 +80,7 @@ void Sequence::discard(size_t begin, size_t end) {
   if (!engine_->decoder_->keys_can_move()) {
     throw UnsupportedModelError("this architecture's keys are bound to their positions: a full context cannot slide");
   }
+  change();
   kv_.reserve(begin, length - begin);
   engine_->context_.kv_writer().move_down(kv_.shape(), kv_.page_table(), end, length, distance);
   engine_->decoder_->shift_keys(kv_.shape(), kv_.page_table(), begin, length - distance, distance);
@@ -81,10 +89,11 @@ void Sequence::discard(size_t begin, size_t end) {
   kv_.truncate(tokens_.size());
 }
 
-std::vector<uint8_t> Sequence::save() const {
+void Sequence::save(const std::function<uint8_t*(size_t)>& allocate) const {
   engine_->pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(engine_->mutex_);
-  return encode_state(engine_->fingerprint_, kv_, tokens_);
+  uint8_t* state = allocate(state_bytes(kv_.shape(), tokens_.size()));
+  encode_state(engine_->fingerprint_, kv_, tokens_, engine_->pool_, state);
 }
 
 // ---- loading
@@ -96,7 +105,7 @@ std::shared_ptr<Engine> Engine::load(const GgufFile& gguf, const EngineOptions& 
 Engine::Engine(const GgufFile& gguf, const EngineOptions& options)
     : pool_(options.threads), context_{kernels_for(options.isa), pool_} {
   fingerprint_ = fingerprint_of(gguf);
-  decoder_ = load_decoder(gguf, context_);
+  decoder_ = load_decoder(gguf, context_, options.progress);
   const ModelConfig& config = decoder_->config();
   const KvType kv_type = choose_kv_type(options.kv_type, decoder_->matrices());
   kv_pool_ = std::make_shared<KvPool>(KvShape{kv_type, config.n_layers, config.n_kv_heads, config.head_dim});
@@ -129,7 +138,8 @@ std::shared_ptr<Sequence> Engine::new_sequence() {
 
 std::shared_ptr<Sequence> Engine::restore(Span<const uint8_t> state) {
   auto sequence = new_sequence();
-  decode_state(state, fingerprint_, decoder_->embedding_rows(), sequence->kv_, sequence->tokens_);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  decode_state(state, fingerprint_, decoder_->embedding_rows(), pool_, sequence->kv_, sequence->tokens_);
   return sequence;
 }
 
@@ -146,28 +156,45 @@ size_t Engine::logit_row_count(Span<const BatchEntry> batch, LogitsMode mode) no
   std::abort();  // no mode
 }
 
-void Engine::forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits) {
+bool Engine::forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits,
+                     const Rest* rest) {
   pool_.require_same_process();  // before the lock, which a thread that fork() did not copy may hold for ever
   const std::lock_guard<std::mutex> lock(mutex_);
   const OperationTimer timer(context_.profile, Operation::kOther);
-  run(batch, mode, check, logits);
+  validate(batch);
+  collect_rows(batch, mode);
+  if (rest == nullptr) run(batch, check, logits);
+  else if (!run_or_rest(batch, check, *rest, logits)) return false;
   commit(batch);
+  return true;
+}
+
+// Begins anew unless `resting` is of this batch, as it is now.
+void Engine::compare_or_begin(Span<const BatchEntry> batch, RestingBatch& resting) const {
+  std::vector<uint64_t> states;
+  for (const BatchEntry& entry : batch) states.push_back(entry.sequence->state_);
+  if (states == resting.states_ && tokens_ == resting.tokens_) return;
+  resting.pass_ = {};
+  resting.states_ = std::move(states);
+  resting.tokens_ = tokens_;
 }
 
 std::vector<SampledToken> Engine::forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers, int n_top,
-                                                 const InterruptCheck& check) {
+                                                 ChoiceErrors errors, const InterruptCheck& check, const Rest* rest) {
   pool_.require_same_process();
   const std::lock_guard<std::mutex> lock(mutex_);
   const OperationTimer timer(context_.profile, Operation::kOther);
   sample_logits_.resize(std::max(sample_logits_.size(), batch.size() * vocab_size()));
-  run(batch, LogitsMode::kLast, check, sample_logits_.data());
+  validate(batch);
+  collect_rows(batch, LogitsMode::kLast);
+  if (rest == nullptr) run(batch, check, sample_logits_.data());
+  else if (!run_or_rest(batch, check, *rest, sample_logits_.data())) return {};
   const OperationTimer sampling(context_.profile, Operation::kSampling);
   std::vector<SampledToken> sampled;
   for (size_t i = 0; i < batch.size(); ++i) {
     const Span<const float> logits(sample_logits_.data() + i * vocab_size(), vocab_size());
-    SampledToken token{samplers[i]->sample(logits), {}};
-    if (n_top != kNoLogprobs) token.logprobs = log_probabilities(logits, token.id, static_cast<size_t>(n_top));
-    sampled.push_back(std::move(token));
+    sampled.push_back(choose_token(*samplers[i], logits, n_top));
+    if (errors == ChoiceErrors::kThrow && sampled.back().error) std::rethrow_exception(sampled.back().error);
   }
   commit(batch);
   return sampled;
@@ -212,9 +239,7 @@ void Engine::collect_rows(Span<const BatchEntry> batch, LogitsMode mode) {
   }
 }
 
-void Engine::run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits) {
-  validate(batch);
-  collect_rows(batch, mode);
+void Engine::run(Span<const BatchEntry> batch, const InterruptCheck& check, float* logits) {
   size_t next_logit = 0, first = 0;
   if (!context_.forms.any_wide()) return run_rows(first, rows_.size(), check, next_logit, logits);
   // Neighbours of one phase go together.
@@ -226,6 +251,24 @@ void Engine::run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptC
     run_rows(first, end, check, next_logit, logits);
     first = end;
   }
+}
+
+bool Engine::run_or_rest(Span<const BatchEntry> batch, const InterruptCheck& check, const Rest& rest, float* logits) {
+  if (batch.empty()) return true;
+  context_.phase = batch[0].phase;
+  const auto is_other = [&](const BatchEntry& entry) { return entry.phase != context_.phase; };
+  if (rows_.size() > kMaxPassRows || std::any_of(batch.begin(), batch.end(), is_other)) {
+    throw std::invalid_argument("a pass that may rest: expected up to " + std::to_string(kMaxPassRows) +
+                                " tokens of one phase");
+  }
+  compare_or_begin(batch, rest.batch);
+  RestingPass& pass = rest.batch.pass_;
+  pass.is_due = rest.is_due;
+  PassInput input{tokens_, rows_, logit_rows_};
+  input.resting = &pass;
+  if (!decoder_->forward(kv_shape(), input, check, logits)) return false;
+  rest.batch = {};
+  return true;
 }
 
 // Rows [first, end) in passes; next_logit counts the rows of logits written so far.
@@ -246,6 +289,7 @@ void Engine::commit(Span<const BatchEntry> batch) {
   for (const BatchEntry& entry : batch) {
     std::vector<int32_t>& tokens = entry.sequence->tokens_;
     tokens.insert(tokens.end(), entry.tokens.begin(), entry.tokens.end());
+    entry.sequence->change();
   }
 }
 

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "core/load_progress.h"
 #include "kernels/registry.h"
 #include "kv/pages.h"
 #include "model/decoder.h"
@@ -24,7 +27,7 @@ constexpr size_t kMaxPassRows = 512;  // bounds the activation buffers; longer p
 /// of fork(), where another thread may hold the lock for ever; a sequence outlives nothing but its engine.
 class Sequence {
  public:
-  Sequence(std::shared_ptr<Engine> engine, KvSequence kv) : engine_(std::move(engine)), kv_(std::move(kv)) {}
+  Sequence(std::shared_ptr<Engine> engine, KvSequence kv);
 
   size_t length() const;
   std::vector<int32_t> tokens() const;
@@ -33,15 +36,20 @@ class Sequence {
   void truncate(size_t length);
   /// Forgets positions [begin, end) and moves the later ones down. Throws std::invalid_argument for a bad range.
   void discard(size_t begin, size_t end);
-  /// The whole state as bytes, for Engine::restore. Layout in engine/state.cpp.
-  std::vector<uint8_t> save() const;
+  /// The whole state as bytes, for Engine::restore, to the memory that `allocate` gives for their number. Layout in
+  /// engine/state.cpp.
+  void save(const std::function<uint8_t*(size_t)>& allocate) const;
 
  private:
   friend class Engine;
 
+  // Every change of what it holds makes it another state, with a number of its own.
+  void change();
+
   std::shared_ptr<Engine> engine_;
   KvSequence kv_;
   std::vector<int32_t> tokens_;
+  uint64_t state_ = 0;
 };
 
 struct EngineOptions {
@@ -51,6 +59,7 @@ struct EngineOptions {
   // Forms of activations in prefill: a name of ops/activation_forms.h for every matrix, or "auto": BELLE_ACTIVATIONS
   // if set, else chosen by calibration for each matrix.
   std::string activations = "auto";
+  LoadProgress* progress = nullptr;  // where others read how far it is; null: nobody does
 };
 
 enum class LogitsMode { kNone, kLast, kAll };
@@ -63,11 +72,31 @@ struct BatchEntry {
   Phase phase;
 };
 
-struct SampledToken {
-  int32_t id;
-  TokenLogprobs logprobs;  // only where asked for
+/// What becomes of a batch in which one sampler finds no token to choose.
+enum class ChoiceErrors {
+  kThrow,   // the first error is thrown: every sequence keeps the length it had
+  kReport,  // they are reported with the tokens of the others, and every sequence moves on
 };
-constexpr int kNoLogprobs = -1;
+
+/// A batch whose pass may rest between two layers, so that others can run; what it computed so far stays. It goes on
+/// with the same entries. Where one of their sequences was changed meanwhile it begins anew.
+class RestingBatch {
+ public:
+  /// Layers that are done; 0 before it begins, and after its end.
+  size_t n_layers() const noexcept { return pass_.next_layer; }
+
+ private:
+  friend class Engine;
+  RestingPass pass_;
+  std::vector<uint64_t> states_;  // of its sequences
+  std::vector<int32_t> tokens_;
+};
+
+/// How a pass may rest: up to kMaxPassRows tokens of one phase, at least one layer further each time.
+struct Rest {
+  std::function<bool()> is_due;  // asked between layers
+  RestingBatch& batch;
+};
 
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
@@ -100,13 +129,18 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   /// Appends each entry's tokens to its sequence in one batch; logits [logit_row_count, vocab_size] in entry order.
   /// On any exception every sequence keeps the length it had.
-  /// Throws std::invalid_argument for bad entries, std::runtime_error after fork(), Interrupted.
-  void forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
+  /// Throws std::invalid_argument for bad entries and for those that cannot rest, std::runtime_error after fork(),
+  /// Interrupted.
+  /// rest: where the pass may rest. Returns false where it does; no sequence is longer then.
+  bool forward(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits,
+               const Rest* rest = nullptr);
 
   /// As forward for the last row of each entry, then one choice by each entry's sampler.
-  /// n_top: how many of the most likely tokens to report; kNoLogprobs = no log-probabilities at all.
+  /// n_top: how many of the most likely tokens to report; kNoLogprobs = no log-probabilities at all. Returns nothing
+  /// where the pass rests.
   std::vector<SampledToken> forward_sample(Span<const BatchEntry> batch, Span<Sampler* const> samplers, int n_top,
-                                           const InterruptCheck& check);
+                                           ChoiceErrors errors, const InterruptCheck& check,
+                                           const Rest* rest = nullptr);
 
  private:
   friend class Sequence;
@@ -114,11 +148,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Engine(const GgufFile& gguf, const EngineOptions& options);
 
   void validate(Span<const BatchEntry> batch) const;
-  void run(Span<const BatchEntry> batch, LogitsMode mode, const InterruptCheck& check, float* logits);
+  void run(Span<const BatchEntry> batch, const InterruptCheck& check, float* logits);
+  bool run_or_rest(Span<const BatchEntry> batch, const InterruptCheck& check, const Rest& rest, float* logits);
   void run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits);
   void collect_rows(Span<const BatchEntry> batch, LogitsMode mode);
+  void compare_or_begin(Span<const BatchEntry> batch, RestingBatch& resting) const;
   static void commit(Span<const BatchEntry> batch);
-  std::vector<uint8_t> save(const Sequence& sequence) const;
 
   ThreadPool pool_;
   Profile profile_;
@@ -127,6 +162,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::unique_ptr<Decoder> decoder_;
   std::vector<ActivationChoice> activation_choices_;
   std::shared_ptr<KvPool> kv_pool_;
+
+  std::atomic<uint64_t> n_states_{0};  // of sequences, ever
 
   mutable std::mutex mutex_;  // one pass, or one change of a sequence, at a time
   std::vector<int32_t> tokens_;

@@ -4,14 +4,18 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "core/xxh64.h"
+#include "kv/saved_layers.h"
+
 namespace belle {
 namespace {
 
 constexpr uint64_t kFingerprintBytes = 256;  // of each tensor
 
-// Layout: Header, tokens int32 [n_tokens], then for each layer, keys then values, each KV head, each page: its n
-// positions in order, keys [head_dim, n], values [n, head_dim]; last the uint64 hash of all before it. Keys and values
-// of q8 keep the order of kernels/byte_page.h, without the slots behind the n positions.
+// Layout: Header; tokens int32 [n_tokens]; for each layer keys, then values, of each KV head, each page: its n
+// positions in order, keys [head_dim, n], values [n, head_dim]; last XXH64s [1 + n_layers]: of all before the first
+// layer, of each layer. Keys and values of q8 keep the order of kernels/byte_page.h, without the slots behind the n
+// positions.
 struct Header {
   char magic[8];
   uint64_t fingerprint;
@@ -20,7 +24,7 @@ struct Header {
   uint32_t reserved;
 };
 static_assert(sizeof(Header) == 32, "the header has no padding");
-constexpr char kMagic[8] = {'B', 'E', 'L', 'L', 'E', 'K', 'V', '2'};
+constexpr char kMagic[8] = {'B', 'E', 'L', 'L', 'E', 'K', 'V', '3'};
 
 // FNV-1a over 8-byte words (Fowler, Noll & Vo), the tail zero-padded: detects damage, not malice.
 uint64_t hash_bytes(uint64_t hash, const uint8_t* data, size_t size) noexcept {
@@ -35,50 +39,19 @@ uint64_t hash_bytes(uint64_t hash, const uint8_t* data, size_t size) noexcept {
 
 constexpr uint64_t kHashStart = 0xcbf29ce484222325u;
 
-// The first n positions of a head's keys in a page.
-template <typename Visit>
-void visit_keys(const KvShape& shape, uint8_t* keys, size_t n, const Visit& visit) {
-  const bool bytes = shape.type == KvType::kQ8;
-  const size_t n_rows = bytes ? element_groups(shape.head_dim) : shape.head_dim;
-  const size_t slot_bytes = by_kv_type<size_t>(shape.type, 4, 2, kGroupBytes);
-  for (size_t row = 0; row < n_rows; ++row) visit(keys + row * kPageTokens * slot_bytes, n * slot_bytes);
-  if (bytes) visit(keys + key_scales_at(shape.head_dim), n * sizeof(float));
-}
+// Where the parts of a state lie.
+struct Places {
+  Places(const KvShape& shape, size_t n_tokens) noexcept
+      : layers(sizeof(Header) + n_tokens * sizeof(int32_t)),
+        layer_bytes(saved_layer_bytes(shape, n_tokens)),
+        hashes(layers + shape.n_layers * layer_bytes),
+        end(hashes + (1 + shape.n_layers) * sizeof(uint64_t)) {}
 
-// Those of its values.
-template <typename Visit>
-void visit_values(const KvShape& shape, uint8_t* values, size_t n, const Visit& visit) {
-  if (shape.type != KvType::kQ8) return visit(values, n * shape.values_bytes() / kPageTokens);
-  const size_t n_whole = n / kGroupBytes * kGroupBytes, rest = n - n_whole;
-  visit(values, n_whole * shape.head_dim);
-  for (size_t d = 0; d < shape.head_dim && rest > 0; ++d) {
-    visit(values + value_byte_at(d, n_whole, shape.head_dim), rest);
-  }
-  visit(values + value_scales_at(shape.head_dim), n * sizeof(float));
-}
-
-// Calls visit(memory, n_bytes) on each run of bytes, in the layout's order.
-template <typename Visit>
-void visit_positions(const KvSequence& kv, size_t n_tokens, const Visit& visit) {
-  const KvShape& shape = kv.shape();
-  for (size_t layer = 0; layer < shape.n_layers; ++layer) {
-    for (size_t side = 0; side < 2; ++side) {
-      for (size_t head = 0; head < shape.n_kv_heads; ++head) {
-        for (size_t first = 0; first < n_tokens; first += kPageTokens) {
-          uint8_t* page = kv.page_table()[first / kPageTokens];
-          const size_t n = std::min(kPageTokens, n_tokens - first);
-          if (side == 0) visit_keys(shape, page + shape.keys_offset(layer, head), n, visit);
-          else visit_values(shape, page + shape.values_offset(layer, head), n, visit);
-        }
-      }
-    }
-  }
-}
-
-size_t state_bytes(const KvShape& shape, size_t n_tokens) noexcept {
-  const size_t kv_bytes = shape.page_bytes() / kPageTokens * n_tokens;
-  return sizeof(Header) + n_tokens * sizeof(int32_t) + kv_bytes + sizeof(uint64_t);
-}
+  size_t layers;       // the first layer
+  size_t layer_bytes;  // of each
+  size_t hashes;
+  size_t end;
+};
 
 }  // namespace
 
@@ -96,33 +69,33 @@ uint64_t fingerprint_of(const GgufFile& gguf) {
   return hash;
 }
 
-std::vector<uint8_t> encode_state(uint64_t fingerprint, const KvSequence& kv, Span<const int32_t> tokens) {
+size_t state_bytes(const KvShape& shape, size_t n_tokens) noexcept { return Places(shape, n_tokens).end; }
+
+void encode_state(uint64_t fingerprint, const KvSequence& kv, Span<const int32_t> tokens, ThreadPool& pool,
+                  uint8_t* state) {
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.fingerprint = fingerprint;
   header.n_tokens = tokens.size();
   header.kv_type = static_cast<uint32_t>(kv.shape().type);
+  std::memcpy(state, &header, sizeof header);
+  if (!tokens.empty()) std::memcpy(state + sizeof header, tokens.data(), tokens.size() * sizeof(int32_t));
 
-  std::vector<uint8_t> state(state_bytes(kv.shape(), tokens.size()));
-  uint8_t* next = state.data();
-  const auto append = [&next](const void* data, size_t n_bytes) {
-    if (n_bytes > 0) std::memcpy(next, data, n_bytes);
-    next += n_bytes;
-  };
-  append(&header, sizeof header);
-  append(tokens.data(), tokens.size() * sizeof(int32_t));
-  visit_positions(kv, tokens.size(), append);
-  const uint64_t hash = hash_bytes(kHashStart, state.data(), static_cast<size_t>(next - state.data()));
-  append(&hash, sizeof hash);
-  return state;
+  const Places places(kv.shape(), tokens.size());
+  std::vector<uint64_t> hashes(1 + kv.shape().n_layers);
+  hashes[0] = xxh64({state, places.layers});
+  save_layers(kv, tokens.size(), pool, state + places.layers, hashes.data() + 1);
+  std::memcpy(state + places.hashes, hashes.data(), hashes.size() * sizeof(uint64_t));
 }
 
-void decode_state(Span<const uint8_t> state, uint64_t fingerprint, size_t n_token_ids, KvSequence& kv,
+void decode_state(Span<const uint8_t> state, uint64_t fingerprint, size_t n_token_ids, ThreadPool& pool, KvSequence& kv,
                   std::vector<int32_t>& tokens) {
   Header header;
   if (state.size() < sizeof header) throw std::invalid_argument("the saved state is truncated");
   std::memcpy(&header, state.data(), sizeof header);
-  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) throw std::invalid_argument("not a saved sequence");
+  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) {
+    throw std::invalid_argument("not a saved sequence of this version");
+  }
   if (header.fingerprint != fingerprint) {
     throw std::invalid_argument("the saved state comes from another model file: load that file to restore it");
   }
@@ -133,23 +106,23 @@ void decode_state(Span<const uint8_t> state, uint64_t fingerprint, size_t n_toke
   if (header.n_tokens > state.size() || state_bytes(kv.shape(), header.n_tokens) != state.size()) {
     throw std::invalid_argument("the saved state is truncated or damaged");
   }
-  const size_t content_bytes = state.size() - sizeof(uint64_t);
-  const uint64_t hash = hash_bytes(kHashStart, state.data(), content_bytes);
-  if (std::memcmp(state.data() + content_bytes, &hash, sizeof hash) != 0) {
+  const Places places(kv.shape(), header.n_tokens);
+  const auto check = [&](const uint64_t* hashes, size_t first, size_t n) {
+    const size_t n_bytes = n * sizeof(uint64_t);
+    if (std::memcmp(state.data() + places.hashes + first * sizeof(uint64_t), hashes, n_bytes) == 0) return;
     throw std::invalid_argument("the saved state is damaged: its checksum does not match");
-  }
-  const uint8_t* next = state.data() + sizeof header;
+  };
+  const uint64_t hash = xxh64({state.data(), places.layers});
+  check(&hash, 0, 1);
   tokens.resize(header.n_tokens);
-  if (!tokens.empty()) std::memcpy(tokens.data(), next, tokens.size() * sizeof(int32_t));
-  next += tokens.size() * sizeof(int32_t);
+  if (!tokens.empty()) std::memcpy(tokens.data(), state.data() + sizeof header, tokens.size() * sizeof(int32_t));
   for (const int32_t id : tokens) {
     if (id < 0 || static_cast<size_t>(id) >= n_token_ids) throw std::invalid_argument("the saved state is damaged");
   }
   kv.reserve(0, tokens.size());
-  visit_positions(kv, tokens.size(), [&next](uint8_t* memory, size_t n_bytes) {
-    std::memcpy(memory, next, n_bytes);
-    next += n_bytes;
-  });
+  std::vector<uint64_t> hashes(kv.shape().n_layers);
+  restore_layers(kv, tokens.size(), pool, state.data() + places.layers, hashes.data());
+  check(hashes.data(), 1, hashes.size());
 }
 
 }  // namespace belle

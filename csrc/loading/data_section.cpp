@@ -24,10 +24,10 @@ void DataSection::verify(const Progress& progress) const {
   }
 }
 
-size_t DataSection::pack(Span<const MatrixInFile> matrices) const {
+size_t DataSection::pack(Span<const MatrixInFile> matrices, LoadProgress* progress) const {
   const FileChunks all = chunks();
   const uint64_t n_chunks = (all.end_bytes - all.begin_bytes + all.chunk_bytes - 1) / all.chunk_bytes;
-  const ReadFindings findings = read_chunks(pool_, all, 0, n_chunks, matrices);
+  const ReadFindings findings = read_chunks(pool_, all, 0, n_chunks, matrices, progress);
   refuse(findings);
   return findings.not_finite == ReadFindings::kNone ? matrices.size() : static_cast<size_t>(findings.not_finite);
 }

@@ -25,7 +25,8 @@ class DataSection {
 
   /// Packs the matrices, sorted by offset_bytes. Returns the first one with a weight that is not finite, by its index;
   /// matrices.size() where all are finite.
-  size_t pack(Span<const MatrixInFile> matrices) const;
+  /// progress: null, or where others read how far it is.
+  size_t pack(Span<const MatrixInFile> matrices, LoadProgress* progress = nullptr) const;
 
  private:
   FileChunks chunks() const noexcept;

@@ -152,7 +152,7 @@ size_t buffer_bytes(Span<const MatrixInFile> matrices) {
 }  // namespace
 
 ReadFindings read_chunks(ThreadPool& pool, const FileChunks& chunks, uint64_t first_chunk, uint64_t last_chunk,
-                         Span<const MatrixInFile> matrices) {
+                         Span<const MatrixInFile> matrices, LoadProgress* progress) {
   const uint64_t begin = chunks.begin_bytes + first_chunk * chunks.chunk_bytes;
   const uint64_t end = std::min(chunks.begin_bytes + last_chunk * chunks.chunk_bytes, chunks.end_bytes);
   const uint64_t unit_bytes = (kUnitBytes + chunks.chunk_bytes - 1) / chunks.chunk_bytes * chunks.chunk_bytes;
@@ -168,7 +168,9 @@ ReadFindings read_chunks(ThreadPool& pool, const FileChunks& chunks, uint64_t fi
     while (!findings.failed()) {
       const uint64_t unit_begin = begin + next_unit.fetch_add(1) * unit_bytes;
       if (unit_begin >= end) break;
-      reader.read(unit_begin, std::min(unit_begin + unit_bytes, end));
+      const uint64_t unit_end = std::min(unit_begin + unit_bytes, end);
+      reader.read(unit_begin, unit_end);
+      if (progress != nullptr) progress->done_bytes += unit_end - unit_begin;
     }
     buffers.give_back(buffer);
   });

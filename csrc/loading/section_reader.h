@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/load_progress.h"
 #include "core/mapped_file.h"
 #include "core/span.h"
 #include "core/thread_pool.h"
@@ -40,7 +41,8 @@ struct ReadFindings {
 /// Reads the bytes [first_chunk, last_chunk) of the section and packs the panels that begin there; `matrices` are
 /// sorted by offset_bytes, lie in the section and do not overlap. Each byte is hashed as it was packed, so a file that
 /// changes meanwhile cannot pass with bytes that were not checked. The panels are of use only if nothing was found.
+/// progress: null, or what counts the bytes that are done.
 ReadFindings read_chunks(ThreadPool& pool, const FileChunks& chunks, uint64_t first_chunk, uint64_t last_chunk,
-                         Span<const MatrixInFile> matrices);
+                         Span<const MatrixInFile> matrices, LoadProgress* progress = nullptr);
 
 }  // namespace belle

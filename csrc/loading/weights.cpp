@@ -92,7 +92,7 @@ std::vector<Matrix> WeightLoader::matrices() const {
   return all;
 }
 
-Buffer WeightLoader::load(ThreadPool& pool) {
+Buffer WeightLoader::load(ThreadPool& pool, LoadProgress* progress) {
   refuse_unrequested();
   size_t image_bytes = 0;
   for (const MatrixRequest& request : matrices_)
@@ -101,23 +101,26 @@ Buffer WeightLoader::load(ThreadPool& pool) {
 
   Buffer image(image_bytes);
   gguf_.check_unchanged();
-  uint8_t* next = load_matrices(pool, image.data());
+  uint8_t* next = load_matrices(pool, progress, image.data());
   load_vectors(next);
   gguf_.check_unchanged();
   return image;
 }
 
-uint8_t* WeightLoader::load_matrices(ThreadPool& pool, uint8_t* next) {
+uint8_t* WeightLoader::load_matrices(ThreadPool& pool, LoadProgress* progress, uint8_t* next) {
   std::vector<std::vector<MatrixInFile>> placed(gguf_.n_parts());  // by file
   for (const MatrixRequest& request : matrices_) {
     placed[request.tensor->part].push_back({request.target, request.tensor->offset_bytes, next});
     request.target->panels = next;
     next += round_up(request.target->image_bytes(), kTensorAlignment);
   }
+  if (progress != nullptr) {
+    for (size_t i = 0; i < placed.size(); ++i) progress->total_bytes += gguf_.part(i).data_bytes();
+  }
   for (size_t i = 0; i < placed.size(); ++i) {
     std::sort(placed[i].begin(), placed[i].end(),
               [](const MatrixInFile& a, const MatrixInFile& b) { return a.offset_bytes < b.offset_bytes; });
-    const size_t bad = DataSection(gguf_.part(i), pool).pack(placed[i]);
+    const size_t bad = DataSection(gguf_.part(i), pool).pack(placed[i], progress);
     if (bad < placed[i].size()) fail_not_finite(placed[i][bad].weight->name);
   }
   return next;

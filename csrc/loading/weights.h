@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/load_progress.h"
 #include "core/memory.h"
 #include "gguf/reader.h"
 #include "ops/linear.h"
@@ -43,8 +44,8 @@ class WeightLoader {
   /// Packs everything that was requested; the targets then point into the returned image.
   /// Throws UnsupportedModelError when the file has tensors that nobody requested: ignoring one would give wrong
   /// output. Throws ModelFormatError for bytes that do not match their checksum, for weights that are not finite, and
-  /// when the file changes meanwhile.
-  Buffer load(ThreadPool& pool);
+  /// when the file changes meanwhile. progress: null, or where others read how far it is.
+  Buffer load(ThreadPool& pool, LoadProgress* progress = nullptr);
 
   /// The part of load() that needs no weights: throws UnsupportedModelError as it does.
   void refuse_unrequested() const;
@@ -67,7 +68,7 @@ class WeightLoader {
   const TypeTraits& type_of(const GgufTensor& tensor) const;
   [[noreturn]] void fail_not_finite(const std::string& name) const;
   /// Both fill the image from `next` on; the first returns where it ends.
-  uint8_t* load_matrices(ThreadPool& pool, uint8_t* next);
+  uint8_t* load_matrices(ThreadPool& pool, LoadProgress* progress, uint8_t* next);
   void load_vectors(uint8_t* next);
 
   const GgufFile& gguf_;

@@ -24,8 +24,8 @@ const Architecture& architecture_of(const GgufFile& gguf) {
                               "' is not supported by the native engine (it runs " + known + ")" + kOtherBackend);
 }
 
-std::unique_ptr<Decoder> load_decoder(const GgufFile& gguf, const OpsContext& context) {
-  return architecture_of(gguf).load(gguf, read_config(gguf), context);
+std::unique_ptr<Decoder> load_decoder(const GgufFile& gguf, const OpsContext& context, LoadProgress* progress) {
+  return architecture_of(gguf).load(gguf, read_config(gguf), context, progress);
 }
 
 void check_decoder(const GgufFile& gguf) { architecture_of(gguf).check(gguf, read_config(gguf)); }

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/load_progress.h"
 #include "gguf/reader.h"
 #include "model/config.h"
 #include "ops/context.h"
@@ -18,8 +19,9 @@ struct Architecture {
   void (*read_config)(const ConfigKeys& keys, ModelConfig& config);
   /// Throws what loading throws before it reads a weight.
   void (*check)(const GgufFile& gguf, const ModelConfig& config);
-  /// Reads and packs the weights.
-  std::unique_ptr<Decoder> (*load)(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context);
+  /// Reads and packs the weights. progress: null, or where others read how far it is.
+  std::unique_ptr<Decoder> (*load)(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context,
+                                   LoadProgress* progress);
 };
 
 extern const Architecture kBloom;  // bloom.cpp
@@ -29,7 +31,7 @@ extern const Architecture kLlama;  // llama.cpp
 const Architecture& architecture_of(const GgufFile& gguf);
 
 /// Reads and packs the weights. Errors as in read_config and WeightLoader.
-std::unique_ptr<Decoder> load_decoder(const GgufFile& gguf, const OpsContext& context);
+std::unique_ptr<Decoder> load_decoder(const GgufFile& gguf, const OpsContext& context, LoadProgress* progress);
 
 /// Throws what loading throws before it reads a weight: a file that passes has the metadata, tensors, shapes and types
 /// of a model that this engine runs.

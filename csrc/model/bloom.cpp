@@ -90,31 +90,30 @@ class Bloom final : public Decoder {
   const std::vector<Matrix>& matrices() const noexcept override { return weights_.matrices; }
   bool keys_can_move() const noexcept override { return true; }  // ALiBi: keys carry no position
 
-  void compute(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
-    const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;
-    buffers_.fit(config_, n_rows);
-    float* x = buffers_.hidden.data();
-
-    // Embed, then normalize the embeddings themselves.
-    embed(context_, weights_.token_embedding, input.tokens, x);
-    run_rows(context_, norm(weights_.embedding_norm, x, x), n_rows);
-
-    for (size_t i = 0; i < weights_.layers.size(); ++i) {
-      check();
-      attend(kv, i, input.rows);
-      feed_forward(weights_.layers[i], n_rows);
-    }
-
-    // Only the wanted rows meet the head.
-    const size_t n_logits = input.logit_rows.size();
-    if (n_logits == 0) return;
-    float* chosen = buffers_.normed.data();
-    gather_rows(x, hidden, input.logit_rows, chosen);
-    run_rows(context_, norm(weights_.output_norm, chosen, chosen), n_logits);
-    linear(context_, buffers_.quantized, chosen, n_logits, output(), nullptr, logits);
+ private:
+  float* fit(Span<const KvRow> rows) override {
+    buffers_.fit(config_, rows.size());
+    return buffers_.hidden.data();
   }
 
- private:
+  void embed_rows(Span<const int32_t> tokens) override {
+    float* x = buffers_.hidden.data();
+    embed(context_, weights_.token_embedding, tokens, x);
+    run_rows(context_, norm(weights_.embedding_norm, x, x), tokens.size());  // the embeddings themselves are normalized
+  }
+
+  void run_layer(const KvShape& kv, size_t layer, Span<const KvRow> rows) override {
+    attend(kv, layer, rows);
+    feed_forward(weights_.layers[layer], rows.size());
+  }
+
+  void project_to_vocabulary(Span<const uint32_t> rows, float* logits) override {
+    float* chosen = buffers_.normed.data();
+    gather_rows(buffers_.hidden.data(), config_.hidden_size, rows, chosen);
+    run_rows(context_, norm(weights_.output_norm, chosen, chosen), rows.size());
+    linear(context_, buffers_.quantized, chosen, rows.size(), output(), nullptr, logits);
+  }
+
   const Matrix& output() const noexcept {
     return weights_.output.present() ? weights_.output : weights_.token_embedding;
   }
@@ -171,11 +170,12 @@ class Bloom final : public Decoder {
   BloomBuffers buffers_;
 };
 
-std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context) {
+std::unique_ptr<Decoder> load_bloom(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context,
+                                    LoadProgress* progress) {
   BloomWeights weights;
   WeightLoader loader(gguf);
   request(loader, config, weights);
-  weights.image = loader.load(context.pool);
+  weights.image = loader.load(context.pool, progress);
   weights.matrices = loader.matrices();
   return std::make_unique<Bloom>(config, context, std::move(weights));
 }

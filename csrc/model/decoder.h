@@ -1,6 +1,7 @@
 // The interface of a decoder-only transformer: rows of mixed sequences in, logits of chosen rows out.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -23,12 +24,20 @@ class InputObserver {
   virtual void see_addition(const float* branch, const float* hidden, size_t n_tokens, size_t n) = 0;
 };
 
+/// A pass that rests between two layers, so that others can run; it goes on where it stopped.
+struct RestingPass {
+  std::function<bool()> is_due;  // asked between layers: whether to rest now
+  std::vector<float> hidden;     // [n_rows, hidden_size]: what the next layer takes
+  size_t next_layer = 0;         // 0: it has not begun
+};
+
 /// Rows of one pass, in order; a sequence's rows are consecutive positions and its pages are already writable.
 struct PassInput {
   Span<const int32_t> tokens;
   Span<const KvRow> rows;           // one per token
   Span<const uint32_t> logit_rows;  // rows whose logits are wanted, ascending
   InputObserver* observer = nullptr;
+  RestingPass* resting = nullptr;  // of a pass that may rest; the same rows each time
 };
 
 /// Called between layers; throws Interrupted to leave the pass.
@@ -44,10 +53,27 @@ class Decoder {
   virtual size_t weight_bytes() const noexcept = 0;                  // resident weight image
   virtual const std::vector<Matrix>& matrices() const noexcept = 0;  // all of them, in the order of the image
 
-  /// Writes logits [logit_rows.size(), vocab_size()]. Reuses its buffers: one pass at a time.
-  void forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) {
+  /// Writes logits [logit_rows.size(), vocab_size()]. Reuses its buffers: one pass at a time. Returns false where the
+  /// pass rests: there are no logits yet, and what the layers stored of the rows has to stay until it goes on. A call
+  /// goes at least one layer further.
+  bool forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) {
     observer_ = input.observer;
-    compute(kv, input, check, logits);
+    RestingPass* const resting = input.resting;
+    const size_t first = resting == nullptr ? 0 : resting->next_layer;
+    float* hidden = fit(input.rows);
+    if (first == 0) embed_rows(input.tokens);
+    else std::copy(resting->hidden.begin(), resting->hidden.end(), hidden);
+    for (size_t layer = first; layer < config_.n_layers; ++layer) {
+      check();
+      if (resting != nullptr && layer > first && resting->is_due()) {
+        resting->hidden.assign(hidden, hidden + input.rows.size() * config_.hidden_size);
+        resting->next_layer = layer;
+        return false;
+      }
+      run_layer(kv, layer, input.rows);
+    }
+    if (input.logit_rows.size() > 0) project_to_vocabulary(input.logit_rows, logits);
+    return true;
   }
 
   /// Whether stored keys can move to other positions: they carry none (ALiBi), or one that can be turned back (rotary).
@@ -59,8 +85,14 @@ class Decoder {
  protected:
   Decoder(ModelConfig config, const OpsContext& context) : config_(std::move(config)), context_(context) {}
 
-  /// forward()
-  virtual void compute(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) = 0;
+  // What forward() is made of. All work on the hidden state [n_rows, hidden_size].
+
+  /// Makes the buffers large enough, and what depends on positions alone. Returns the hidden state.
+  virtual float* fit(Span<const KvRow> rows) = 0;
+  virtual void embed_rows(Span<const int32_t> tokens) = 0;
+  virtual void run_layer(const KvShape& kv, size_t layer, Span<const KvRow> rows) = 0;
+  /// logits [rows.size(), vocab_size()] of the chosen rows; what the layers left is lost.
+  virtual void project_to_vocabulary(Span<const uint32_t> rows, float* logits) = 0;
 
   /// linear() for the matrices of a layer.
   void project(LinearInput& input, Span<const LinearOutput> outputs) {

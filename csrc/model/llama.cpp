@@ -125,38 +125,36 @@ class Llama final : public Decoder {
   size_t weight_bytes() const noexcept override { return weights_.image.size(); }
   const std::vector<Matrix>& matrices() const noexcept override { return weights_.matrices; }
 
-  void compute(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) override {
-    const size_t n_rows = input.rows.size(), hidden = config_.hidden_size;
-    buffers_.fit(config_, n_rows);
-    float* x = buffers_.hidden.data();
-
-    // Embed; the rotary angles are the same in every layer.
-    embed(context_, weights_.token_embedding, input.tokens, x);
-    buffers_.positions.clear();
-    for (const KvRow& row : input.rows) buffers_.positions.push_back(row.position);
-    rope_.fill(buffers_.positions);
-
-    for (size_t i = 0; i < weights_.layers.size(); ++i) {
-      check();
-      attend(kv, i, input.rows);
-      feed_forward(weights_.layers[i], n_rows);
-    }
-
-    // Only the wanted rows meet the head.
-    const size_t n_logits = input.logit_rows.size();
-    if (n_logits == 0) return;
-    float* chosen = buffers_.normed.data();
-    gather_rows(x, hidden, input.logit_rows, chosen);
-    run_rows(context_, norm(weights_.output_norm, chosen, chosen), n_logits);
-    linear(context_, buffers_.quantized, chosen, n_logits, output(), nullptr, logits);
-  }
-
   bool keys_can_move() const noexcept override { return true; }
   void shift_keys(const KvShape& kv, uint8_t* const* pages, size_t first, size_t last, size_t distance) override {
     rope_.rotate_keys_back(context_, kv, pages, first, last, distance);
   }
 
  private:
+  float* fit(Span<const KvRow> rows) override {
+    buffers_.fit(config_, rows.size());
+    buffers_.positions.clear();
+    for (const KvRow& row : rows) buffers_.positions.push_back(row.position);
+    rope_.fill(buffers_.positions);  // the angles are the same in every layer
+    return buffers_.hidden.data();
+  }
+
+  void embed_rows(Span<const int32_t> tokens) override {
+    embed(context_, weights_.token_embedding, tokens, buffers_.hidden.data());
+  }
+
+  void run_layer(const KvShape& kv, size_t layer, Span<const KvRow> rows) override {
+    attend(kv, layer, rows);
+    feed_forward(weights_.layers[layer], rows.size());
+  }
+
+  void project_to_vocabulary(Span<const uint32_t> rows, float* logits) override {
+    float* chosen = buffers_.normed.data();
+    gather_rows(buffers_.hidden.data(), config_.hidden_size, rows, chosen);
+    run_rows(context_, norm(weights_.output_norm, chosen, chosen), rows.size());
+    linear(context_, buffers_.quantized, chosen, rows.size(), output(), nullptr, logits);
+  }
+
   const Matrix& output() const noexcept {
     return weights_.output.present() ? weights_.output : weights_.token_embedding;
   }
@@ -222,11 +220,12 @@ class Llama final : public Decoder {
   LlamaBuffers buffers_;
 };
 
-std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context) {
+std::unique_ptr<Decoder> load_llama(const GgufFile& gguf, const ModelConfig& config, const OpsContext& context,
+                                    LoadProgress* progress) {
   LlamaWeights weights;
   WeightLoader loader(gguf);
   request(loader, config, weights);
-  weights.image = loader.load(context.pool);
+  weights.image = loader.load(context.pool, progress);
   weights.matrices = loader.matrices();
   return std::make_unique<Llama>(config, context, std::move(weights));
 }

@@ -12,8 +12,8 @@ namespace {
 void encode(const KernelTable& kernels, WeightType target, const float* row, const float* importance, size_t n,
             uint8_t* out) noexcept {
   const auto quantize = kernels.quantize[static_cast<size_t>(target)];
-  if (quantize != nullptr) quantize(row, n, out);
-  else if (is_searched(target)) kernels.search(target, row, importance, n, out);
+  if (quantize != nullptr && importance == nullptr) quantize(row, n, out);
+  else if (importance != nullptr || is_searched(target)) kernels.search(target, row, importance, n, out);
   else if (target == WeightType::kF16) kernels.to_half(row, n, reinterpret_cast<uint16_t*>(out));
   else quantize_row(target, row, n, out);
 }

@@ -19,7 +19,7 @@ struct SourceRows {
 };
 
 /// Writes GGUF rows [n_rows, row_bytes]. Returns n_rows, or the index of a row that holds a NaN or an infinity
-/// (the output is then incomplete). importance: as in quant/search_row.h, for the types of which is_searched is true.
+/// (the output is then incomplete). importance: as in quant/search_row.h, for quantized types.
 size_t quantize_rows(const KernelTable& kernels, ThreadPool& pool, const SourceRows& source, WeightType target,
                      const float* importance, uint8_t* out);
 

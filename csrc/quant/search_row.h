@@ -1,13 +1,14 @@
-// Rows of floats to blocks of the types that have no formula: the scales with the least error are searched for.
+// Rows of floats to blocks of the types with scales: those with the least error are searched for.
 //
-// How: quant/search/searched_blocks.h. Every build of the search writes the same bits.
+// How: quant/search/searched_blocks.h, half_scale_blocks.h. Every build of the search writes the same bits.
 #pragma once
 
 #include "quant/types.h"
 
 namespace belle {
 
-/// Whether the type's scales are searched for: the k-types and the iq4 types.
+/// Whether the type's scales are always searched for, as it has no formula: the k-types and the iq4 types. Those of the
+/// other types with scales are only searched for where columns have an importance.
 bool is_searched(WeightType type) noexcept;
 
 /// x: n finite weights of a row, n a multiple of the block size. importance: what an error in each column counts, [n]

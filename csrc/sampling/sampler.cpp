@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -14,6 +15,7 @@ namespace belle {
 namespace {
 
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
+constexpr uint32_t kMinusInfinityBits = 0xff800000u;
 constexpr size_t kBlock = 64;  // logits that share one maximum
 
 constexpr float kTinyTemperature = 1e-30f;  // below it a logit of a few hundred millions divided by it is infinite
@@ -21,8 +23,8 @@ constexpr float kTinyTemperature = 1e-30f;  // below it a logit of a few hundred
 bool is_wrong(float logit) noexcept { return std::isnan(logit) || logit == -kBanned; }
 
 // The best of `scores` is not finite. NaN and +inf among `logits` are the model's fault; where only the scores have
-// them, the settings made them; -inf everywhere is what a ban of every token leaves.
-[[noreturn]] void fail_without_choice(Span<const float> logits, Span<const float> scores) {
+// them, the settings made them; -inf everywhere is what a ban of every token leaves, or of every allowed one.
+[[noreturn]] void fail_without_choice(Span<const float> logits, Span<const float> scores, bool restricted) {
   if (std::any_of(logits.begin(), logits.end(), is_wrong)) {
     throw ModelFormatError(
         "no finite logit to choose from: if the model computed these, its weights are damaged (download or convert the "
@@ -33,7 +35,9 @@ bool is_wrong(float logit) noexcept { return std::isnan(logit) || logit == -kBan
         "logit_bias, repetition_penalty, presence_penalty or frequency_penalty makes a logit infinite: use smaller "
         "numbers");
   }
-  throw std::invalid_argument("every token is banned: leave at least one");
+  throw std::invalid_argument(restricted ? "no token may come next: logit_bias and banned forbid all that the schema, "
+                                           "grammar, regex or choice allows here, or it has become too complex"
+                                         : "every token is banned: leave at least one");
 }
 
 // The largest of some logits that is a number; -inf without any. Independent lanes, so that it becomes vector code.
@@ -51,16 +55,16 @@ float largest(const float* logits, size_t n) noexcept {
   return *std::max_element(lanes, lanes + kLanes);
 }
 
-int32_t argmax(Span<const float> logits, Span<const float> scores) {
+int32_t argmax(Span<const float> logits, Span<const float> scores, bool restricted) {
   const float highest = largest(scores.data(), scores.size());
-  if (!std::isfinite(highest)) fail_without_choice(logits, scores);
+  if (!std::isfinite(highest)) fail_without_choice(logits, scores, restricted);
   return static_cast<int32_t>(std::find(scores.begin(), scores.end(), highest) - scores.begin());
 }
 
 }  // namespace
 
 TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t n_top) {
-  const double highest = static_cast<double>(logits[static_cast<size_t>(argmax(logits, logits))]);
+  const double highest = static_cast<double>(logits[static_cast<size_t>(argmax(logits, logits, false))]);
   double total = 0.0;
   for (const float logit : logits) total += std::exp(static_cast<double>(logit) - highest);
   const double log_total = highest + std::log(total);
@@ -78,6 +82,17 @@ TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t
   return result;
 }
 
+SampledToken choose_token(Sampler& sampler, Span<const float> logits, int n_top) {
+  SampledToken token{};
+  try {
+    token.id = sampler.sample(logits);
+    if (n_top != kNoLogprobs) token.logprobs = log_probabilities(logits, token.id, static_cast<size_t>(n_top));
+  } catch (...) {
+    token.error = std::current_exception();
+  }
+  return token;
+}
+
 Sampler::Sampler(SamplingOptions options, const KernelTable& kernels)
     : options_(std::move(options)), kernels_(&kernels), random_state_(options_.seed) {}
 
@@ -85,27 +100,68 @@ void Sampler::accept(Span<const int32_t> ids) {
   for (const int32_t id : ids) ++counts_[id];
 }
 
+void Sampler::resume(Span<const int32_t> ids) {
+  accept(ids);
+  if (options_.temperature == 0.0f) return;
+  for (size_t i = 0; i < ids.size(); ++i) uniform();
+}
+
+void Sampler::allow(Span<const uint32_t> words) {
+  allowed_.assign(words.begin(), words.end());
+  restricted_ = true;
+}
+
 int32_t Sampler::sample(Span<const float> logits) {
   const Span<const float> scores = adjusted(logits);
   int32_t id;
   if (options_.temperature == 0.0f) {
-    id = argmax(logits, scores);
+    id = argmax(logits, scores, restricted_);
   } else {
     collect_candidates(logits, scores);
     id = draw();
   }
   ++counts_[id];
+  restricted_ = false;
   return id;
 }
 
+// Fills scratch_ with the logits that are allowed, and -inf in place of the others.
+void Sampler::keep_allowed(Span<const float> logits) {
+  constexpr size_t kBits = 32;
+  scratch_.resize(logits.size());
+  for (size_t first = 0; first < logits.size(); first += kBits) {
+    const size_t n = std::min(kBits, logits.size() - first), word = first / kBits;
+    const uint32_t bits = word < allowed_.size() ? allowed_[word] : 0;
+    const float* from = logits.data() + first;
+    float* to = scratch_.data() + first;
+    if (bits == 0) {
+      std::fill(to, to + n, kBanned);
+    } else if (bits == ~uint32_t{0}) {
+      std::copy(from, from + n, to);
+    } else {
+      for (size_t i = 0; i < n; ++i) {  // without branches, which nothing could foretell
+        const uint32_t kept = uint32_t{0} - (bits >> i & 1u);
+        uint32_t value;
+        std::memcpy(&value, from + i, sizeof(value));
+        value = (value & kept) | (kMinusInfinityBits & ~kept);
+        std::memcpy(to + i, &value, sizeof(value));
+      }
+    }
+  }
+}
+
 bool Sampler::adjusts_logits() const noexcept {
-  return options_.repetition_penalty != 1.0f || options_.presence_penalty != 0.0f ||
+  return restricted_ || options_.repetition_penalty != 1.0f || options_.presence_penalty != 0.0f ||
          options_.frequency_penalty != 0.0f || !options_.logit_bias.empty() || !options_.banned.empty();
 }
 
 Span<const float> Sampler::adjusted(Span<const float> logits) {
   if (!adjusts_logits()) return logits;
-  scratch_.assign(logits.begin(), logits.end());
+  if (restricted_) {
+    keep_allowed(logits);
+  } else {
+    scratch_.assign(logits.begin(), logits.end());
+  }
   const auto valid = [&](int32_t id) { return id >= 0 && static_cast<size_t>(id) < scratch_.size(); };
   for (const auto& [id, count] : counts_) {
     if (!valid(id)) continue;
@@ -146,7 +202,7 @@ void Sampler::collect_candidates(Span<const float> logits, Span<const float> sco
   const float bound = bound_of_top_k(scores);
   // What a tiny temperature divides is the distance from the best: the result is the argmax, as it should be.
   const float shift =
-      options_.temperature < kTinyTemperature ? scores[static_cast<size_t>(argmax(logits, scores))] : 0.0f;
+      options_.temperature < kTinyTemperature ? scores[static_cast<size_t>(argmax(logits, scores, restricted_))] : 0.0f;
   for (size_t first = 0; first < scores.size(); first += kBlock) {
     if (bound > kBanned && block_maxima_[first / kBlock] < bound) continue;
     for (size_t i = first; i < std::min(first + kBlock, scores.size()); ++i) {
@@ -155,7 +211,7 @@ void Sampler::collect_candidates(Span<const float> logits, Span<const float> sco
       if (value > kBanned) candidates_.push_back({value, static_cast<int32_t>(i)});
     }
   }
-  if (candidates_.empty()) argmax(logits, scores);  // throws
+  if (candidates_.empty()) argmax(logits, scores, restricted_);  // throws
 
   const size_t k = static_cast<size_t>(options_.top_k);
   if (k > 0 && k < candidates_.size()) {  // ties with the k-th stay, as in Hugging Face's warper
@@ -182,7 +238,7 @@ float Sampler::weigh(Span<const float> logits, Span<const float> scores) {
   for (size_t i = 0; i < candidates_.size(); ++i) weights_[i] = candidates_[i].logit;
   const float highest = largest(weights_.data(), weights_.size());
   if (!std::isfinite(highest)) {
-    argmax(logits, scores);  // throws unless the scores are finite
+    argmax(logits, scores, restricted_);  // throws unless the scores are finite
     throw std::invalid_argument("temperature: a logit divided by " + std::to_string(options_.temperature) +
                                 " is infinite: use 0 or a larger one");
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -39,17 +40,21 @@ struct TokenLogprobs {
 /// From the softmax of logits [n_vocab] as they are, before any sampling setting.
 TokenLogprobs log_probabilities(Span<const float> logits, int32_t chosen, size_t n_top);
 
-/// Order, Hugging Face's: repetition penalty, presence and frequency penalty, bias, bans, temperature, top-k, top-p,
-/// min-p, one draw. Equal logits rank by lower id.
+/// What is not allowed leaves first. Then in order, Hugging Face's: repetition penalty, presence and frequency penalty,
+/// bias, bans, temperature, top-k, top-p, min-p, one draw. Equal logits rank by lower id.
 class Sampler {
  public:
   Sampler(SamplingOptions options, const KernelTable& kernels);
 
   /// Adds tokens to the history that the penalties count.
   void accept(Span<const int32_t> ids);
-  /// Chooses from logits [n_vocab] and accepts the choice.
+  /// Goes on after these tokens, which a sampler with the same options chose: their random numbers are used up, too.
+  void resume(Span<const int32_t> ids);
+  /// The next choice is one of these: bit i % 32 of word i / 32 stands for token i, and what has no bit is not allowed.
+  void allow(Span<const uint32_t> words);
+  /// Chooses from logits [n_vocab], accepts the choice and forgets what was allowed.
   /// Throws ModelFormatError when the logits themselves are not finite, std::invalid_argument when the settings leave
-  /// no finite one: everything is banned, or a bias or penalty is too large.
+  /// no finite one: everything allowed is banned, or a bias or penalty is too large.
   int32_t sample(Span<const float> logits);
 
  private:
@@ -59,6 +64,7 @@ class Sampler {
   };
 
   bool adjusts_logits() const noexcept;
+  void keep_allowed(Span<const float> logits);
   Span<const float> adjusted(Span<const float> logits);
   float bound_of_top_k(Span<const float> logits);
   void collect_candidates(Span<const float> logits, Span<const float> scores);
@@ -71,11 +77,25 @@ class Sampler {
   const KernelTable* kernels_;
   uint64_t random_state_;
   std::unordered_map<int32_t, uint32_t> counts_;
+  std::vector<uint32_t> allowed_;      // a bit per token
+  bool restricted_ = false;            // whether allowed_ counts for the next choice
   std::vector<float> scratch_;         // [n_vocab]
   std::vector<float> block_maxima_;    // of the logits, when only the largest matter
   std::vector<float> sorted_maxima_;   // the same, the largest first
   std::vector<Candidate> candidates_;  // those still in the running
   std::vector<float> weights_;         // unnormalized probabilities of candidates_
 };
+
+/// What one sequence gets from its row of logits.
+struct SampledToken {
+  int32_t id;
+  TokenLogprobs logprobs;    // only where asked for
+  std::exception_ptr error;  // null, or why there is no token
+};
+constexpr int kNoLogprobs = -1;
+
+/// One choice by `sampler`. n_top: how many of the most likely tokens to report; kNoLogprobs: no log-probabilities.
+/// What Sampler::sample and log_probabilities throw becomes the result's error.
+SampledToken choose_token(Sampler& sampler, Span<const float> logits, int n_top);
 
 }  // namespace belle

@@ -65,7 +65,11 @@ def keep_busy(model: Belle) -> None:
         while True:
             talk.say("q")
 
-    for work in (compute, converse):
+    def generate() -> None:
+        while True:
+            model.generate([5] * 20, raw=True, max_tokens=9)
+
+    for work in (compute, converse, generate):
         threading.Thread(target=work, daemon=True).start()
     time.sleep(0.2)
 

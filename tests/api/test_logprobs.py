@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from belle_edge import Belle
+from belle_edge import Belle, ContextLengthError
+from belle_edge.generation.prompt_scores import ScoringStopped, prompt_logprobs
 
 QUESTION = "用一句话介绍北京。"
 
@@ -80,3 +81,39 @@ def test_min_p_keeps_the_probable(tiny_zh: Belle) -> None:
     greedy = tiny_zh.generate(QUESTION, raw=True, temperature=0, max_tokens=8)
     strict = tiny_zh.generate(QUESTION, raw=True, temperature=1.0, min_p=1.0, seed=3, max_tokens=8)
     assert strict.token_ids == greedy.token_ids
+
+
+def test_a_stream_tells_those_so_far(tiny_zh: Belle) -> None:
+    stream = tiny_zh.stream("你好", temperature=0, max_tokens=8, top_logprobs=1)
+    assert len(stream.logprobs) == 0
+    for n_pieces, _ in enumerate(stream, 1):
+        assert len(stream.logprobs) >= n_pieces
+    assert tuple(stream.logprobs) == stream.result.logprobs
+
+
+def test_of_a_prompt(tiny: Belle) -> None:
+    """Whatever the pieces are in which they are computed: the same as of all logits at once."""
+    ids = [5 + at % 40 for at in range(100)]
+    rows = tiny.logits(ids).astype(np.float64)
+    rows -= rows.max(axis=1, keepdims=True)
+    rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+    scores = prompt_logprobs(tiny, ids, top_logprobs=3)
+    assert [score.token_id for score in scores] == ids[1:]
+    np.testing.assert_allclose([score.logprob for score in scores], rows[range(99), ids[1:]], atol=1e-6)
+    for score, row in zip(scores, rows, strict=False):
+        assert [token_id for token_id, _, _ in score.top] == np.argsort(-row, kind="stable")[:3].tolist()
+    assert prompt_logprobs(tiny, ids[:1]) == []
+    n_vocab = len(tiny.tokenizer)
+    assert len(prompt_logprobs(tiny, ids[:3], top_logprobs=n_vocab + 5)[0].top) == n_vocab
+
+
+def test_of_a_prompt_that_cannot_be_scored(tiny: Belle) -> None:
+    for call in (prompt_logprobs, lambda model, ids: model.logits(ids)):
+        with pytest.raises(ContextLengthError, match="has 200 tokens, the context holds 128"):
+            call(tiny, [5] * 200)
+    with pytest.raises(ValueError, match="empty"):
+        prompt_logprobs(tiny, [])
+    with pytest.raises(ValueError, match="top_logprobs"):
+        prompt_logprobs(tiny, [5, 6], top_logprobs=-1)
+    with pytest.raises(ScoringStopped):
+        prompt_logprobs(tiny, [5] * 100, stopped=lambda: True)

@@ -44,7 +44,7 @@ def last_answer_anew(model: Belle, conversation: Conversation, n_answer: int, **
     answer = Answer(
         model.backend, model.tokenizer, ids, params, max_tokens=n_answer, window=window, sequence=sequence
     )
-    return Stream(model.backend, answer).finish()
+    return Stream(model.scheduler, answer).finish()
 
 
 def assert_turn_equals_its_parts(model: Belle, conversation: Conversation, text: str, n_answer: int) -> None:

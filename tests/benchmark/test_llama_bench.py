@@ -20,9 +20,11 @@ from belle_edge.benchmark.report_text import table
 from belle_edge.benchmark.workload import Workload, read_workload
 from belle_edge.errors import BackendError, BackendMissingError
 
+from .conftest import SHORT_COMMAND
+
 Tiny = Callable[[str], Path]
-COMMAND = [sys.executable, "-m", "belle_edge.cli.main", "bench"]
 SMALL = ["--prompt", "8", "--generate", "2", "--batch", "2", "--repeat", "1", "--threads", "1"]
+pytestmark = pytest.mark.usefixtures("short_probes")
 SCRIPT = Path(__file__).with_name("stand_in_bench.py")
 
 
@@ -139,7 +141,7 @@ def test_what_is_no_llama_bench(tmp_path: Path, tiny: Tiny) -> None:
 
 def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, encoding="utf-8", timeout=120
+        [*SHORT_COMMAND, *map(str, arguments)], capture_output=True, encoding="utf-8", timeout=120
     )
 
 

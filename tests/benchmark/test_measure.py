@@ -22,6 +22,7 @@ from belle_edge.errors import BackendError, BackendMissingError
 Tiny = Callable[[str], Path]
 SETTINGS = Settings(threads=1, isa="", repeat=2)
 PEER = Peer("llama.cpp", None)
+pytestmark = pytest.mark.usefixtures("short_probes")
 
 
 def workload_of(path: Path) -> Workload:

@@ -59,7 +59,7 @@ def test_commands(chat: Opener, model: Path, tmp_path: Path) -> None:
     assert "saved" in terminal.ask(f"/save {saved}")
     assert "taken back: 写一首诗" in terminal.ask("/undo")
     assert "nothing was said" in terminal.ask("/undo")
-    assert "1 questions" in terminal.ask(f"/load {saved}")
+    assert "1 question and its answer" in terminal.ask(f"/load {saved}")
     assert "taken back: 写一首诗" in terminal.ask("/undo")
     assert "no such" in terminal.ask("/load none.chat").lower()
     assert "unknown command /nothing" in terminal.ask("/nothing")

@@ -59,7 +59,7 @@ def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
     ("words", "expected"),
     [
         (["gen"], ["generate"]),
-        (["c"], ["convert", "chat", "completion"]),
+        (["c"], ["convert", "calibrate", "chat", "completion"]),
         (["--v"], ["--version"]),
         (["chat", "x.gguf", "--over"], ["--overflow"]),
         (["chat", "x.gguf", "--overflow", ""], ["error", "slide"]),
@@ -72,6 +72,9 @@ def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
         (["info", ""], ["a model.gguf", "b.gguf", "models"]),
         (["info", "b"], ["b.gguf"]),
         (["info", "a m"], ["a model.gguf"]),
+        (["serve", "b"], ["b.gguf"]),
+        (["serve", "b.gguf", "a"], ["a model.gguf"]),
+        (["serve", "b.gguf", "--keep"], ["--keep-alive"]),
         (["convert", "mo"], ["models"]),
         (["generate", "b.gguf", "--file", "no"], ["notes.txt"]),
         (["nothing", "--x"], [""]),

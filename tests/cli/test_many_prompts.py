@@ -121,7 +121,7 @@ def test_results_come_as_they_finish(model: Path) -> None:
                 stream = loaded.stream(QUESTION, temperature=0, max_tokens=length)
                 yield ValueError("no") if index == 2 else unwritten(stream)
 
-        results = stream_batch(loaded.backend, answers(), max_batch=2)
+        results = stream_batch(loaded.scheduler, answers(), max_batch=2)
         first = next(results)
         assert first[0] == 1
         assert taken == [0, 1]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from belle_edge.cli.main import main
-from belle_edge.cli.text_input import checked_encoding, decoded, guessed_encoding
+from belle_edge.cli.text_input import checked_encoding, decoded
+from belle_edge.text.encodings import guessed_encoding
 
 TEXT = "用一句话介绍北京，好吗？"
 TRADITIONAL = "請用一句話介紹臺灣的歷史與文化。"

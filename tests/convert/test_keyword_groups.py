@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from belle_edge.convert import ConversionReport, SourceOptions, TrimRequest, TypeRules, convert
+from belle_edge.convert import ConversionReport, Optimization, SourceOptions, TrimRequest, TypeRules, convert
 from belle_edge.convert.keyword_groups import ConversionSettings, groups_of
+from belle_edge.convert.optimize.optimization import OptimizationSettings
 from belle_edge.convert.sources.gptq.stored_zeros import ZERO_OFFSETS
 from belle_edge.convert.sources.lora.merging import AdapterOption
 from belle_edge.convert.sources.opening_options import SourceSettings
@@ -44,12 +45,13 @@ def test_groups_and_keywords_say_the_same(make_bloom: Make, tmp_path: Path) -> N
 
 
 def test_every_spelling_of_a_setting() -> None:
-    rules, source, trim = groups_of(None, None, None, {})
+    rules, source, trim, optimization = groups_of(None, None, None, None, {})
     assert rules == TypeRules()
     assert source == SourceOptions()
     assert trim is None
+    assert optimization is None
     settings = {"lora": ["one", ("two", 0.5)], "vocab": ["en", "zh", "en"], "head_type": "Q8_0"}
-    rules, source, trim = groups_of("F16", None, None, settings)
+    rules, source, trim, _ = groups_of("F16", None, None, None, settings)
     assert rules == TypeRules("f16", head_type="q8_0")
     assert source.adapters == (AdapterOption(Path("one")), AdapterOption(Path("two"), 0.5))
     assert trim == TrimRequest(("zh", "en")) == TrimRequest.from_arguments("en,zh")
@@ -61,7 +63,7 @@ def test_every_spelling_of_a_setting() -> None:
     [
         (
             {"tokeniser": "x"},
-            r"\[convert\] unknown argument 'tokeniser' \(did you mean 'tokenizer'\?\).*known: dry_run",
+            r"\[convert\] unknown argument 'tokeniser' \(did you mean 'tokenizer'\?\).*known: calibration, dry_run",
         ),
         ({"quantization": "q8_0"}, r"unknown argument 'quantization': write type='q4_k_m'"),
         ({"output": "x"}, r"unknown argument 'output': the file to write comes second"),
@@ -106,7 +108,9 @@ def test_type_checkers_know_all_settings() -> None:
         inspect.signature(TrimRequest.from_arguments).parameters
     )
     assert ["type", *TypeSettings.__annotations__] == [field.name for field in fields(TypeRules)]
-    groups = (SourceSettings, TrimSettings, TypeSettings)
+    optimization = [field.name for field in fields(Optimization)]
+    assert ["effort", *OptimizationSettings.__annotations__] == optimization
+    groups = (SourceSettings, TrimSettings, TypeSettings, OptimizationSettings)
     names = {name for group in groups for name in group.__annotations__}
     assert set(ConversionSettings.__annotations__) == names
     assert not names & set(inspect.signature(convert).parameters)
@@ -120,7 +124,7 @@ def test_the_command_line_has_every_choice() -> None:
         name: option for option in commands.choices["convert"]._actions for name in option.option_strings
     }
     assert tuple(options["--gptq-zeros"].choices) == tuple(ZERO_OFFSETS)
-    for field in (*fields(SourceOptions), *fields(TypeRules)):
+    for field in (*fields(SourceOptions), *fields(TypeRules), *fields(Optimization)[1:]):
         assert "--" + field.name.replace("_", "-") in options
     assert tuple(options["--type"].choices) == NAMES
     assert tuple(options["--head-type"].choices) == tuple(options["--embedding-type"].choices) == TYPES

@@ -122,11 +122,44 @@ def test_columns_that_count_more_get_less_error(type: str) -> None:
     np.testing.assert_array_equal(nothing, plain)
 
 
+FORMULA_TYPES = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0")
+every_formula_type = pytest.mark.parametrize("type", FORMULA_TYPES)
+
+
+@every_formula_type
+def test_importance_has_the_scales_of_formula_types_searched(type: str) -> None:
+    x = gaussian(64, 512 + 96)  # the last blocks do not fill a vector
+    importance = np.exp(2 * gaussian(1, x.shape[1], seed=5)[0])
+    plain, weighted = rounded(x, type), rounded(x, type, importance=importance)
+    assert energy(x - weighted, importance) < 0.8 * energy(x - plain, importance)
+    equal = rounded(x, type, importance=np.ones(x.shape[1], dtype=np.float32))
+    assert energy(x - equal) < 0.98 * energy(x - plain)
+    kind = gguf.GGMLQuantizationType(_core.weight_types()[type]["ggml_id"])
+    np.testing.assert_array_equal(plain, gguf.quants.dequantize(gguf.quants.quantize(x, kind), kind))
+
+
+@every_formula_type
+def test_importance_with_extreme_rows(type: str) -> None:
+    x, ones = gaussian(6, 256), np.ones(256, dtype=np.float32)
+    x[0] = 0.0
+    x[1] *= np.float32(1e37)
+    x[2] = 0.375
+    x[3] = x[3] * np.float32(1e-3) + 7.0
+    got = rounded(x, type, importance=ones)
+    assert not got[0].any()
+    assert np.isfinite(got).all()
+    assert np.abs(got[2] / 0.375 - 1).max() < 2**-8
+    if type.endswith("1"):
+        assert np.abs(got[3] - x[3]).max() < 0.004  # a minimum near 7 has steps of 2**-8
+    for isa in TIERS:
+        np.testing.assert_array_equal(rounded(x, type, importance=ones, isa=isa), got)
+
+
 def test_importance_is_checked() -> None:
     x = gaussian(2, 256)
     ones = np.ones(256, dtype=np.float32)
-    with pytest.raises(ValueError, match="q4_0 is rounded by a formula"):
-        _core.quantize(x, "q4_0", importance=ones)
+    with pytest.raises(ValueError, match="f16 has no scales, and no use of it"):
+        _core.quantize(x, "f16", importance=ones)
     with pytest.raises(ValueError, match="expected 256 numbers"):
         _core.quantize(x, "q4_k", importance=ones[:255])
     for bad in (-1.0, np.nan, np.inf):

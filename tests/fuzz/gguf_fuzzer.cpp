@@ -67,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     read_metadata(file);
     read_tensors(file);
     sink = sink + belle::read_config(file).n_layers;
-    sink = sink + belle::load_decoder(file, context)->weight_bytes();
+    sink = sink + belle::load_decoder(file, context, nullptr)->weight_bytes();
   } catch (const belle::ModelFormatError&) {
   } catch (const belle::UnsupportedModelError&) {}
   return 0;

@@ -60,6 +60,7 @@ def test_the_source_distribution_has_what_a_build_needs(clone: Path, tracked: se
     assert {
         "CMakeLists.txt",
         "native_build.py",
+        "catalogue_build.py",
         "csrc/core/load.h",
         "convert/pipeline.py",
         "tools/demo_model/train.py",
@@ -77,7 +78,10 @@ def test_the_package_has_all_its_parts_and_no_old_ones(clone: Path, tracked: set
         path.relative_to(clone / "lib").as_posix() for path in (clone / "lib").rglob("*") if path.is_file()
     }
     ours = {f"belle_edge/{name}" if name.startswith("convert/") else name for name in tracked}
+    catalogues = {name for name in ours if name.endswith(".po")}
+    assert len(catalogues) == 2
+    ours = (ours - catalogues) | {name[: -len("po")] + "mo" for name in catalogues}  # compiled
     assert found == {name for name in ours if name.startswith("belle_edge/")}
-    assert {"belle_edge/py.typed", "belle_edge/_core.pyi", "belle_edge/convert/pipeline.py"} <= found
+    assert {"belle_edge/py.typed", "belle_edge/_core/dense.pyi", "belle_edge/convert/pipeline.py"} <= found
     assert "belle_edge/demo/checkpoint/model.safetensors" in found
     assert not {name for name in found if "train" in Path(name).stem.split("_")}, "training belongs to tools/"

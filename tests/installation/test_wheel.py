@@ -120,3 +120,15 @@ def test_it_generates_away_from_its_sources(environment: Path, tmp_path: Path) -
 def test_its_command_runs_the_demo(environment: Path, tmp_path: Path) -> None:
     lines = run(environment, "belle-edge", "demo", "--question", "你好", folder=tmp_path)
     assert any("你好！" in line for line in lines)
+
+
+def test_it_brings_the_steps_of_the_history(environment: Path, tmp_path: Path) -> None:
+    """The files that Alembic reads are a part of the package."""
+    pytest.importorskip("sqlalchemy", reason="pip install '.[server]' brings it")
+    program = (
+        "import pathlib; from belle_edge.history import History, database; print(database.__file__); "
+        "print(History(pathlib.Path('history.db')).new_chat(title='新的').title)"
+    )
+    file, title = run(environment, "python", "-c", program, folder=tmp_path)
+    assert environment in Path(file).parents
+    assert title == "新的"

@@ -27,6 +27,14 @@ X86_FILES = {
     "kernels/amx/amx_emulated.cpp": AVX512BF16_FLAGS,  # the same kernels on software tiles, for CPUs without AMX
 }
 SEARCH_FILES = {"quant/search/avx2.cpp": AVX2_FLAGS}  # no tier; every one from AVX2 on takes it
+DENSE_FILES = {  # the bits of dense/dense_plain.cpp: tests/kernels/test_dense.py
+    "dense/isa/dense_avx2.cpp": AVX2_FLAGS,
+    "dense/isa/dense_avx512.cpp": [*AVX2_FLAGS, "-mavx512f"],
+}
+ROUNDING_FILES = {
+    "rounding/isa/rounding_avx2.cpp": AVX2_FLAGS,
+    "rounding/isa/rounding_avx512.cpp": [*AVX2_FLAGS, "-mavx512f"],
+}
 COMMON_FLAGS = [
     "-std=c++17",
     "-ffp-contract=off",

@@ -64,7 +64,7 @@ void check_searches(const KernelTable& table, Checks& checks) {
     }
     for (size_t type = 0; type < belle::kWeightTypeCount; ++type) {
       const belle::TypeTraits& traits = belle::traits_of(static_cast<WeightType>(type));
-      if (!belle::is_searched(traits.type)) continue;
+      if (!traits.quantized) continue;
       const size_t n = traits.block_size == kBlockSize ? kSuperBlock + 3 * kBlockSize : 2 * kSuperBlock;
       const Guarded<float> x(std::vector<float>(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n)));
       const Guarded<float> importance(random.floats(n, 0.0f, 3.0f));

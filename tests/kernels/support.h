@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <vector>
 
 #include "kernels/table.h"
@@ -44,25 +45,49 @@ class Checks {
   size_t passed_ = 0, failed_ = 0;
 };
 
+/// Pages, all zero, before one that faults on any access. Kept for the next of the same size: the system takes longer
+/// to map them than a test to use them.
+class GuardedPages {
+ public:
+  explicit GuardedPages(size_t bytes) {
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    usable_ = (bytes + page - 1) / page * page;
+    std::vector<uint8_t*>& kept = kept_of(usable_);
+    if (!kept.empty()) {
+      base_ = kept.back();
+      kept.pop_back();
+      std::memset(base_, 0, usable_);
+      return;
+    }
+    void* base = mmap(nullptr, usable_ + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) std::abort();
+    base_ = static_cast<uint8_t*>(base);
+    if (mprotect(base_ + usable_, page, PROT_NONE) != 0) std::abort();
+  }
+  ~GuardedPages() { kept_of(usable_).push_back(base_); }
+  GuardedPages(const GuardedPages&) = delete;
+  GuardedPages& operator=(const GuardedPages&) = delete;
+
+  uint8_t* end() { return base_ + usable_; }
+
+ private:
+  static std::vector<uint8_t*>& kept_of(size_t usable) {
+    static std::map<size_t, std::vector<uint8_t*>> kept;
+    return kept[usable];
+  }
+
+  size_t usable_ = 0;
+  uint8_t* base_ = nullptr;
+};
+
 /// n elements whose last byte lies right before a page that faults on any access.
 template <class T>
 class Guarded {
  public:
-  explicit Guarded(size_t n) : n_(n) {
-    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t bytes = n * sizeof(T);
-    const size_t usable = (bytes + page - 1) / page * page;
-    mapped_bytes_ = usable + page;
-    void* base = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED) std::abort();
-    base_ = static_cast<uint8_t*>(base);
-    if (mprotect(base_ + usable, page, PROT_NONE) != 0) std::abort();
-    data_ = reinterpret_cast<T*>(base_ + usable - bytes);
-  }
+  explicit Guarded(size_t n) : n_(n), pages_(n * sizeof(T)), data_(reinterpret_cast<T*>(pages_.end()) - n) {}
   explicit Guarded(const std::vector<T>& from) : Guarded(from.size()) {
     if (n_ > 0) std::memcpy(data_, from.data(), n_ * sizeof(T));
   }
-  ~Guarded() { munmap(base_, mapped_bytes_); }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
 
@@ -73,9 +98,9 @@ class Guarded {
   const T& operator[](size_t i) const { return data_[i]; }
 
  private:
-  size_t n_ = 0, mapped_bytes_ = 0;
-  uint8_t* base_ = nullptr;
-  T* data_ = nullptr;
+  size_t n_;
+  GuardedPages pages_;
+  T* data_;
 };
 
 /// xorshift64*: the same numbers on every platform.

@@ -15,6 +15,8 @@ from .compiling import (
     AVX2_FLAGS,
     AVX512BF16_FLAGS,
     COMMON_FLAGS,
+    DENSE_FILES,
+    ROUNDING_FILES,
     SEARCH_FILES,
     SOURCES,
     TESTS,
@@ -34,6 +36,7 @@ def tier_of(file_name: str) -> str:
 
 X86_TIERS = [tier_of(name) for name in X86_FILES]
 NATIVE_FILES = {**X86_FILES, **SEARCH_FILES} if X86 else {}
+ISA_FILES = {**NATIVE_FILES, **DENSE_FILES, **ROUNDING_FILES} if X86 else {}
 X86_DEFINITIONS = {  # for the registry
     "kernels/amx/amx.cpp": "-DBELLE_HAS_AMX",
     "kernels/amx/amx_emulated.cpp": "-DBELLE_EMULATE_AMX",
@@ -163,20 +166,24 @@ def test_aarch64_under_emulation(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not X86, reason="x86 tiers")
 @pytest.mark.parametrize("optimization", ["-O0", "-O2"])
-@pytest.mark.parametrize("name", sorted(NATIVE_FILES))
+@pytest.mark.parametrize("name", sorted(ISA_FILES))
 def test_an_isa_file_exports_one_symbol(name: str, optimization: str, tmp_path: Path) -> None:
     """A shared inline function compiled with AVX flags must not be there for the linker to choose."""
     if not shutil.which("nm"):
         pytest.skip("no nm")
     object_file = tmp_path / "isa.o"
-    if not knows(native_compiler(), NATIVE_FILES[name]):
+    if not knows(native_compiler(), ISA_FILES[name]):
         pytest.skip("the compiler does not know this instruction set")
-    command = [native_compiler(), *COMMON_FLAGS, optimization, *NATIVE_FILES[name], "-c", str(SOURCES / name)]
+    command = [native_compiler(), *COMMON_FLAGS, optimization, *ISA_FILES[name], "-c", str(SOURCES / name)]
     checked([*command, "-o", str(object_file)])
     listing = checked(["nm", "-C", "--defined-only", str(object_file)])
     symbols = [line.split(maxsplit=2)[1:] for line in listing.splitlines()]
     visible = [(kind, symbol) for kind, symbol in symbols if kind in "TDBRWVu"]
     # DW.ref.* is the data that names the exception handler; every C++ object has the same one.
     code = [(kind, symbol) for kind, symbol in visible if not symbol.startswith("DW.ref.")]
-    function = "search_row_avx2" if name in SEARCH_FILES else f"{Path(name).stem}_kernels"
+    function = f"{Path(name).stem}_kernels"
+    if name in SEARCH_FILES:
+        function = "search_row_avx2"
+    elif name in {**DENSE_FILES, **ROUNDING_FILES}:
+        function = Path(name).stem
     assert [(kind, symbol.partition("(")[0]) for kind, symbol in code] == [("T", f"belle::{function}")]

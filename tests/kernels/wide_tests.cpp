@@ -5,133 +5,15 @@
 #include <limits>
 #include <string>
 
-#include "reference.h"
+#include "wide_products.h"
 
 namespace belle_test {
 namespace {
 
 using belle::ActivationForm;
-using belle::kPanelRows;
-using belle::kWidePanels;
 using belle::WeightType;
-using belle::WideKernels;
 
 constexpr float kUntouched = -12345.0f;
-
-struct Form {
-  const char* name;
-  const WideKernels* kernels;
-  // sqrt(mean((y - exact)^2 / sum_k (w x)^2)) stays below this for random weights and activations
-  double rms_bound;
-  double outlier_bound;  // the same with outlier channels among the activations
-  size_t int8_columns;   // that share a scale of int8 activations; 0 where there is none
-  bool takes_outliers;   // may keep columns out of its slabs
-  double uneven_error;   // of the values of uneven codes, in 127ths of the largest one
-  // A single output may be this many times the RMS bound off: the errors of thousands are nearly normal.
-  static constexpr double kWorst = 8.0;
-
-  bool has(WeightType type) const { return kernels->matmul[static_cast<size_t>(type)] != nullptr; }
-};
-
-size_t token_tiles(const Form& form, size_t n_tokens) {
-  return (n_tokens + form.kernels->tile_tokens - 1) / form.kernels->tile_tokens;
-}
-
-struct Packed {
-  Guarded<uint8_t> bytes;
-  Guarded<float> values;  // of the outliers
-  belle::Outliers outliers;
-
-  Packed(const Form& form, const float* x, size_t n_tokens, size_t k, const Guarded<uint32_t>& columns = no_columns())
-      : bytes(form.kernels->packed_bytes(n_tokens, k)),
-        values(n_tokens * columns.size()),
-        outliers{columns.data(), columns.size(), values.data()} {
-    for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = x[i / columns.size() * k + columns[i % columns.size()]];
-    }
-    std::memset(bytes.data(), 0xa5, bytes.size());
-    form.kernels->pack({x, n_tokens, k, 0, token_tiles(form, n_tokens), bytes.data(), outliers});
-  }
-
-  static const Guarded<uint32_t>& no_columns() {
-    static const Guarded<uint32_t> columns(size_t{0});
-    return columns;
-  }
-};
-
-/// y [n_tokens, y_stride] of one call, with scratch of its own that holds garbage.
-void multiply(const Form& form, WeightType type, const uint8_t* panels, size_t n_rows, size_t k, const Packed& packed,
-              size_t n_tokens, float* y, size_t y_stride) {
-  Guarded<uint8_t> scratch(form.kernels->scratch_bytes);
-  std::memset(scratch.data(), 0xff, scratch.size());  // as floats: NaN
-  form.kernels->matmul[static_cast<size_t>(type)](
-      {panels, n_rows, k, packed.bytes.data(), n_tokens, y, y_stride, scratch.data(), packed.outliers});
-}
-
-struct Exact {
-  double value = 0.0, norm = 0.0;  // sum of w x, sqrt of the sum of (w x)^2
-};
-
-Exact exact_dot(const GgufMatrix& matrix, size_t row, const float* x) {
-  Exact exact;
-  for (size_t col = 0; col < matrix.k; ++col) {
-    const double product = matrix.weights[row * matrix.k + col] * x[col];
-    exact.value += product;
-    exact.norm += product * product;
-  }
-  exact.norm = std::sqrt(exact.norm);
-  return exact;
-}
-
-void check_values(const Form& form, const GgufMatrix& matrix, const Guarded<float>& x, size_t n_tokens,
-                  const Guarded<float>& y, size_t y_stride, double rms_bound, Checks& checks) {
-  double squares = 0.0, worst = 0.0;
-  size_t n = 0;
-  for (size_t t = 0; t < n_tokens; ++t) {
-    for (size_t row = 0; row < matrix.n_rows; ++row) {
-      const Exact exact = exact_dot(matrix, row, x.data() + t * matrix.k);
-      const double error = std::fabs(y[t * y_stride + row] - exact.value);
-      if (exact.norm == 0.0) {
-        worst = error == 0.0 ? worst : std::numeric_limits<double>::infinity();
-        continue;
-      }
-      const double relative = error / exact.norm;
-      worst = relative <= worst ? worst : relative;  // NaN wins
-      squares += relative * relative;
-      ++n;
-    }
-  }
-  const double rms = n > 0 ? std::sqrt(squares / static_cast<double>(n)) : 0.0;
-  // Few outputs may lie together on one side of the mean.
-  const double bound = n < 500 ? 1.5 * rms_bound : rms_bound;
-  checks.that(rms < bound && worst < Form::kWorst * rms_bound,
-              "wide %s %s rows=%zu k=%zu tokens=%zu: RMS error %.4g, worst %.4g", form.name,
-              belle::traits_of(matrix.type).name, matrix.n_rows, matrix.k, n_tokens, rms, worst);
-}
-
-// Some of the tokens alone, and every share of rows alone, give the bits of the whole.
-void check_invariance(const Form& form, const GgufMatrix& matrix, const Guarded<uint8_t>& image,
-                      const Guarded<float>& x, size_t n_tokens, const Guarded<float>& y, size_t y_stride,
-                      const Guarded<uint32_t>& outliers, Checks& checks) {
-  const size_t k = matrix.k, share = kWidePanels * kPanelRows;
-  const size_t panel_bytes = belle::panel_bytes(matrix.type, k);
-  bool same = true;
-  for (size_t first : {size_t{0}, n_tokens / 3, n_tokens - 1}) {
-    const size_t n = n_tokens / 2 < n_tokens - first ? n_tokens / 2 + 1 : n_tokens - first;
-    const Packed activations(form, x.data() + first * k, n, k, outliers);
-    for (size_t row = 0; row < matrix.n_rows; row += share) {
-      const size_t rows = matrix.n_rows - row < share ? matrix.n_rows - row : share;
-      Guarded<float> alone(n * rows);
-      multiply(form, matrix.type, image.data() + row / kPanelRows * panel_bytes, rows, k, activations, n, alone.data(),
-               rows);
-      for (size_t t = 0; t < n; ++t) {
-        same = same && same_bits(alone.data() + t * rows, y.data() + (first + t) * y_stride + row, rows);
-      }
-    }
-  }
-  checks.that(same, "wide %s %s rows=%zu k=%zu tokens=%zu: bits depend on the cut", form.name,
-              belle::traits_of(matrix.type).name, matrix.n_rows, k, n_tokens);
-}
 
 void check_packing_in_parts(const Form& form, const Guarded<float>& x, size_t n_tokens, size_t k, Checks& checks) {
   const Packed whole(form, x.data(), n_tokens, k);
@@ -325,83 +207,6 @@ void largest_sums(const Form& form, WeightType type, Checks& checks) {
   }
 }
 
-// A few channels 32 times as large as the others: one scale for a slab is then coarse, bfloat16 is not.
-void outlier_channels(const Form& form, WeightType type, Checks& checks) {
-  Random random(9);
-  const size_t k = 512, n_rows = 64, n_tokens = 40;
-  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
-  const Guarded<uint8_t> image(packed(matrix));
-  Guarded<float> x(random.floats(n_tokens * k, -1.0f, 1.0f));
-  for (size_t i = 0; i < x.size(); i += 61) x[i] *= 32.0f;
-  const Packed activations(form, x.data(), n_tokens, k);
-  Guarded<float> y(n_tokens * n_rows);
-  multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
-  check_values(form, matrix, x, n_tokens, y, n_rows, form.outlier_bound, checks);
-}
-
-// Channels up to 1000 times as large as the others, kept out of the slabs: the error of the rest is what remains of
-// them, in every position of a unit and of a tile, and the invariance of all other products holds.
-void outliers_apart(const Form& form, WeightType type, size_t n_rows, size_t k, size_t n_tokens,
-                    const std::vector<uint32_t>& columns, Checks& checks) {
-  Random random(n_rows * 31 + k + n_tokens * 7 + columns.size());
-  const GgufMatrix matrix = random_matrix(type, n_rows, k, random);
-  const Guarded<uint8_t> image(packed(matrix));
-  const Guarded<uint32_t> outliers(columns);
-  Guarded<float> x(random.floats(n_tokens * k, -1.0f, 1.0f));
-  const auto multiply_all = [&](Guarded<float>& y) {
-    const Packed activations(form, x.data(), n_tokens, k, outliers);
-    multiply(form, type, image.data(), n_rows, k, activations, n_tokens, y.data(), n_rows);
-  };
-  for (size_t t = 0; t < n_tokens; ++t) {
-    for (const uint32_t column : columns) x[t * k + column] *= t % 2 == 0 ? 30.0f : 1000.0f;
-  }
-  Guarded<float> y(n_tokens * n_rows);
-  multiply_all(y);
-  check_values(form, matrix, x, n_tokens, y, n_rows, form.rms_bound, checks);
-  check_invariance(form, matrix, image, x, n_tokens, y, n_rows, outliers, checks);
-
-  // The outliers alone are products in float.
-  for (size_t i = 0; i < x.size(); ++i) {
-    bool kept = false;
-    for (const uint32_t column : columns) kept = kept || column == i % k;
-    if (!kept) x[i] = 0.0f;
-  }
-  multiply_all(y);
-  size_t wrong = 0;
-  for (size_t i = 0; i < y.size(); ++i) {
-    const Exact exact = exact_dot(matrix, i % n_rows, x.data() + i / n_rows * k);
-    const double tolerance = 2.0 * static_cast<double>(columns.size() + 2) * kFloatEps * exact.norm;
-    wrong += !near(y[i], exact.value, tolerance);
-  }
-  checks.that(wrong == 0, "wide %s %s rows=%zu k=%zu tokens=%zu: %zu products of %zu outliers", form.name,
-              belle::traits_of(type).name, n_rows, k, n_tokens, wrong, columns.size());
-
-  // One that is not finite spoils its token and no other.
-  const size_t bad = n_tokens / 2;
-  x[bad * k + columns.back()] = std::numeric_limits<float>::quiet_NaN();
-  multiply_all(y);
-  bool contained = true;
-  for (size_t i = 0; i < y.size(); ++i) contained = contained && std::isnan(y[i]) == (i / n_rows == bad);
-  checks.that(contained, "wide %s %s: NaN in an outlier must stay in its token", form.name,
-              belle::traits_of(type).name);
-}
-
-void test_outliers(const Form& form, WeightType type, Checks& checks) {
-  std::vector<uint32_t> every;  // of one unit
-  for (uint32_t i = 0; i < belle::kMaxOutliers; ++i) every.push_back(i);
-  outliers_apart(form, type, 33, 32, 19, every, checks);
-  for (uint32_t& column : every) column += 288;
-  outliers_apart(form, type, 64, 352, 21, every, checks);
-  std::vector<uint32_t> spread;  // over all places in a unit
-  for (uint32_t i = 0; i < belle::kMaxOutliers; ++i) spread.push_back(i * 33 % 32 + i * 32);
-  outliers_apart(form, type, 130, 1024, 37, spread, checks);
-  for (size_t n_rows : {1, 15, 16, 17, 48, 63, 64, 65, 97}) outliers_apart(form, type, n_rows, 288, 18, {287}, checks);
-  for (size_t n_tokens : {1, 2, 3, 4, 5, 16, 17, 31, 530}) {
-    outliers_apart(form, type, 20, 320, n_tokens, {0, 31, 255, 256, 319}, checks);
-  }
-  outliers_apart(form, type, 274, 4384, 33, {0, 2304, 4383}, checks);
-}
-
 // The wide kernels of block32 against those for few tokens: the same bits, or NaN in both.
 void same_as_narrow(const belle::KernelTable& table, const Form& form, WeightType type, size_t n_rows, size_t k,
                     size_t n_tokens, Checks& checks) {
@@ -440,7 +245,7 @@ void shapes_of_whole_units(const Form& form, WeightType type, Checks& checks) {
   for (size_t n_rows : {1, 15, 16, 17, 33, 65, 81}) run_shape(form, type, n_rows, 512, 19, checks);
   for (size_t n_tokens : {1, 2, 3, 4, 5, 16, 17, 33, 540}) run_shape(form, type, 19, 256, n_tokens, checks);
   for (size_t k : {256, 768, 4352}) run_shape(form, type, 130, k, 33, checks);
-  if (form.takes_outliers) outliers_apart(form, type, 130, 1024, 37, {0, 31, 255, 256, 700, 1023}, checks);
+  if (form.takes_outliers) check_outliers_apart(form, type, 130, 1024, 37, {0, 31, 255, 256, 700, 1023}, checks);
 }
 
 void test_form(const Form& form, Checks& checks) {
@@ -451,13 +256,13 @@ void test_form(const Form& form, Checks& checks) {
     if (!form.has(type)) continue;
     every_weight(form, type, checks);
     not_a_number(form, type, checks);
-    outlier_channels(form, type, checks);
+    test_outlier_channels(form, type, checks);
     largest_sums(form, type, checks);
     if (range.unit_columns > 32) {
       shapes_of_whole_units(form, type, checks);
       continue;
     }
-    if (form.takes_outliers) test_outliers(form, type, checks);
+    if (form.takes_outliers) test_outliers_apart(form, type, checks);
     for (size_t n_rows = 1; n_rows <= 81; n_rows += n_rows < 18 ? 1 : 5) run_shape(form, type, n_rows, 64, 19, checks);
     for (size_t n_tokens = 1; n_tokens <= 50; ++n_tokens) run_shape(form, type, 19, 96, n_tokens, checks);
     for (size_t k : {32, 64, 96, 224, 256, 288, 320, 512, 544, 1024, 1120}) run_shape(form, type, 33, k, 17, checks);

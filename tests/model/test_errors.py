@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from belle_edge import _core
+from belle_edge.errors import ModelFormatError
 
 from .conftest import ModelFile
 from .gguf_models import VOCAB_SIZE
@@ -116,6 +117,39 @@ def test_a_failing_sampler_leaves_every_sequence_as_it_was(model: _core.Model, i
         model.forward_sample([(first, [1], _core.Sampler()), (second, [1], hopeless)])
     assert (first.length, second.length) == (3, 40)
     assert_still_works(model, second, ids[:40])
+
+
+def test_a_failing_sampler_beside_others(model: _core.Model, ids: Ids) -> None:
+    """With a list for the outcomes its error stands in it, and the others get their tokens."""
+    pairs = [(model.new_sequence(), _core.Sampler(temperature=0.0)) for _ in range(2)]
+    hopeless = _core.Sampler(temperature=0.0, banned=range(VOCAB_SIZE))
+    batch = [(pairs[0][0], ids[:3], pairs[0][1]), (model.new_sequence(), ids[:5], hopeless)]
+    batch.append((pairs[1][0], ids[:9], pairs[1][1]))
+    for top_logprobs in (-1, 2):
+        outcomes: list[Any] = []
+        got = model.forward_sample(batch, top_logprobs=top_logprobs, outcomes=outcomes)  # type: ignore[call-overload]
+        assert got is outcomes
+        assert isinstance(outcomes[1], ValueError)
+        assert "banned" in str(outcomes[1])
+        assert all(not isinstance(outcome, Exception) for outcome in outcomes[::2])
+        lengths = [sequence.length for sequence, _, _ in batch]
+    assert lengths == [6, 10, 18], "every sequence moves on"
+    alone = model.new_sequence()
+    model.forward_sample([(alone, ids[:3], _core.Sampler(temperature=0.0))])
+    expected = model.forward_sample([(alone, ids[:3], _core.Sampler(temperature=0.0))], top_logprobs=2)
+    assert outcomes[0] == expected[0]
+
+
+def test_choices_from_rows(model: _core.Model) -> None:
+    rows = [np.array([0.0, 3.0, 1.0], np.float32), np.array([np.nan, 0.0, 0.0], np.float32)]
+    samplers = [_core.Sampler(temperature=0.0, banned=banned) for banned in ([], [1, 2])]
+    outcomes = _core.choose_tokens(rows, samplers, top_logprobs=1, outcomes=[])
+    assert outcomes[0][0] == 1
+    assert outcomes[0][2] == [(1, outcomes[0][1])]
+    assert isinstance(outcomes[1], ModelFormatError)
+    for wrong in (rows[:1], [rows[0].reshape(1, 3), rows[0]], [None, None]):
+        with pytest.raises((ValueError, TypeError)):
+            _core.choose_tokens(wrong, samplers, outcomes=[])
 
 
 def test_states_that_are_not_bytes(model: _core.Model) -> None:

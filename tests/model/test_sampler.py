@@ -357,3 +357,49 @@ def test_logits_of_another_shape(shape: tuple[int, ...]) -> None:
 def test_history_of_bad_ids(ids: list[Any]) -> None:
     with pytest.raises(ValueError, match="token id"):
         Sampler().accept(ids)
+
+
+def words_of(allowed: list[int], n_vocab: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    bits = np.zeros((n_vocab + 31) // 32 * 32, np.uint8)
+    bits[allowed] = 1
+    return np.packbits(bits, bitorder="little").view(np.uint32)
+
+
+@pytest.mark.parametrize("n_vocab", [1, 31, 32, 33, 100, 1000])
+@pytest.mark.parametrize("settings", [{"temperature": 0.0}, {}, {"top_k": 3}, {"top_p": 0.1}, {"min_p": 1.0}])
+def test_what_is_not_allowed_is_never_chosen(n_vocab: int, settings: dict[str, Any]) -> None:
+    """Whatever the filters would have kept; and once only."""
+    rng = np.random.default_rng(n_vocab)
+    logits = rng.normal(size=n_vocab).astype(np.float32)
+    sampler = Sampler(**settings)
+    for allowed in ([n_vocab - 1], [0], sorted({0, n_vocab // 2, n_vocab - 1})):
+        sampler.allow(words_of(allowed, n_vocab))
+        chosen = sampler.sample(logits)
+        assert chosen in allowed
+        if settings.get("temperature") == 0.0:
+            assert chosen == max(allowed, key=lambda token_id: logits[token_id])
+    free = Sampler(temperature=0.0)
+    free.allow(words_of([0], n_vocab))
+    assert free.sample(logits) == 0
+    assert free.sample(logits) == int(logits.argmax())
+
+
+def test_allowed_tokens_are_drawn_as_if_there_were_no_others() -> None:
+    logits = np.random.default_rng(0).normal(size=200).astype(np.float32)
+    allowed = [3, 64, 65, 120, 199]
+    restricted, small = (Sampler(seed=7, top_p=0.9, temperature=0.7) for _ in range(2))
+    for _ in range(50):
+        restricted.allow(words_of(allowed, 200))
+        assert restricted.sample(logits) == allowed[small.sample(logits[allowed])]
+
+
+def test_nothing_that_is_allowed() -> None:
+    sampler = Sampler(temperature=0.0, banned=[1])
+    for words in (words_of([], 40), words_of([1], 40), np.zeros(0, np.uint32)):  # what has no word has no bit
+        sampler.allow(words)
+        with pytest.raises(ValueError, match="no token may come next"):
+            sampler.sample(np.zeros(40, np.float32))
+    with pytest.raises(TypeError):
+        sampler.allow(np.zeros(2, np.int64))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected uint32"):
+        sampler.allow(np.zeros((2, 2), np.uint32))

@@ -68,8 +68,12 @@ std::vector<float> conversation(const std::shared_ptr<Engine>& engine, size_t ca
   const std::shared_ptr<Sequence> first = engine->new_sequence(), second = engine->new_sequence();
   const std::vector<int32_t> prompt = prompt_of(caller, n_vocab), other(prompt.begin(), prompt.begin() + 9);
   forward({{first.get(), prompt, Phase::kPrefill}, {second.get(), other, Phase::kPrefill}});
-  const std::vector<uint8_t> state = second->save();
-  const std::shared_ptr<Sequence> fork = first->fork(), restored = engine->restore(state);
+  std::vector<uint8_t> state;
+  second->save([&](size_t n_bytes) {
+    state.resize(n_bytes);
+    return state.data();
+  });
+  const std::shared_ptr<Sequence> fork = first->fork(), restored = engine->restore({state.data(), state.size()});
   first->truncate(40);
   fork->discard(2, 34);
   const std::vector<int32_t> token{static_cast<int32_t>(caller + 5)};
@@ -82,7 +86,7 @@ std::vector<float> conversation(const std::shared_ptr<Engine>& engine, size_t ca
   belle::Sampler sampler({}, belle::kernels_for(engine->isa()));
   belle::Sampler* const samplers[] = {&sampler};
   const BatchEntry last[] = {{first.get(), token, Phase::kDecode}};
-  const auto chosen = engine->forward_sample({last, 1}, {samplers, 1}, 2, kNoCheck);
+  const auto chosen = engine->forward_sample({last, 1}, {samplers, 1}, 2, belle::ChoiceErrors::kThrow, kNoCheck);
   all.push_back(static_cast<float>(chosen[0].id));
   return all;
 }

@@ -1,4 +1,4 @@
-"""belle_edge/_core.pyi says what the extension is, as it was built."""
+"""The stubs in belle_edge/_core/ say what the extension is, as it was built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from belle_edge import _core
 
 ROOT = Path(__file__).resolve().parents[2]
-STUBS = ROOT / "belle_edge" / "_core.pyi"
+STUBS = ROOT / "belle_edge" / "_core"
 ALLOWLIST = Path(__file__).with_name("stubtest_allowlist.txt")
 
 
@@ -35,15 +35,17 @@ def test_names_and_classes(tmp_path: Path) -> None:
 
 def stub_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
     """Qualified name and definition of each function and method; an overloaded one comes several times."""
-    for node in ast.parse(STUBS.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef):
-            yield node.name, node
-        elif isinstance(node, ast.ClassDef):
-            for member in node.body:
-                if isinstance(member, ast.FunctionDef) and not any(
-                    isinstance(mark, ast.Name) and mark.id == "property" for mark in member.decorator_list
-                ):
-                    yield f"{node.name}.{member.name}", member
+    for path in sorted(STUBS.glob("*.pyi")):
+        module = "" if path.stem == "__init__" else f"{path.stem}."
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                yield module + node.name, node
+            elif isinstance(node, ast.ClassDef):
+                for member in node.body:
+                    if isinstance(member, ast.FunctionDef) and not any(
+                        isinstance(mark, ast.Name) and mark.id == "property" for mark in member.decorator_list
+                    ):
+                        yield f"{module}{node.name}.{member.name}", member
 
 
 def built_function(name: str) -> ast.FunctionDef:

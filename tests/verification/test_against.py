@@ -156,6 +156,7 @@ def test_the_report_is_json(checkpoint: CheckpointOf, converted: Any) -> None:
         "worst_at",
         "expected",
         "found",
+        "is_too_far",
         "ok",
     ]
     assert list(report["round_trip"][0]) == ["name", "n_ids", "comes_back", "has_unknown", "same_ids", "ok"]

@@ -16,7 +16,7 @@ constexpr size_t kLineBytes = 64;
 /// Into the first-level cache.
 inline void prefetch_line(uintptr_t address) noexcept {
 #if defined(__GNUC__)
-  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 3);
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 3);  // NOLINT(performance-no-int-to-ptr)
 #elif defined(_M_X64)
   _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
 #else
@@ -27,7 +27,7 @@ inline void prefetch_line(uintptr_t address) noexcept {
 /// Into the second-level cache.
 inline void prefetch_line_l2(uintptr_t address) noexcept {
 #if defined(__GNUC__)
-  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);  // NOLINT(performance-no-int-to-ptr)
 #elif defined(_M_X64)
   _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
 #else

@@ -1,4 +1,5 @@
 // Codes of a sub-block with a scale s and a minimum m: the weight is s * code - m. All functions work lane by lane.
+// `smallest` is the least m that the file can hold: 0, or kAnyMinimum.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,8 @@
 
 namespace belle {
 namespace {
+
+constexpr float kAnyMinimum = -1e30f;
 
 /// The nearest code from 0 to `largest`; inverse is 1 / s.
 inline Lanes affine_code(Lanes x, Lanes inverse, Lanes m, float largest) noexcept {
@@ -67,41 +70,41 @@ struct AffineFit {
   }
 };
 
-/// The minimum that suits codes and s best; a file holds none below 0.
-inline Lanes best_minimum(const AffineSums& sums, const WeightSums& all, Lanes s) noexcept {
-  return larger((s * sums.c - all.wx) / all.w, Lanes(0.0f));
+/// The minimum that suits codes and s best.
+inline Lanes best_minimum(const AffineSums& sums, const WeightSums& all, Lanes s, float smallest = 0.0f) noexcept {
+  return larger((s * sums.c - all.wx) / all.w, Lanes(smallest));
 }
 
 /// Least squares: the scale and the minimum that suit the codes best. `s` is that of codes that are all equal.
-inline AffineFit fit_affine(const AffineSums& sums, const WeightSums& all, Lanes s) noexcept {
+inline AffineFit fit_affine(const AffineSums& sums, const WeightSums& all, Lanes s, float smallest) noexcept {
   const Lanes zero(0.0f);
   const Lanes product = all.w * sums.cc;
   const Lanes determinant = product - sums.c * sums.c;
   const LaneMask is_solvable = Lanes(1e-6f) * product < determinant;
   s = select(is_solvable, (all.w * sums.cx - all.wx * sums.c) / select(is_solvable, determinant, Lanes(1.0f)), s);
-  const LaneMask has_no_minimum = (s * sums.c - all.wx) / all.w < zero;
+  const LaneMask has_no_minimum = (s * sums.c - all.wx) / all.w < Lanes(smallest);
   s = larger(select(has_no_minimum, sums.cx * inverse_or_zero(sums.cc), s), zero);
-  const Lanes m = best_minimum(sums, all, s);
+  const Lanes m = best_minimum(sums, all, s, smallest);
   return {s, m, affine_error(sums, all, s, m), sums};
 }
 
 /// The best of some scales and minima around those that span the weights: the codes of each, and least squares.
 template <size_t n_weights>
 AffineFit search_affine_fit(const Lanes* x, const Lanes* weight, const WeightSums& all, Lanes lowest, Lanes highest,
-                            float largest) noexcept {
+                            float largest, float smallest = 0.0f) noexcept {
   constexpr int kSteps = 10;
   const float first = largest > 3.0f ? largest - 2.0f : 2.0f, step = largest > 3.0f ? 0.3f : 0.2f;
-  lowest = smaller(lowest, Lanes(0.0f));
+  if (smallest == 0.0f) lowest = smaller(lowest, Lanes(0.0f));
   const Lanes span = highest - lowest;
   AffineFit best = AffineFit::nothing(all);
   for (int k = 0; k <= kSteps; ++k) {
     const Lanes s = span * Lanes(1.0f / (first + step * static_cast<float>(k)));
     for (int half_steps = 0; half_steps < 2; ++half_steps) {
       const Lanes m = Lanes(0.0f) - lowest - s * Lanes(0.5f * static_cast<float>(half_steps));
-      best.improve(fit_affine(affine_sums<n_weights>(x, weight, s, m, largest), all, s));
+      best.improve(fit_affine(affine_sums<n_weights>(x, weight, s, m, largest), all, s, smallest));
     }
   }
-  best.improve(fit_affine(affine_sums<n_weights>(x, weight, best.s, best.m, largest), all, best.s));
+  best.improve(fit_affine(affine_sums<n_weights>(x, weight, best.s, best.m, largest), all, best.s, smallest));
   return best;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "quant/search/lanes.h"
 
@@ -63,6 +64,17 @@ ScaleFit search_scale_fit(const Lanes* x, const Lanes* weight, Lanes wxx, Lanes 
   }
   try_inverse(inverse_or_zero(best.s));
   return best;
+}
+
+/// The nearest codes with the scale s of each sub-block, [sub-block][n_weights].
+template <class Values, size_t n_weights>
+void codes_of_group(const Lanes* x, Lanes s, uint8_t* out) noexcept {
+  const Lanes inverse = inverse_or_zero(s);
+  for (size_t i = 0; i < n_weights; ++i) {
+    float lanes[kLanes];
+    Values::code(x[i] * inverse).store(lanes);
+    for (size_t lane = 0; lane < kLanes; ++lane) out[lane * n_weights + i] = static_cast<uint8_t>(lanes[lane]);
+  }
 }
 
 }  // namespace

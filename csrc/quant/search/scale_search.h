@@ -19,17 +19,6 @@ struct WholeScales {
   float error;
 };
 
-/// The nearest codes with the scale s of each sub-block, [sub-block][n_weights].
-template <class Values, size_t n_weights>
-void codes_of_group(const Lanes* x, Lanes s, uint8_t* out) noexcept {
-  const Lanes inverse = inverse_or_zero(s);
-  for (size_t i = 0; i < n_weights; ++i) {
-    float lanes[kLanes];
-    Values::code(x[i] * inverse).store(lanes);
-    for (size_t lane = 0; lane < kLanes; ++lane) out[lane * n_weights + i] = static_cast<uint8_t>(lanes[lane]);
-  }
-}
-
 /// lowest_scale, highest_scale: the range of the whole multiples.
 template <class Values, size_t n_weights, size_t n_groups, int lowest_scale, int highest_scale>
 class ScaleSearch {

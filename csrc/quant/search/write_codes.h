@@ -47,6 +47,15 @@ inline void write_bits(const uint8_t* codes, unsigned shift, uint8_t* qh) noexce
   }
 }
 
+/// The fifth bit of 32 weights.
+inline void write_fifth_bits(const uint8_t* codes, uint8_t* qh) noexcept {
+  for (size_t at = 0; at < kPart; at += 8) {
+    unsigned bits = 0;
+    for (size_t i = 0; i < 8; ++i) bits |= ((codes[at + i] >> 4) & 1u) << i;
+    qh[at / 8] = byte_of(bits);
+  }
+}
+
 /// Eight scales and eight minima of six bits: q4_k, q5_k.
 inline void write_scales_and_minima(const uint8_t* scales, const uint8_t* minima, uint8_t* out) noexcept {
   for (size_t i = 0; i < 4; ++i) {

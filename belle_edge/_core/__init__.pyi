@@ -1,5 +1,6 @@
 """Type stubs of the C++ extension `belle_edge._core` (sources in csrc/)."""
 
+import mmap
 import os
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as PySequence
@@ -116,10 +117,10 @@ def quantize(
     Rows are float32, float16, or bfloat16 as raw uint16 bits. isa "" = `default_isa()`.
 
     Bit-equal to the `gguf` package's reference where it has one. The scales of the k-types and of the iq4 types are
-    searched for, so that the error is small; `importance` [n_cols] is then what an error in each column counts, as in
-    llama.cpp's importance matrix. Raises ValueError for a type that is unknown or not written, a row length that is
-    not a multiple of the block size, a value that is not finite (names the row), or an importance that is negative,
-    not finite, of another length, or of no use to the type.
+    searched for, so that the error is small. With `importance` [n_cols], what an error in each column counts, as in
+    llama.cpp's importance matrix, those of every quantized type are. Raises ValueError for a type that is unknown or
+    not written, a row length that is not a multiple of the block size, a value that is not finite (names the row), or
+    an importance that is negative, not finite, of another length, or of no use to the type.
     """
 
 def dequantize(data: NDArray[np.uint8], type: str, *, threads: int = 0) -> NDArray[np.float32]:
@@ -127,6 +128,50 @@ def dequantize(data: NDArray[np.uint8], type: str, *, threads: int = 0) -> NDArr
 
     ValueError for an unknown type, and for rows that are not whole blocks.
     """
+
+class Rounding:
+    """Rounds rows w to blocks q so that (w - q) H (w - q)^T is small, for the second moments H of a matrix' inputs.
+
+    One object serves all matrices with the same input, from any thread. The bytes are the same on every tier, for any
+    threads, and however the rows are cut into calls. How: docs/design/rounding.md.
+    """
+
+    def __init__(
+        self, moments: NDArray[np.float32], *, damping: float = 0.01, threads: int = 0, isa: str = ""
+    ) -> None:
+        """Keep `moments` [n_cols, n_cols], the mean of x x^T over inputs x. The first `round` factors them, which takes
+        as much memory again.
+
+        damping: what is added to the diagonal, in units of its mean; more where the moments need it. isa "" =
+        `default_isa()`. ValueError for another shape, and for numbers that cannot be means of products.
+        """
+    @property
+    def damping(self) -> float:
+        """What is added to the diagonal; factors. ValueError for moments that are far from positive semidefinite."""
+    def round(
+        self,
+        rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],
+        type: str,
+        *,
+        effort: Literal["fast", "best"] = "fast",
+        threads: int = 0,
+    ) -> NDArray[np.uint8]:
+        """`rows` [n_rows, n_cols] to GGUF bytes [n_rows, row_bytes] of any quantized type. Rows as in `quantize`.
+
+        effort "best" refines scales and codes after that: 5 to 17 % less error, in about six times the time.
+
+        ValueError for another number of columns, a type that is unknown or whose blocks do not divide it, a value that
+        is not finite (names the row), and moments that are far from positive semidefinite.
+        """
+    def errors(
+        self,
+        rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],
+        data: NDArray[np.uint8],
+        type: str,
+        *,
+        threads: int = 0,
+    ) -> NDArray[np.float64]:
+        """(w - q) H (w - q)^T of each row [n_rows], for `data` [n_rows, row_bytes]. ValueError as in `round`."""
 
 def linear(
     weights: NDArray[np.uint8],
@@ -224,8 +269,9 @@ class GgufFile:
 class Sampler:
     """Picks the next token from logits over the whole vocabulary; holds the penalties' history and the random state.
 
-    Order (Hugging Face's): repetition penalty, presence and frequency penalty, logit bias, banned tokens, temperature,
-    top-k, top-p, min-p, then one draw. Temperature 0 takes the argmax (lowest id on ties) after penalties, bias, bans.
+    What is not allowed leaves first. Order (Hugging Face's): repetition penalty, presence and frequency penalty, logit
+    bias, banned tokens, temperature, top-k, top-p, min-p, then one draw. Temperature 0 takes the argmax (lowest id on
+    ties) after penalties, bias, bans.
     """
 
     def __init__(
@@ -244,9 +290,42 @@ class Sampler:
     ) -> None: ...
     def accept(self, ids: PySequence[int] | NDArray[np.int32]) -> None:
         """Add tokens to the history that the penalties look at (the prompt, or tokens chosen elsewhere)."""
+    def resume(self, ids: PySequence[int] | NDArray[np.int32]) -> None:
+        """Go on after these tokens, which a sampler with the same settings chose: as `accept`, and their random numbers
+        are used up."""
+    def allow(self, words: NDArray[np.uint32]) -> None:
+        """The next choice is one of these: bit i % 32 of word i / 32 stands for token i, and what has no bit is not
+        allowed. Words [ceil(n_vocab / 32)]; they are copied."""
     def sample(self, logits: NDArray[np.float32]) -> int:
-        """Choose from `logits` [n_vocab] and accept the choice."""
+        """Choose from `logits` [n_vocab], accept the choice and forget what was allowed."""
     def copy(self) -> Sampler: ...
+
+def choose_tokens(
+    rows: PySequence[NDArray[np.float32]],
+    samplers: PySequence[Sampler],
+    *,
+    top_logprobs: int = -1,
+    outcomes: list[Any],
+) -> list[Any]:
+    """Each sampler's choice from its row [n_vocab], put into `outcomes` all at once; see `Model.forward_sample`."""
+
+class LoadProgress:
+    """How far the loading of a `Model` is; other threads may read it meanwhile."""
+
+    def __init__(self) -> None: ...
+    @property
+    def done_bytes(self) -> int: ...
+    @property
+    def total_bytes(self) -> int:
+        """0 before it begins to read."""
+
+class RestingBatch:
+    """How far the pass of one batch came, for `Model.forward`."""
+
+    def __init__(self) -> None: ...
+    @property
+    def n_layers(self) -> int:
+        """Layers that are done; 0 before it begins, and after its end."""
 
 class Sequence:
     """One token sequence with its KV cache. Belongs to the Model that made it."""
@@ -307,6 +386,7 @@ class Model:
         isa: str = "",
         kv_type: str = "auto",
         activations: str = "auto",
+        progress: LoadProgress | None = None,
     ) -> None:
         """Check `file`, or the one at that path, and pack its weights.
 
@@ -342,7 +422,7 @@ class Model:
         """End that: operation -> (seconds, calls). A nested operation's time is its own alone; "other" is the rest of
         the passes."""
     def new_sequence(self) -> Sequence: ...
-    def restore(self, data: bytes) -> Sequence:
+    def restore(self, data: bytes | bytearray | memoryview | mmap.mmap) -> Sequence:
         """Inverse of Sequence.save; ValueError if the bytes are damaged or come from another model or KV type."""
     def forward(
         self,
@@ -350,6 +430,8 @@ class Model:
         *,
         logits: str = "last",
         decode: bool | PySequence[bool] = False,
+        stop: Callable[[], bool] | None = None,
+        resting: RestingBatch | None = None,
     ) -> list[NDArray[np.float32]]:
         """Append tokens to one or more sequences (prefill and decode mixed) in one pass.
 
@@ -358,6 +440,9 @@ class Model:
         logits "last": [1, n_vocab] per entry, "all": [n_tokens, n_vocab], "none": empty arrays. On an error or Ctrl-C
         (KeyboardInterrupt) every sequence keeps the length it had. ValueError for ids out of range, empty entries,
         the same sequence twice, or a sequence of another model; RuntimeError in a forked child process.
+        resting: what the pass rests in where `stop`, asked between layers, says True; the result is empty then. The
+        same batch goes on with the same `resting`, at least one layer further each time, whatever else ran meanwhile.
+        Where one of its sequences was changed it begins anew. For up to 512 tokens of one phase; else ValueError.
         """
     @overload
     def forward_sample(  # type: ignore[overload-overlap]
@@ -366,7 +451,21 @@ class Model:
         *,
         top_logprobs: Literal[-1] = -1,
         decode: bool | PySequence[bool] = False,
+        outcomes: None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: RestingBatch | None = None,
     ) -> list[int]: ...
+    @overload
+    def forward_sample(  # type: ignore[overload-overlap]
+        self,
+        batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
+        *,
+        top_logprobs: Literal[-1] = -1,
+        decode: bool | PySequence[bool] = False,
+        outcomes: list[int | Exception],
+        stop: Callable[[], bool] | None = None,
+        resting: RestingBatch | None = None,
+    ) -> list[int | Exception]: ...
     @overload
     def forward_sample(
         self,
@@ -374,10 +473,26 @@ class Model:
         *,
         top_logprobs: int,
         decode: bool | PySequence[bool] = False,
-    ) -> list[tuple[int, float, list[tuple[int, float]]]]:
+        outcomes: None = None,
+        stop: Callable[[], bool] | None = None,
+        resting: RestingBatch | None = None,
+    ) -> list[tuple[int, float, list[tuple[int, float]]]]: ...
+    @overload
+    def forward_sample(
+        self,
+        batch: PySequence[tuple[Sequence, PySequence[int] | NDArray[np.int32], Sampler]],
+        *,
+        top_logprobs: int,
+        decode: bool | PySequence[bool] = False,
+        outcomes: list[tuple[int, float, list[tuple[int, float]]] | Exception],
+        stop: Callable[[], bool] | None = None,
+        resting: RestingBatch | None = None,
+    ) -> list[tuple[int, float, list[tuple[int, float]]] | Exception]:
         """As forward, then each sampler chooses and accepts the next token: logits never reach Python.
 
         The samplers do not see the fed tokens: call Sampler.accept for a prompt that penalties shall count.
         top_logprobs >= 0: (id, its log-probability, the top_logprobs most likely ids with theirs), from the model's
         own distribution, before penalties and temperature.
+        outcomes: an empty list that gets, and is, the result; a sampler's error stands in it in its token's place, and
+        every sequence moves on. Without, the first such error is raised and every sequence keeps the length it had.
         """

@@ -1,0 +1,1 @@
+"""Steps from schema to schema. Alembic runs them in order; database.py says when."""
