@@ -38,7 +38,7 @@ from fidelity_files import QuantizedFile, float_gguf, our_file, peer_file, quant
 
 import belle_edge._core as _core
 from belle_edge.errors import UnsupportedModelError
-from belle_edge.evaluation.divergence import Divergence, DivergenceMeter
+from belle_edge.divergence import Divergence, DivergenceMeter
 
 PHASES = ("prefill", "decode")
 

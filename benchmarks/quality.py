@@ -34,7 +34,7 @@ from quality_tables import tables
 from quality_texts import TextReader, TextSet
 
 from belle_edge.convert.calibration_texts import calibration_text_paths
-from belle_edge.evaluation.divergence import Divergence
+from belle_edge.divergence import Divergence
 
 ENGINES = ("native", "llama.cpp")
 

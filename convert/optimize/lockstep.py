@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from belle_edge.convert.architectures.mapped_model import MappedTensor
 from belle_edge.convert.reference import ReferenceModel
-from belle_edge.evaluation.divergence import kl_divergence, log_softmax
+from belle_edge.divergence import kl_divergence, log_softmax
 
 Blocks = Iterator[NDArray[Any]]
 Rows = Callable[[MappedTensor], Blocks]  # of a matrix, some at a time, in the order of the file

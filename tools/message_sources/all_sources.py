@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = "belle_edge/server/page/static"
 # What only programs and programmers read stays English.
 FOR_PROGRAMMERS = (
-    "belle_edge/evaluation/",
+    "belle_edge/divergence.py",
     "belle_edge/hf/",
     "belle_edge/languages/",
     "belle_edge/lazy_names.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from belle_edge.evaluation.divergence import DivergenceMeter, kl_divergence, log_softmax
+from belle_edge.divergence import DivergenceMeter, kl_divergence, log_softmax
 
 
 def test_log_softmax_survives_huge_logits() -> None:

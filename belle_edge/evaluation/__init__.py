@@ -1,1 +1,0 @@
-"""Quality measures: how far a quantized model's predictions are from the original's."""
