@@ -27,23 +27,34 @@ class DataFile:
 
     path: Path
     name: str  # for the moments file: never a folder
-    language: str | None = None  # of a bundled one
+    language: str | None = None  # of a bundled one, or as the user says
     share: float = 1.0  # of all tokens, against the other files'
 
+    @property
+    def is_json(self) -> bool:
+        """Whether it holds records; else it is running text."""
+        return self.path.suffix.lower() in _JSON_SUFFIXES
+
     def texts(self, *, held_out: bool = False) -> Iterator[tuple[int, DataText]]:
+        """(line, text) of all but every 16th text, or with `held_out` of these, which are kept to measure with.
+
+        Raises ConversionError as `all_texts`.
+        """
+        for number, (line, text) in enumerate(self.all_texts(), start=1):
+            if held_out == (number % _HELD_OUT_EACH == 2):
+                yield line, text
+
+    def all_texts(self) -> Iterator[tuple[int, DataText]]:
         """(line, text) of each record that is not empty; of plain text, of many lines together.
 
-        Every 16th text is held out of calibration, to measure with: `held_out` gives these, and without it they are
-        left out. Raises ConversionError that names file and line for what cannot be read, and for nothing usable.
+        Raises ConversionError that names file and line for what cannot be read, and for nothing usable.
         """
-        is_json = self.path.suffix.lower() in _JSON_SUFFIXES
-        n_texts = 0
-        for line, text in self._records() if is_json else _plain_pieces(self.path):
+        is_empty = True
+        for line, text in self._records() if self.is_json else _plain_pieces(self.path):
             if not text.is_empty:
-                n_texts += 1
-                if held_out == (n_texts % _HELD_OUT_EACH == 2):
-                    yield line, text
-        if not n_texts:
+                is_empty = False
+                yield line, text
+        if is_empty:
             raise ConversionError(
                 f"[{self.path}] nothing usable in it: expected texts, dialogues or instructions with answers"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,7 @@ class DataText:
 
     messages: tuple[Message, ...] = ()
     text: str = ""
+    language: str | None = None  # as the record names it
 
     @property
     def is_empty(self) -> bool:
@@ -39,6 +40,10 @@ def record_text(value: Any) -> DataText:
         return DataText(text=value)
     if not isinstance(value, Mapping):
         raise ValueError(f"expected an object with {_FORMS}; found {excerpt(value)}")
+    return replace(_fields_text(value), language=_language(value))
+
+
+def _fields_text(value: Mapping[str, Any]) -> DataText:
     if "instruction" in value and "output" in value:
         parts = [_text(value, "instruction"), _text(value, "input", missing="")]
         return _turn("\n".join(part for part in parts if part.strip()), _text(value, "output"))
@@ -56,6 +61,12 @@ def _turn(question: str, answer: str) -> DataText:
     return DataText(
         messages=({"role": "user", "content": question}, {"role": "assistant", "content": answer})
     )
+
+
+def _language(record: Mapping[str, Any]) -> str | None:
+    """What it says under "language" or "lang"; other uses of these fields than a name are passed over."""
+    found = (record.get(name) for name in ("language", "lang"))
+    return next((name.strip() for name in found if isinstance(name, str) and name.strip()), None)
 
 
 def _text(record: Mapping[str, Any], name: str, *, missing: str | None = None) -> str:

@@ -1,0 +1,1 @@
+"""Texts that files are measured on: records with their language and place, windows of running text, what is scored."""
