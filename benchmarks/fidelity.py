@@ -37,8 +37,8 @@ from fidelity_engines import (
 from fidelity_files import QuantizedFile, float_gguf, our_file, peer_file, quantize_with_llama_cpp
 
 import belle_edge._core as _core
-from belle_edge.errors import UnsupportedModelError
 from belle_edge.divergence import Divergence, DivergenceMeter
+from belle_edge.errors import UnsupportedModelError
 
 PHASES = ("prefill", "decode")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from belle_edge.convert.keyword_groups import source_options
-from belle_edge.convert.moments.along_types import AlongTypes
 from belle_edge.convert.moments.calibration_report import CalibrationReport
 from belle_edge.convert.moments.calibration_source import CalibrationSource
 from belle_edge.convert.moments.calibration_task import CalibrationTask
@@ -43,7 +42,6 @@ def calibrate(
     data: DataArgument = None,
     tokens: int | None = None,
     imatrix_only: bool = False,
-    along: AlongTypes | None = None,
     family: str | None = None,
     source: SourceOptions | None = None,
     force: bool = False,
@@ -62,7 +60,6 @@ def calibrate(
     tokens: that are computed, at most; data may have fewer. None: 8,192 for a model of 7 billion weights, up
         to 32,768 for smaller ones.
     imatrix_only: energies of columns alone, as llama.cpp has them: a small file.
-    along: round each layer's matrices before what comes out of it goes on.
     family: prompt family whose template dialogues get, in place of the recognised one.
     source: how the source is opened; or its fields by name, as in `convert`.
     force: overwrite an existing `out`, and drop an interrupted calibration of it.
@@ -87,7 +84,7 @@ def calibrate(
     opened = CalibrationSource.open(src, options, family=family)
     n_tokens = tokens if tokens is not None else default_tokens(opened.n_weights)
     texts = token_texts(files, opened.encoder, n_tokens=n_tokens)
-    task = CalibrationTask.of(opened, texts, full=not imatrix_only, along=along, threads=threads)
+    task = CalibrationTask.of(opened, texts, full=not imatrix_only, threads=threads)
     if is_complete:
         task.check_complete(target)
     else:

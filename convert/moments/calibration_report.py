@@ -28,7 +28,6 @@ class CalibrationReport:
     datasets: tuple[str, ...]
     languages: tuple[str, ...]
     token_sha256: str
-    along: str
     memory_bytes: int  # anonymous memory, upper estimate
     warnings: tuple[str, ...]
     seconds: float

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from belle_edge.convert.architectures.mapped_model import MappedTensor
 from belle_edge.convert.gguf_writer import ModelFile
 from belle_edge.convert.journal import Journal
-from belle_edge.convert.moments.along_types import AlongTypes
 from belle_edge.convert.moments.hidden_states import HiddenStates
 from belle_edge.convert.moments.input_sums import InputSums
 from belle_edge.convert.moments.moments_layout import MatrixGroup, MomentsLayout
@@ -43,17 +40,12 @@ class CalibrationRun:
     file: ModelFile
     journal: Journal
     states: HiddenStates
-    along: AlongTypes | None
     threads: int
     progress: ProgressCallback | None
     _sums: dict[str, InputSums] = field(default_factory=dict)
-    _moments: dict[str, NDArray[np.float32]] = field(
-        default_factory=dict
-    )  # of the layer at hand, along types
 
     def __post_init__(self) -> None:
         self._groups = {group.name: group for group in self.layout.groups}
-        self._group_of = {matrix: group for group in self.layout.groups for matrix in group.matrices}
         self._bytes = {group.name: self._source_bytes(group) for group in self.layout.groups}
         self._done_bytes = 0
 
@@ -62,16 +54,10 @@ class CalibrationRun:
         n_done, hidden = (self._kept() if resume else None) or (0, self.model.embed(self.texts.ids))
         self._done_bytes = sum(self._bytes[name] for name in self._inputs_before(n_done))
         for layer in range(n_done, self.model.n_layers):
-            hidden = self._layer(layer, hidden)
+            hidden = self.model.run(layer, hidden, self.texts.lengths, observe=self._observe)
             self.journal.record()
             self.states.save(layer + 1, hidden)
         self._observe(_HEAD, self.model.head_input(hidden))
-
-    def _layer(self, layer: int, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows = self._rounded_rows if self.along is not None else None
-        hidden = self.model.run(layer, hidden, self.texts.lengths, observe=self._observe, rows=rows)
-        self._moments.clear()
-        return hidden
 
     def _kept(self) -> tuple[int, NDArray[np.float32]] | None:
         """(finished layers, what came out of them) where the moments of these layers are in the file."""
@@ -86,14 +72,10 @@ class CalibrationRun:
         """Take in the input of a group, for some tokens or for all."""
         group = self._groups[name]
         if name not in self._sums:
-            self._sums[name] = InputSums(group.n_columns, full=self._needs_full)
+            self._sums[name] = InputSums(group.n_columns, full=self.layout.has_full)
         self._sums[name].add(x, threads=self.threads)
         if self._sums[name].n_tokens == self.texts.n_tokens:
             self._finish(group, self._sums.pop(name))
-
-    @property
-    def _needs_full(self) -> bool:
-        return self.layout.has_full or self.along is not None
 
     def _finish(self, group: MatrixGroup, sums: InputSums) -> None:
         """All tokens' inputs of a group are in."""
@@ -106,16 +88,9 @@ class CalibrationRun:
         packed = sums.packed() if self.layout.has_full else None
         self.layout.write(self.file, group, squares, packed, n_tokens=self.texts.n_tokens)
         self.journal.note_tensor(group.name)
-        if self.along is not None:
-            self._moments[group.name] = sums.moments()
         self._done_bytes += self._bytes[group.name]
         if self.progress is not None:
             self.progress(ConversionProgress(group.name, self._done_bytes, sum(self._bytes.values())))
-
-    def _rounded_rows(self, tensor: MappedTensor) -> Iterator[NDArray[np.float32]]:
-        """The rows that stand in for those of `tensor`."""
-        assert self.along is not None
-        return self.along.round_rows(tensor, self._moments[self._group_of[tensor.name].name])
 
     def _source_bytes(self, group: MatrixGroup) -> int:
         return sum(self.model.tensors[name].source.n_bytes for name in group.matrices)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from belle_edge.convert.gguf_writer import ModelFile
-from belle_edge.convert.moments.along_types import AlongTypes
 from belle_edge.convert.moments.calibration_report import CalibrationReport
 from belle_edge.convert.moments.calibration_run import CalibrationRun, groups_of
 from belle_edge.convert.moments.calibration_source import CalibrationSource
@@ -24,7 +23,6 @@ from belle_edge.convert.quantization import BLOCK_BYTES
 from belle_edge.convert.reference import ReferenceModel
 from belle_edge.errors import ConversionError
 
-_ORIGINAL = "original"
 PASS_TOKENS = 4096  # that the reference model takes through a layer together
 
 
@@ -37,7 +35,6 @@ class CalibrationTask:
     model: ReferenceModel
     facts: MomentsFacts
     layout: MomentsLayout
-    along: AlongTypes | None
     threads: int
 
     @classmethod
@@ -47,7 +44,6 @@ class CalibrationTask:
         texts: TokenTexts,
         *,
         full: bool,
-        along: AlongTypes | None,
         threads: int,
     ) -> CalibrationTask:
         """Plan. ConversionError for a model that is not computed here."""
@@ -63,7 +59,6 @@ class CalibrationTask:
             datasets=tuple(file.name for file in texts.files),
             languages=tuple(file.language for file in texts.files if file.language is not None),
             token_sha256=texts.sha256,
-            along=along.plan if along is not None else _ORIGINAL,
             model_name=source.name,
         )
         layout = MomentsLayout.of(
@@ -73,19 +68,19 @@ class CalibrationTask:
             architecture=source.architecture,
             full=full,
         )
-        return cls(source, texts, model, facts, layout, along, threads)
+        return cls(source, texts, model, facts, layout, threads)
 
     @property
     def memory_bytes(self) -> int:
         """Upper estimate of anonymous memory: interpreter and tokenizer, hidden states, activations, a layer's sums."""
         shape, n_tokens = self.model.shape, self.texts.n_tokens
-        together = n_tokens if self.along is not None else min(n_tokens, PASS_TOKENS)
+        together = min(n_tokens, PASS_TOKENS)
         attention = 2 * (shape.q_width + shape.kv_width) + 2 * shape.width
         activations = together * (attention + 2 * shape.feed_forward)
         widths = [group.n_columns for group in self.layout.groups]
         inputs_of_layer = len(self.model.inputs(0))
         sums = sum(width * width for width in widths[:inputs_of_layer])
-        packing = max(width * width for width in widths) * (3 if self.along is not None else 1)
+        packing = max(width * width for width in widths)
         floats = 3 * n_tokens * shape.width + activations + sums + packing
         n_rows = self.model.tensors["token_embd.weight"].shape[0]
         return (128 << 20) + 2048 * n_rows + 7 * BLOCK_BYTES + 4 * floats
@@ -118,7 +113,6 @@ class CalibrationTask:
                     output,
                     journal,
                     states,
-                    self.along,
                     self.threads,
                     progress,
                 )
@@ -160,7 +154,6 @@ class CalibrationTask:
             datasets=self.facts.datasets,
             languages=self.facts.languages,
             token_sha256=self.texts.sha256,
-            along=self.facts.along or _ORIGINAL,
             memory_bytes=self.memory_bytes,
             warnings=tuple(warnings),
             seconds=seconds,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belle_edge._core import dense
-from belle_edge.convert.moments.correlations import pack, unpack
+from belle_edge.convert.moments.correlations import pack
 
 _SQUARE = 64  # columns whose products are computed for the sake of the squares among them
 
@@ -42,7 +42,3 @@ class InputSums:
     def packed(self) -> NDArray[np.int16] | None:
         """As a file has them (correlations.py); None of squares alone."""
         return pack(self._sums[0]) if self._is_full else None
-
-    def moments(self) -> NDArray[np.float32]:
-        """mean(x xᵀ), as a reader of the file gets it [n_columns, n_columns]. Of full sums."""
-        return unpack(pack(self._sums[0]), self.squares() / np.float32(self.n_tokens))

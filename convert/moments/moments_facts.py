@@ -15,7 +15,4 @@ class MomentsFacts:
     datasets: tuple[str, ...]  # what the texts are called: file names without folders, or hashes
     languages: tuple[str, ...]  # of the bundled texts
     token_sha256: str | None  # of the token ids of all texts, and of these texts' lengths; ours alone has it
-    along: (
-        str | None
-    )  # "original", or the plan of types whose rounded matrices the inputs came through; ours alone
     model_name: str | None  # that it was computed with

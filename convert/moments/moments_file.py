@@ -239,7 +239,6 @@ class _OldContent:
             datasets=datasets,
             languages=(),
             token_sha256=None,
-            along=None,
             model_name=None,
         )
 
@@ -281,7 +280,6 @@ def _facts_of(file: _core.GgufFile, entries: MomentsEntries) -> MomentsFacts:
         datasets=tuple(base_name(name) for name in _texts(file, DATASETS)),
         languages=_texts(file, f"{OURS}languages"),
         token_sha256=_text(file, f"{OURS}token_sha256"),
-        along=_text(file, f"{OURS}along"),
         model_name=_text(file, f"{OURS}model_name"),
     )
 

@@ -131,7 +131,6 @@ def _metadata(groups: Sequence[MatrixGroup], facts: MomentsFacts, sample: Weight
         CHUNK_COUNT: max(1, -(-facts.n_tokens // CHUNK_TOKENS)),
         CHUNK_SIZE: CHUNK_TOKENS,
         f"{OURS}version": VERSION,
-        f"{OURS}along": facts.along or "original",
         f"{OURS}tokens": facts.n_tokens,
         f"{OURS}texts": facts.n_texts,
         f"{OURS}languages": list(facts.languages),

@@ -159,7 +159,6 @@ def _expected_receipt(
         datasets=(),
         languages=(),
         token_sha256=_UNKNOWN_HASH,
-        along="original",
         model_name=None,
     )
     return receipt(

@@ -12,7 +12,7 @@ from belle_edge.convert.architectures.mapped_model import Metadata
 from belle_edge.convert.moments.moments_facts import MomentsFacts
 
 PREFIX = "belle.optimized."
-EFFORT, METHOD, ALONG = (f"{PREFIX}{name}" for name in ("effort", "method", "along"))
+EFFORT, METHOD = (f"{PREFIX}{name}" for name in ("effort", "method"))
 DATA, DATA_HASH, TOKENS = (f"{PREFIX}{name}" for name in ("data", "data_sha256", "tokens"))
 MOMENTS_HASH, TARGET_BYTES = (f"{PREFIX}{name}" for name in ("moments_sha256", "target_bytes"))
 ERROR_RATIO = f"{PREFIX}error_ratio"
@@ -23,7 +23,7 @@ HELD_OUT_TOKENS, DIVERGENCE, NEAREST_DIVERGENCE = (
 COLUMN_SCALES = "belle.column_scales"
 ERROR_FEEDBACK, WEIGHTED_SEARCH = "error feedback", "weighted search"
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys((EFFORT, METHOD, ALONG, DATA_HASH, MOMENTS_HASH, TARGET_BYTES), str),
+    **dict.fromkeys((EFFORT, METHOD, DATA_HASH, MOMENTS_HASH, TARGET_BYTES), str),
     **dict.fromkeys((TOKENS, HELD_OUT_TOKENS), int),
     **dict.fromkeys((ERROR_RATIO, DIVERGENCE, NEAREST_DIVERGENCE), (int, float)),
     DATA: list,
@@ -49,8 +49,6 @@ def receipt(
         entries[METHOD] = ERROR_FEEDBACK if has_full else WEIGHTED_SEARCH
     if target_bytes is not None:
         entries[TARGET_BYTES] = str(target_bytes)
-    if facts.along is not None:
-        entries[ALONG] = "original" if facts.along == "original" else "rounded"
     entries[DATA] = list(data)
     if facts.token_sha256:
         entries[DATA_HASH] = facts.token_sha256

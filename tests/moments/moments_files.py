@@ -28,7 +28,6 @@ FACTS = MomentsFacts(
     datasets=("bundled",),
     languages=("zh", "en"),
     token_sha256="0" * 64,
-    along="original",
     model_name="BELLE",
 )
 SAMPLE = WeightSample("1" * 64, np.arange(5, dtype=np.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from belle_edge._core import dense
-from belle_edge.convert.architectures.mapped_model import MappedTensor
 from belle_edge.convert.moments import input_sums
-from belle_edge.convert.moments.along_types import AlongTypes
 from belle_edge.convert.moments.calibrate import calibrate, held_out_ids
 from belle_edge.convert.moments.calibration_source import CalibrationSource
 from belle_edge.convert.moments.data_files import data_files
 from belle_edge.convert.moments.moments_file import Moments
 from belle_edge.convert.moments.token_texts import token_texts
 from belle_edge.convert.reference import bloom_layer, llama_layer, streamed_matrices
-from belle_edge.convert.sources.source_tensors import to_float32
 from belle_edge.errors import ConversionError
 
 from .calibrations import TOKENS, write_texts
@@ -109,7 +106,6 @@ def test_the_report_and_the_file(llama: Path, data: Path, tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.gguf"]
     moments = Moments.open(tmp_path / "m.gguf")
     assert moments.facts.token_sha256 == report.token_sha256
-    assert moments.facts.along == "original"
     assert "/" not in "".join(moments.facts.datasets)
 
 
@@ -155,31 +151,6 @@ def test_a_gguf_of_the_same_floats_gives_the_same_moments(
         np.testing.assert_array_equal(found.moments(name), expected.moments(name))
 
 
-def stored_rows(tensor: MappedTensor) -> NDArray[np.float32]:
-    rows = to_float32(tensor.source.rows(0, tensor.shape[0]))
-    return rows if tensor.row_order is None else rows[tensor.row_order]
-
-
-def test_along_the_same_rows_the_moments_are_the_same(
-    made: Path, llama: Path, data: Path, tmp_path: Path
-) -> None:
-    """And each matrix is rounded with what a reader of the file gets."""
-    given: dict[str, NDArray[np.float32]] = {}
-
-    def round_rows(tensor: MappedTensor, moments: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        given[tensor.name] = moments
-        yield from np.array_split(stored_rows(tensor), 3)
-
-    calibrate(llama, tmp_path / "m.gguf", data=data, tokens=TOKENS, along=AlongTypes("f32", round_rows))
-    found, expected = Moments.open(tmp_path / "m.gguf"), Moments.open(made)
-    assert found.facts.along == "f32"
-    assert set(given) == set(found.tensor_names) - {"output.weight"}
-    for name in expected.tensor_names:
-        np.testing.assert_array_equal(found.moments(name), expected.moments(name))
-        if name in given:
-            np.testing.assert_array_equal(found.moments(name), given[name])
-
-
 def changed_checkpoint(source: Path, folder: Path, change: Callable[[dict[str, NDArray[Any]]], None]) -> Path:
     """A copy whose weights are changed in place."""
     copy = Path(shutil.copytree(source, folder))
@@ -188,34 +159,6 @@ def changed_checkpoint(source: Path, folder: Path, change: Callable[[dict[str, N
     change(weights)
     save_file(weights, path)
     return copy
-
-
-def test_along_rounded_rows_later_inputs_come_through_them(
-    made: Path, llama: Path, data: Path, tmp_path: Path
-) -> None:
-    """The moments are those of the model that has the rounded rows."""
-
-    def halved(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(np.round(rows * 8) / 8, dtype=np.float32)
-
-    def round_rows(tensor: MappedTensor, moments: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        yield halved(stored_rows(tensor))
-
-    def change(weights: dict[str, NDArray[Any]]) -> None:
-        for name, values in weights.items():
-            if ".layers." in name and values.ndim == 2:
-                weights[name] = halved(values.astype(np.float32))
-
-    calibrate(llama, tmp_path / "m.gguf", data=data, tokens=TOKENS, along=AlongTypes("eighths", round_rows))
-    rounded = changed_checkpoint(llama, tmp_path / "rounded", change)
-    calibrate(rounded, tmp_path / "r.gguf", data=data, tokens=TOKENS)
-    found, expected, original = (
-        Moments.open(path) for path in (tmp_path / "m.gguf", tmp_path / "r.gguf", made)
-    )
-    for name in expected.tensor_names:
-        np.testing.assert_array_equal(found.moments(name), expected.moments(name))
-    last = "output.weight"
-    assert not np.array_equal(found.energies(last), original.energies(last))
 
 
 def test_a_complete_file_is_kept_on_resume_and_another_is_refused(

@@ -54,7 +54,6 @@ def write_moments(source: Path, out: Path, *, full: bool = True, seed: int = 0) 
         datasets=("drawn.jsonl",),
         languages=(),
         token_sha256="ab" * 32,
-        along="original",
         model_name="drawn",
     )
     sample = WeightSample.of(model.tensors)

@@ -21,8 +21,8 @@ from belle_edge.convert.moments.calibration_source import CalibrationSource
 from belle_edge.convert.optimize.written_rows import WrittenRows
 from belle_edge.convert.quantization import PlannedTensor
 from belle_edge.convert.sources.gguf.gguf_source import open_gguf
-from belle_edge.errors import ConversionError
 from belle_edge.divergence import kl_divergence, log_softmax
+from belle_edge.errors import ConversionError
 from belle_edge.verification import verify_contents
 from belle_edge.verification.comparison import TensorComparison, TensorError
 from belle_edge.verification.tensor_rows import TensorRows

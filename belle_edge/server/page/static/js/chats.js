@@ -30,9 +30,14 @@ export async function loadMoreChats() {
   change({ chats: sorted([...state.chats, ...fresh]), moreChats: list.more && fresh.length > 0 });
 }
 
+/** The open chat stays open: one that is still on its way is not wanted any more. */
+export function stayInChat() {
+  askForChat();
+}
+
 /** A chat that is not made before its first turn. */
 export function startChat() {
-  askForChat(); // a chat that is still on its way is not wanted any more
+  stayInChat();
   const model = state.chat.model;
   change({ chat: { id: null, model, system: "", settings: {} }, ...NO_MESSAGES });
 }

@@ -4,7 +4,7 @@ import { explained, whenKeyIsWanted } from "./api.js";
 import { mountAppearance } from "./appearance.js";
 import { choices, mountChatList, showChatList, titleOf } from "./chat-list.js";
 import { showChatSettings } from "./chat-settings.js";
-import { loadServer, openChat, startChat } from "./chats.js";
+import { loadServer, openChat, startChat, stayInChat } from "./chats.js";
 import { composerFor, focusComposer, mountComposer, relabelComposer, stopRunning } from "./composer.js";
 import { mountConnectionBar, showConnection } from "./connection-bar.js";
 import { relabelMeter } from "./context-meter.js";
@@ -80,6 +80,8 @@ async function follow() {
       const chat = await openChat(id);
       if (chat === null) return;
       composerFor(chat.draft ?? null);
+    } else {
+      stayInChat();
     }
     focusComposer();
   } catch (error) {

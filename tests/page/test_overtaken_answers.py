@@ -1,0 +1,105 @@
+"""Answers of the server that come in another order than the questions: the newest question decides what is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .imported_chats import Turn, bring_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Page, Route
+
+    from .conftest import Open
+    from .watched_page import Watched
+
+api = pytest.importorskip("playwright.sync_api", reason="pip install playwright brings it")
+pytestmark = pytest.mark.slow  # a browser and a server
+expect = api.expect
+
+
+def hold(page: Page, pattern: str) -> list[Route]:
+    """Requests of this pattern stay without an answer until they are continued."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(pattern, keep)
+    return held
+
+
+def release(watched: Watched, held: list[Route]) -> None:
+    """Answer what was held, and wait until the page has the answers."""
+    for route in held:
+        with watched.page.expect_response(route.request.url):
+            route.continue_()
+    watched.page.wait_for_timeout(200)  # the answer is there; the page has done with it what it will
+
+
+def test_the_first_folder_comes_after_the_one_that_was_asked_for(
+    window: Open, start: Callable[..., object], tmp_path: Path
+) -> None:
+    server = start()
+    watched = window(server.address)  # type: ignore[attr-defined]
+    watched.open()
+    page = watched.page
+    held = hold(page, "**/page/v1/folders")  # without a path: the folder that is shown first
+    (tmp_path / "inside").mkdir()
+    page.locator("summary", has_text="Convert a checkpoint folder").click()
+    convert = page.locator(".way", has_text="Convert a checkpoint folder")
+    convert.get_by_label("Folder", exact=True).fill(str(tmp_path))
+    convert.get_by_role("button", name="Go").click()
+    expect(convert.locator(".folder-row", has_text="inside")).to_be_visible()
+    assert held
+    release(watched, held)
+    expect(convert.locator(".folder-row", has_text="inside")).to_be_visible()
+    expect(convert.get_by_label("Folder", exact=True)).to_have_value(str(tmp_path))
+
+
+def test_the_first_folder_leaves_what_is_being_written(window: Open, start: Callable[..., object]) -> None:
+    server = start()
+    watched = window(server.address)  # type: ignore[attr-defined]
+    watched.open()
+    page = watched.page
+    held = hold(page, "**/page/v1/folders")
+    page.locator("summary", has_text="Convert a checkpoint folder").click()
+    convert = page.locator(".way", has_text="Convert a checkpoint folder")
+    convert.get_by_label("Folder", exact=True).fill("/a/path/not/yet/whole")
+    release(watched, held)
+    expect(convert.get_by_label("Folder", exact=True)).to_have_value("/a/path/not/yet/whole")
+
+
+def test_a_chat_that_comes_late_does_not_open(shown: Watched) -> None:
+    page = shown.page
+    first = bring_in(shown, "来得晚", [Turn("user", "迟到的问题"), Turn("assistant", "迟到的回答")])
+    bring_in(shown, "来得早", [Turn("user", "准时的问题"), Turn("assistant", "准时的回答")])
+    held = hold(page, f"**/page/v1/chats/{first}")
+    page.locator(".chat-row", has_text="来得晚").locator("a").click()
+    page.wait_for_timeout(100)
+    page.locator(".chat-row", has_text="来得早").locator("a").click()
+    expect(page.locator("#chat-title")).to_have_text("来得早")
+    assert held
+    release(shown, held)
+    expect(page.locator("#chat-title")).to_have_text("来得早")
+    expect(page.locator(".message.user")).to_contain_text("准时的问题")
+
+
+def test_a_chat_that_comes_late_leaves_a_new_one(shown: Watched) -> None:
+    page = shown.page
+    late = bring_in(shown, "又来得晚", [Turn("user", "迟到的问题"), Turn("assistant", "迟到的回答")])
+    shown.open("/#")
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    held = hold(page, f"**/page/v1/chats/{late}")
+    page.locator(".chat-row", has_text="又来得晚").locator("a").click()
+    page.wait_for_timeout(100)
+    page.locator("#new-chat").click()
+    assert held
+    release(shown, held)
+    expect(page.locator(".message")).to_have_count(0)
+    expect(page.locator("#text")).to_be_focused()
