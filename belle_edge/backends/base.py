@@ -28,6 +28,15 @@ class ScoredToken(NamedTuple):
     top: Sequence[tuple[int, float]]  # the most probable tokens, best first: (id, log-probability)
 
 
+class ScoredRows(NamedTuple):
+    """Given tokens under the model's own distribution, see `Backend.forward_scores`."""
+
+    logprobs: NDArray[np.float64]  # [n_targets], natural
+    greedy: NDArray[
+        np.bool_
+    ]  # [n_targets]: whether it is the most probable token, the lowest id of equal ones
+
+
 class SequenceState(Protocol):
     """One token sequence with its key/value cache."""
 
@@ -69,6 +78,11 @@ class SamplerState(Protocol):
 
     def sample(self, logits: NDArray[np.float32]) -> int:
         """Choose from `logits` [n_vocab], accept the choice and forget what was allowed."""
+
+
+# A sequence, the tokens that it gets, places among these (ascending, one perhaps several times), and for each of these
+# places the token whose score is wanted there, as the next one.
+ScoreEntry = tuple[SequenceState, TokenIds, TokenIds, TokenIds]
 
 
 class Backend(Protocol):
@@ -152,6 +166,14 @@ class Backend(Protocol):
         """As `forward_sample`, with log-probabilities: of the choice, and of the `top_logprobs` best tokens.
 
         The choices are the same as without. What `outcomes` gets is `ScoredToken`s or plain tuples of the same.
+        """
+
+    def forward_scores(self, batch: Sequence[ScoreEntry]) -> list[ScoredRows]:
+        """Append tokens to each sequence, as a prompt's, and score given tokens in some of their rows.
+
+        The scores of an entry are in the order of its places. However many rows are scored, and whatever the size of
+        the vocabulary, few rows of logits are in memory at a time. ValueError for ids out of range and empty entries.
+        After an error the sequences are of no use.
         """
 
     def close(self) -> None:

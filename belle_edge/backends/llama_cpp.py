@@ -17,7 +17,17 @@ from ..sampling import SamplingParams
 from ..settings import token_ids
 from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
-from .base import Bytes, Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
+from .base import (
+    Bytes,
+    Decode,
+    LogitsMode,
+    SamplerState,
+    ScoredRows,
+    ScoredToken,
+    ScoreEntry,
+    SequenceState,
+    TokenIds,
+)
 from .llama_config import (
     check_cache_type,
     config_of,
@@ -32,6 +42,7 @@ from .llama_probe import extra_buffers_work
 from .llama_state import fingerprint, pack, unpack
 from .llama_tokenizer import LlamaTokenizer
 from .model_file import ModelFile, opened
+from .row_scores import scores_from_logits
 from .samplers import core_sampler
 
 _FIRST_CELLS = 4096  # tokens
@@ -186,6 +197,9 @@ class LlamaCppBackend:
     ) -> list[ScoredToken]:
         chosen = self._choices(batch, top_logprobs, outcomes)
         return chosen if outcomes is not None else [ScoredToken(*token) for token in chosen]
+
+    def forward_scores(self, batch: Sequence[ScoreEntry]) -> list[ScoredRows]:
+        return scores_from_logits(self, batch)
 
     def _choices(
         self,

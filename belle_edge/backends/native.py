@@ -12,8 +12,19 @@ from .. import _core
 from ..sampling import SamplingParams
 from ..text.tokenizer import Tokenizer
 from ..text.vocabulary import Metadata
-from .base import Bytes, Decode, LogitsMode, SamplerState, ScoredToken, SequenceState, TokenIds
+from .base import (
+    Bytes,
+    Decode,
+    LogitsMode,
+    SamplerState,
+    ScoredRows,
+    ScoredToken,
+    ScoreEntry,
+    SequenceState,
+    TokenIds,
+)
 from .model_file import ModelFile, opened
+from .row_scores import scores_from_logits
 from .samplers import core_sampler
 
 
@@ -129,6 +140,9 @@ class NativeBackend:
             triples, top_logprobs=top_logprobs, decode=decode, stop=stop, resting=resting
         )
         return [ScoredToken(*chosen) for chosen in scored]
+
+    def forward_scores(self, batch: Sequence[ScoreEntry]) -> list[ScoredRows]:
+        return scores_from_logits(self, batch)
 
     def close(self) -> None:
         self._model = None
