@@ -13,7 +13,7 @@ from ..generation.common_beginnings import common_length
 class Input:
     """What one request feeds to a model, and what it asks of the rows."""
 
-    ids: Sequence[int]
+    ids: list[int]
     first_row: int  # the first position whose next token is scored
     targets: Sequence[int]  # the tokens after the positions from first_row to the end
 
@@ -23,7 +23,7 @@ class Stretch:
     """Tokens that all inputs below it have in common, after those of the stretch above."""
 
     begin: int  # position of its first token
-    ids: Sequence[int]
+    ids: list[int]
     rows: list[int] = field(default_factory=list)  # ascending: places in `ids` of the rows that are scored
     targets: list[int] = field(default_factory=list)  # the token that each of them is scored for
     owners: list[int] = field(default_factory=list)  # the input that each score belongs to
