@@ -444,6 +444,24 @@ class Model:
         same batch goes on with the same `resting`, at least one layer further each time, whatever else ran meanwhile.
         Where one of its sequences was changed it begins anew. For up to 512 tokens of one phase; else ValueError.
         """
+    def forward_scores(
+        self,
+        batch: PySequence[
+            tuple[
+                Sequence,
+                PySequence[int] | NDArray[np.int32],
+                PySequence[int] | NDArray[np.int32],
+                PySequence[int] | NDArray[np.int32],
+            ]
+        ],
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+        """As forward, for tokens of prompts; then scores of given tokens: logits never reach Python.
+
+        An entry is a sequence, the tokens that it gets, places among these (ascending, one perhaps several times), and
+        a token for each place. The result has, for each of these tokens, its natural log-probability as the next one
+        there, and whether it is the most probable one. Logits take 64 MiB at most, or one row.
+        ValueError also for a place or a token that does not exist.
+        """
     @overload
     def forward_sample(  # type: ignore[overload-overlap]
         self,

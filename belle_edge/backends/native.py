@@ -24,7 +24,6 @@ from .base import (
     TokenIds,
 )
 from .model_file import ModelFile, opened
-from .row_scores import scores_from_logits
 from .samplers import core_sampler
 
 
@@ -142,7 +141,8 @@ class NativeBackend:
         return [ScoredToken(*chosen) for chosen in scored]
 
     def forward_scores(self, batch: Sequence[ScoreEntry]) -> list[ScoredRows]:
-        return scores_from_logits(self, batch)
+        entries = cast("list[tuple[_core.Sequence, TokenIds, TokenIds, TokenIds]]", batch)
+        return [ScoredRows(*scores) for scores in self.model.forward_scores(entries)]
 
     def close(self) -> None:
         self._model = None

@@ -119,6 +119,46 @@ py::list forward_sample(Engine& engine, const std::vector<std::tuple<SequencePtr
   return *outcomes;
 }
 
+// The tokens that an entry wants scores for.
+std::vector<TokenOfRow> asked_from(const py::handle& rows, const py::handle& targets) {
+  const TokenArray places = to_token_array(rows), ids = to_token_array(targets);
+  if (places.size() != ids.size()) {
+    throw py::value_error("scores: expected as many places as tokens, got " + std::to_string(places.size()) + " and " +
+                          std::to_string(ids.size()));
+  }
+  std::vector<TokenOfRow> tokens;
+  for (py::ssize_t i = 0; i < ids.size(); ++i) tokens.push_back({static_cast<uint32_t>(places.at(i)), ids.at(i)});
+  return tokens;
+}
+
+py::list forward_scores(Engine& engine,
+                        const std::vector<std::tuple<SequencePtr, py::object, py::object, py::object>>& entries) {
+  Batch batch;
+  std::vector<std::vector<TokenOfRow>> asked;
+  for (const auto& [sequence, ids, rows, targets] : entries) {
+    batch.add(sequence, ids, Phase::kPrefill);
+    asked.push_back(asked_from(rows, targets));
+  }
+  const std::vector<ScoredTokens> spans(asked.begin(), asked.end());
+  std::vector<TokenScore> scores;
+  run_pass(py::none(), nullptr, [&](const InterruptCheck& check, const Rest*) {
+    scores = engine.forward_scores(batch.entries, spans, check);
+  });
+  py::list result;
+  auto score = scores.begin();
+  for (const std::vector<TokenOfRow>& tokens : asked) {
+    const auto n = static_cast<py::ssize_t>(tokens.size());
+    py::array_t<double> log_probabilities(n);
+    py::array_t<bool> greedy(n);
+    for (py::ssize_t i = 0; i < n; ++i, ++score) {
+      log_probabilities.mutable_at(i) = score->log_probability;
+      greedy.mutable_at(i) = score->greedy;
+    }
+    result.append(py::make_tuple(log_probabilities, greedy));
+  }
+  return result;
+}
+
 // A file that is open already, or the one at a path.
 std::shared_ptr<const GgufFile> opened(const py::object& file) {
   if (py::isinstance<GgufFile>(file)) return file.cast<std::shared_ptr<GgufFile>>();
@@ -257,7 +297,8 @@ void bind_engine(py::module_& module) {
            py::arg("stop") = py::none(), py::arg("resting") = py::none())
       .def("forward_sample", forward_sample, py::arg("batch"), py::kw_only(), py::arg("top_logprobs") = kNoLogprobs,
            py::arg("decode") = false, py::arg("outcomes") = py::none(), py::arg("stop") = py::none(),
-           py::arg("resting") = py::none());
+           py::arg("resting") = py::none())
+      .def("forward_scores", forward_scores, py::arg("batch"));
 }
 
 }  // namespace belle

@@ -239,16 +239,16 @@ void Engine::collect_rows(Span<const BatchEntry> batch, LogitsMode mode) {
   }
 }
 
-void Engine::run(Span<const BatchEntry> batch, const InterruptCheck& check, float* logits) {
+void Engine::run(Span<const BatchEntry> batch, const InterruptCheck& check, float* logits, const LogitPieces* pieces) {
   size_t next_logit = 0, first = 0;
-  if (!context_.forms.any_wide()) return run_rows(first, rows_.size(), check, next_logit, logits);
+  if (!context_.forms.any_wide()) return run_rows(first, rows_.size(), check, next_logit, logits, pieces);
   // Neighbours of one phase go together.
   for (size_t i = 0; i < batch.size();) {
     const Phase phase = batch[i].phase;
     size_t end = first;
     for (; i < batch.size() && batch[i].phase == phase; ++i) end += batch[i].tokens.size();
     context_.phase = phase;
-    run_rows(first, end, check, next_logit, logits);
+    run_rows(first, end, check, next_logit, logits, pieces);
     first = end;
   }
 }
@@ -271,8 +271,10 @@ bool Engine::run_or_rest(Span<const BatchEntry> batch, const InterruptCheck& che
   return true;
 }
 
-// Rows [first, end) in passes; next_logit counts the rows of logits written so far.
-void Engine::run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits) {
+// Rows [first, end) in passes; next_logit counts the rows of logits written so far. pieces: takes them, counted over
+// all passes.
+void Engine::run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits,
+                      const LogitPieces* pieces) {
   for (; first < end; first += kMaxPassRows) {
     const size_t n_rows = std::min(kMaxPassRows, end - first);
     const size_t first_logit = next_logit;
@@ -280,8 +282,15 @@ void Engine::run_rows(size_t first, size_t end, const InterruptCheck& check, siz
     for (; next_logit < logit_rows_.size() && logit_rows_[next_logit] < first + n_rows; ++next_logit) {
       pass_logit_rows_.push_back(logit_rows_[next_logit] - static_cast<uint32_t>(first));
     }
-    const PassInput input{{tokens_.data() + first, n_rows}, {rows_.data() + first, n_rows}, pass_logit_rows_};
-    decoder_->forward(kv_shape(), input, check, logits + first_logit * vocab_size());
+    PassInput input{{tokens_.data() + first, n_rows}, {rows_.data() + first, n_rows}, pass_logit_rows_};
+    if (pieces == nullptr) {
+      decoder_->forward(kv_shape(), input, check, logits + first_logit * vocab_size());
+      continue;
+    }
+    const LogitPieces of_pass{pieces->n_rows,
+                              [&](size_t row, size_t n, float* piece) { pieces->take(first_logit + row, n, piece); }};
+    input.pieces = &of_pass;
+    decoder_->forward(kv_shape(), input, check, logits);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "kernels/registry.h"
 #include "kv/pages.h"
 #include "model/decoder.h"
+#include "ops/token_scores.h"
 #include "sampling/sampler.h"
 #include "tuning/activation_policy.h"
 
@@ -71,6 +72,10 @@ struct BatchEntry {
   Span<const int32_t> tokens;
   Phase phase;
 };
+
+/// Tokens that are looked up in what an entry's rows say of the next one. Their rows count from the first token that
+/// the entry appends; they ascend, one perhaps several times.
+using ScoredTokens = Span<const TokenOfRow>;
 
 /// What becomes of a batch in which one sampler finds no token to choose.
 enum class ChoiceErrors {
@@ -142,16 +147,25 @@ class Engine : public std::enable_shared_from_this<Engine> {
                                            ChoiceErrors errors, const InterruptCheck& check,
                                            const Rest* rest = nullptr);
 
+  /// As forward; then the scores of each entry's tokens, in order. However many rows and however large the vocabulary,
+  /// no more than 64 MiB of logits are in memory, or one row. Throws std::invalid_argument also for a row or a token
+  /// that does not exist, ModelFormatError where a row has no finite maximum.
+  std::vector<TokenScore> forward_scores(Span<const BatchEntry> batch, Span<const ScoredTokens> asked,
+                                         const InterruptCheck& check);
+
  private:
   friend class Sequence;
 
   Engine(const GgufFile& gguf, const EngineOptions& options);
 
   void validate(Span<const BatchEntry> batch) const;
-  void run(Span<const BatchEntry> batch, const InterruptCheck& check, float* logits);
+  void run(Span<const BatchEntry> batch, const InterruptCheck& check, float* logits,
+           const LogitPieces* pieces = nullptr);
   bool run_or_rest(Span<const BatchEntry> batch, const InterruptCheck& check, const Rest& rest, float* logits);
-  void run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits);
+  void run_rows(size_t first, size_t end, const InterruptCheck& check, size_t& next_logit, float* logits,
+                const LogitPieces* pieces);
   void collect_rows(Span<const BatchEntry> batch, LogitsMode mode);
+  std::vector<TokenOfRow> collect_scored(Span<const BatchEntry> batch, Span<const ScoredTokens> asked);
   void compare_or_begin(Span<const BatchEntry> batch, RestingBatch& resting) const;
   static void commit(Span<const BatchEntry> batch);
 

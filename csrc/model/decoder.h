@@ -31,13 +31,21 @@ struct RestingPass {
   size_t next_layer = 0;         // 0: it has not begun
 };
 
+/// Takes the logits of a pass some rows at a time, so that a large vocabulary needs memory for these alone.
+struct LogitPieces {
+  size_t n_rows;  // at a time, at most
+  /// Rows [first, first + n_rows) of PassInput::logit_rows; it may change the logits.
+  std::function<void(size_t first, size_t n_rows, float* logits)> take;
+};
+
 /// Rows of one pass, in order; a sequence's rows are consecutive positions and its pages are already writable.
 struct PassInput {
   Span<const int32_t> tokens;
   Span<const KvRow> rows;           // one per token
   Span<const uint32_t> logit_rows;  // rows whose logits are wanted, ascending
   InputObserver* observer = nullptr;
-  RestingPass* resting = nullptr;  // of a pass that may rest; the same rows each time
+  RestingPass* resting = nullptr;       // of a pass that may rest; the same rows each time
+  const LogitPieces* pieces = nullptr;  // null: all logits are written, one row after the other
 };
 
 /// Called between layers; throws Interrupted to leave the pass.
@@ -53,9 +61,9 @@ class Decoder {
   virtual size_t weight_bytes() const noexcept = 0;                  // resident weight image
   virtual const std::vector<Matrix>& matrices() const noexcept = 0;  // all of them, in the order of the image
 
-  /// Writes logits [logit_rows.size(), vocab_size()]. Reuses its buffers: one pass at a time. Returns false where the
-  /// pass rests: there are no logits yet, and what the layers stored of the rows has to stay until it goes on. A call
-  /// goes at least one layer further.
+  /// Writes logits [logit_rows.size(), vocab_size()], or with `pieces` [pieces->n_rows, vocab_size()] each time. Reuses
+  /// its buffers: one pass at a time. Returns false where the pass rests: there are no logits yet, and what the layers
+  /// stored of the rows has to stay until it goes on. A call goes at least one layer further.
   bool forward(const KvShape& kv, const PassInput& input, const InterruptCheck& check, float* logits) {
     observer_ = input.observer;
     RestingPass* const resting = input.resting;
@@ -72,7 +80,7 @@ class Decoder {
       }
       run_layer(kv, layer, input.rows);
     }
-    if (input.logit_rows.size() > 0) project_to_vocabulary(input.logit_rows, logits);
+    if (input.logit_rows.size() > 0) write_logits(input, logits);
     return true;
   }
 
@@ -91,8 +99,10 @@ class Decoder {
   virtual float* fit(Span<const KvRow> rows) = 0;
   virtual void embed_rows(Span<const int32_t> tokens) = 0;
   virtual void run_layer(const KvShape& kv, size_t layer, Span<const KvRow> rows) = 0;
-  /// logits [rows.size(), vocab_size()] of the chosen rows; what the layers left is lost.
-  virtual void project_to_vocabulary(Span<const uint32_t> rows, float* logits) = 0;
+  /// The output norm of the chosen rows, [rows.size(), hidden_size]; what the layers left is lost.
+  virtual const float* normed_output(Span<const uint32_t> rows) = 0;
+  /// logits [n_rows, vocab_size()] = the output matrix by normed rows [n_rows, hidden_size]
+  virtual void project_to_vocabulary(const float* normed, size_t n_rows, float* logits) = 0;
 
   /// linear() for the matrices of a layer.
   void project(LinearInput& input, Span<const LinearOutput> outputs) {
@@ -111,6 +121,17 @@ class Decoder {
   const OpsContext& context_;
 
  private:
+  void write_logits(const PassInput& input, float* logits) {
+    const size_t n_rows = input.logit_rows.size();
+    const float* const normed = normed_output(input.logit_rows);
+    const size_t step = input.pieces == nullptr ? n_rows : input.pieces->n_rows;
+    for (size_t first = 0; first < n_rows; first += step) {
+      const size_t n = std::min(step, n_rows - first);
+      project_to_vocabulary(normed + first * config_.hidden_size, n, logits);
+      if (input.pieces != nullptr) input.pieces->take(first, n, logits);
+    }
+  }
+
   InputObserver* observer_ = nullptr;  // of the pass that runs
 };
 

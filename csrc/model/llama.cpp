@@ -148,11 +148,15 @@ class Llama final : public Decoder {
     feed_forward(weights_.layers[layer], rows.size());
   }
 
-  void project_to_vocabulary(Span<const uint32_t> rows, float* logits) override {
+  const float* normed_output(Span<const uint32_t> rows) override {
     float* chosen = buffers_.normed.data();
     gather_rows(buffers_.hidden.data(), config_.hidden_size, rows, chosen);
     run_rows(context_, norm(weights_.output_norm, chosen, chosen), rows.size());
-    linear(context_, buffers_.quantized, chosen, rows.size(), output(), nullptr, logits);
+    return chosen;
+  }
+
+  void project_to_vocabulary(const float* normed, size_t n_rows, float* logits) override {
+    linear(context_, buffers_.quantized, normed, n_rows, output(), nullptr, logits);
   }
 
   const Matrix& output() const noexcept {
