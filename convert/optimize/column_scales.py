@@ -28,7 +28,7 @@ from belle_edge.convert.reference.model_shape import ModelShape
 
 SIGNIFICANT_BITS, MOST_POWER = 8, 8  # a scale is between 2^-MOST_POWER and 2^MOST_POWER
 _TRIED_ROWS = 48  # of a group
-_LEAST_GAIN = 0.1  # of the error, below which columns stay as they are: feedback evens out most of less
+_LEAST_GAIN = 0.03  # of the error, below which columns stay as they are: feedback evens out most of less
 
 
 @dataclass(frozen=True)
