@@ -149,7 +149,8 @@ def test_the_divergence_is_less_and_is_what_the_engine_finds(
         np.concatenate([log_probabilities(path, ids) for ids in texts]) for path in files
     )
     found = [float(kl_divergence(expected, other).mean()) for other in (optimized, plain)]
-    assert found == pytest.approx([receipt["divergence"], receipt["divergence_nearest"]], rel=0.15)
+    # The engine rounds activations to 8 bits as well, which adds about the same to both.
+    assert found == pytest.approx([receipt["divergence"], receipt["divergence_nearest"]], rel=0.1, abs=6e-4)
 
 
 def log_probabilities(path: Path, ids: list[int]) -> Any:
