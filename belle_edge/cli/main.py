@@ -26,6 +26,7 @@ from . import (
     decrypt,
     demo,
     desktop,
+    eval,
     generate,
     identify,
     info,
@@ -55,6 +56,7 @@ _COMMANDS = (
     info,
     verify,
     bench,
+    eval,
     demo,
     completion,
 )

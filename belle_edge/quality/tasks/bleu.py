@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-Counts = list[int]  # matches and n-grams of orders 1 to 4, length of the answer, length of the nearest reference
+Counts = list[
+    int
+]  # matches and n-grams of orders 1 to 4, length of the answer, length of the nearest reference
 _ORDERS = 4
 
 

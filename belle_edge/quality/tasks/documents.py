@@ -42,19 +42,25 @@ def target_of(document: Document) -> str:
     return document["answers"][0] if document["answers"] else document["reference"]
 
 
-def read_documents(path: Path, reader: Reader) -> list[Document]:
+def data_file(home: str, data: str | None) -> Path:
+    """What a task reads: the file that is named, or the samples of the package. home: the task's module."""
+    return Path(__file__).parent / "samples" / f"{home}.jsonl" if data is None else Path(data)
+
+
+def documents_in(path: Path, reader: Reader) -> list[Document]:
     """The documents of a JSON or JSON lines file. ConversionError names file and line, OSError what cannot be read."""
     require_regular(path)
     if not path.is_file():
         raise ConversionError(f"[{path}] no such file: expected a .json or .jsonl file")
     found: list[Document] = []
-    for line, value in json_values(path):
+    for number, (line, value) in enumerate(json_values(path), start=1):
         try:
             if not isinstance(value, Mapping):
                 raise ValueError(f"expected an object, found {excerpt(value)}")
             found += [{**document, "line": line} for document in reader(value)]
         except ValueError as error:
-            raise ConversionError(f"[{path}] line {line}: {error}") from None
+            place = f"line {line}" if line >= number else f"line {line}, record {number}"
+            raise ConversionError(f"[{path}] {place}: {error}") from None
     if not found:
         raise ConversionError(f"[{path}] nothing in it: expected one record a line, or a list of them")
     return found
@@ -72,11 +78,11 @@ def document(prompt: str, answers: Sequence[str], *, kind: str = "") -> Document
     return {"line": 0, "kind": kind, "prompt": prompt, "answers": list(answers), "reference": ""}
 
 
-def text_field(record: Mapping[str, Any], *names: str) -> str:
+def text_field(record: Mapping[str, Any], *names: str, may_be_empty: bool = False) -> str:
     """The text under the first of `names` that the record has. ValueError where there is none, or it is empty."""
     name = _present(record, names)
     found = record[name]
-    if not isinstance(found, str) or not found.strip():
+    if not isinstance(found, str) or not (found.strip() or may_be_empty):
         raise ValueError(f'expected a text under "{name}", found {excerpt(found)}')
     return found
 

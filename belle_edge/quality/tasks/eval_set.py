@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import excerpt
-from .documents import Document, document, read_documents, splits, text_field
+from .documents import Document, data_file, document, documents_in, splits, text_field
 from .rouge_l import rouge_l
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SAMPLES = Path(__file__).parent / "samples" / "eval_set.jsonl"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _WITH_A_RESULT = "math"
 
@@ -31,7 +29,7 @@ def dataset(
     data: a file; None: the samples of the package. references: question -> the answer of another model; None leaves
     out the questions without an answer of people.
     """
-    found = read_documents(SAMPLES if data is None else Path(data), documents_of)
+    found = documents_in(data_file("eval_set", data), documents_of)
     if references is None:
         return splits(answered(found))
     return splits([{**one, "reference": references.get(one["prompt"], "")} for one in found])
@@ -56,7 +54,8 @@ def scores(document: Document, results: Sequence[str]) -> dict[str, float]:
     answer = results[0].strip()
     if not document["answers"]:
         reference = document["reference"].strip()
-        return {"agreement": rouge_l([reference], answer), "same": float(answer == reference)}
+        same = answer == reference
+        return {"agreement": 1.0 if same else rouge_l([reference], answer), "same": float(same)}
     found = {"rouge_l": rouge_l(document["answers"], answer)}
     if document["kind"] == _WITH_A_RESULT and (result := _result(document["answers"][0])) is not None:
         found["result"] = float(_result(answer) == result)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import excerpt
 from .cmrc import exact_match, f1
-from .documents import Document, document, read_documents, splits, text_field, texts_field
+from .documents import Document, data_file, document, documents_in, splits, text_field, texts_field
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SAMPLES = Path(__file__).parent / "samples" / "question_answering.jsonl"
 _TEXT = ("context", "context_text")
 
 
 def dataset(data: str | None = None, **_others: Any) -> dict[str, Dataset]:
     """The data set of the task, as lm-eval calls for it. data: a file; None: the samples of the package."""
-    return splits(read_documents(SAMPLES if data is None else Path(data), documents_of))
+    return splits(documents_in(data_file("question_answering", data), documents_of))
 
 
 def documents_of(record: Mapping[str, Any]) -> Iterator[Document]:
@@ -31,10 +29,12 @@ def documents_of(record: Mapping[str, Any]) -> Iterator[Document]:
     for place, question in enumerate(questions, start=1):
         if not isinstance(question, Mapping):
             raise ValueError(f"question {place}: expected an object, found {excerpt(question)}")
-        yield document(
-            _prompt(context, text_field(question, "question", "query_text")),
-            texts_field(question, "answers", "answer"),
-        )
+        try:
+            asked = text_field(question, "question", "query_text", may_be_empty=bool(context))
+            answers = texts_field(question, "answers", "answer")
+        except ValueError as error:
+            raise ValueError(f"question {place}: {error}" if "qas" in record else error) from None
+        yield document(_prompt(context, asked), answers)
 
 
 def scores(document: Document, results: Sequence[str]) -> dict[str, float]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .documents import Document, document, read_documents, splits, text_field, texts_field
+from .documents import Document, data_file, document, documents_in, splits, text_field, texts_field
 from .rouge_l import rouge_l
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SAMPLES = Path(__file__).parent / "samples" / "summarization.jsonl"
-
 
 def dataset(data: str | None = None, **_others: Any) -> dict[str, Dataset]:
     """The data set of the task, as lm-eval calls for it. data: a file; None: the samples of the package."""
-    return splits(read_documents(SAMPLES if data is None else Path(data), documents_of))
+    return splits(documents_in(data_file("summarization", data), documents_of))
 
 
 def documents_of(record: Mapping[str, Any]) -> Iterator[Document]:

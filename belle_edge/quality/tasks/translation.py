@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ...errors import excerpt
+from ..texts.language import language_by_script
 from .bleu import Counts, counts
-from .documents import Document, document, read_documents, splits, text_field, texts_field
+from .documents import Document, data_file, document, documents_in, splits, text_field, texts_field
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SAMPLES = Path(__file__).parent / "samples" / "translation.jsonl"
 _LANGUAGES: Mapping[str, str] = MappingProxyType(
     {
         "zh": "中文",
@@ -30,7 +30,7 @@ _LANGUAGES: Mapping[str, str] = MappingProxyType(
 
 def dataset(data: str | None = None, **_others: Any) -> dict[str, Dataset]:
     """The data set of the task, as lm-eval calls for it. data: a file; None: the samples of the package."""
-    return splits(read_documents(SAMPLES if data is None else Path(data), documents_of))
+    return splits(documents_in(data_file("translation", data), documents_of))
 
 
 def documents_of(record: Mapping[str, Any]) -> Iterator[Document]:
@@ -46,15 +46,9 @@ def scores(document: Document, results: Sequence[str]) -> dict[str, Counts]:
 
 
 def _language(record: Mapping[str, Any], targets: Sequence[str]) -> str:
-    language = record.get("target_language")
-    if language is None:
-        return "zh" if is_chinese(targets[0]) else "en"
+    language = record.get("target_language") or language_by_script(targets[0])
     if language not in _LANGUAGES:
-        raise ValueError(f'"target_language": expected one of {", ".join(_LANGUAGES)}; found {language!r}')
+        raise ValueError(
+            f'"target_language": expected one of {", ".join(_LANGUAGES)}; found {excerpt(language)}'
+        )
     return str(language)
-
-
-def is_chinese(text: str) -> bool:
-    """Whether most letters of a text are Chinese characters."""
-    letters = [char for char in text if char.isalpha()]
-    return 2 * sum("\u4e00" <= char <= "\u9fff" for char in letters) > len(letters)

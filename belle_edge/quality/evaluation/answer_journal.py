@@ -1,0 +1,136 @@
+"""The answers of an evaluation, a line of JSON each, as they come: what an interrupted one need not ask again.
+
+The first line says what all of them were made with. A last line that was cut off is dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ...errors import BelleError
+from ...regular_files import open_regular
+from ...strict_json import JsonError, parse
+
+_VERSION = 1
+GENERATED = "generate_until"  # the kind of request whose prompt is kept: its answer is a text
+
+
+class EvaluationChangedError(BelleError, ValueError):
+    """An interrupted evaluation had other settings; the message names them."""
+
+
+class AnswerJournal:
+    """Open it with `AnswerJournal.open`; a context manager."""
+
+    def __init__(self, path: Path, known: dict[str, list[Any]]) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._known = known
+
+    @classmethod
+    def open(cls, path: Path, settings: Mapping[str, Any], *, resume: bool) -> AnswerJournal:
+        """The journal at `path`. settings: what decides every answer, as JSON has it.
+
+        resume: go on with what is there, if anything is; else it begins anew. EvaluationChangedError where that was
+        made with other settings, OSError where the file cannot be written.
+        """
+        first = json.loads(json.dumps({"version": _VERSION, **settings}))
+        n_bytes, lines = _whole_lines(path) if resume else (0, [])
+        if lines and lines[0] != first:
+            raise EvaluationChangedError(
+                f"[{path.name}] the interrupted evaluation had something else under {_differences(lines[0], first)}:"
+                " repeat its settings, or begin anew with --force"
+            )
+        known: dict[str, list[Any]] = {}
+        for line in lines[1:]:
+            known.setdefault(line["request"], []).append(line["answer"])
+        if lines:
+            with path.open("r+b") as file:
+                file.truncate(n_bytes)
+        else:
+            path.write_bytes(_line(first))
+        return cls(path, known)
+
+    def take(self, kind: str, arguments: Sequence[Any]) -> Any:
+        """An answer that an earlier run got to this request, once for each time that it was asked; None without one."""
+        answers = self._known.get(request_key(kind, arguments))
+        return _restored(answers.pop(0)) if answers else None
+
+    def add(self, kind: str, arguments: Sequence[Any], answer: Any) -> None:
+        """Write down an answer; a kill of this process does not lose it."""
+        record = {"request": request_key(kind, arguments), "kind": kind}
+        if kind == GENERATED:
+            record["prompt"] = arguments[0]
+        self._file.write(_line({**record, "answer": _plain(answer)}))
+
+    def __enter__(self) -> AnswerJournal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def request_key(kind: str, arguments: Sequence[Any]) -> str:
+    """What tells one request from another: its kind, text and settings."""
+    text = json.dumps([kind, *arguments], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _plain(answer: Any) -> Any:
+    """A text, a number, or a pair of a number and a truth value, without NumPy's types."""
+    if isinstance(answer, (tuple, list)):
+        return [_plain(item) for item in answer]
+    return answer.item() if hasattr(answer, "item") else answer
+
+
+def _restored(answer: Any) -> Any:
+    return tuple(answer) if isinstance(answer, list) else answer
+
+
+def _whole_lines(path: Path) -> tuple[int, list[dict[str, Any]]]:
+    """How many bytes the whole lines of a journal take, and what they say; nothing where there is no journal."""
+    if not path.is_file():
+        return 0, []
+    n_bytes = 0
+    found: list[dict[str, Any]] = []
+    for line in _lines(path):
+        try:
+            value = parse(line, allow_nan=True)
+        except JsonError:
+            break
+        if not line.endswith(b"\n") or not isinstance(value, dict):
+            break
+        if found and not {"request", "answer"} <= value.keys():
+            break
+        n_bytes += len(line)
+        found.append(value)
+    return n_bytes, found
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with open_regular(path) as file:
+        yield from file
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The names of settings whose values differ, those of inner objects with a dot."""
+    names: list[str] = []
+    for name in sorted(then.keys() | now.keys()):
+        left, right = then.get(name), now.get(name)
+        if left == right:
+            continue
+        if isinstance(left, dict) and isinstance(right, dict):
+            names += [f"{name}.{inner}" for inner in _differences(left, right).split(", ")]
+        else:
+            names.append(name)
+    return ", ".join(names)

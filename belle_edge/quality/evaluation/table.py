@@ -1,0 +1,78 @@
+"""An evaluation as lines for people: a table by task, beside the figures that BELLE's authors published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...languages import t, tn
+from ...languages.columns import padded, right
+from ..tasks.catalogue import OWN_TASKS
+from .published import CAUTION, FIGURES, METRIC_NAMES, MODELS
+from .result import Evaluation, Metric, TaskResult, Value
+
+_LABEL, _VALUE, _INTERVAL, _COUNT = 34, 9, 19, 7  # cells
+_GAP = "  "
+
+
+def table(evaluation: Evaluation) -> Iterator[str]:
+    """The lines."""
+    engine = evaluation.engine
+    yield f"{evaluation.model.name}   {engine['backend']}, {engine['isa']}, {engine['kv_type']}"
+    if evaluation.reference is not None:
+        yield t("reference: {name}", name=evaluation.reference.name)
+    shows_published = any(
+        (task.name, metric.name) in FIGURES for task in evaluation.tasks for metric in task.metrics
+    )
+    yield _heading(with_published=shows_published)
+    for task in evaluation.tasks:
+        yield from _task(task)
+    for group in evaluation.groups:
+        yield t("group {name}", name=group.name)
+        for name, value in group.values.items():
+            yield f"  {padded(_name(name), _LABEL - 2)}{right(f'{value:.4f}', _VALUE)}"
+    if shows_published:
+        yield from map(t, CAUTION)
+
+
+def _heading(*, with_published: bool) -> str:
+    cells = [
+        padded("", _LABEL) + right(t("value"), _VALUE),
+        right(t("95% interval"), _INTERVAL),
+        right("n", _COUNT),
+    ]
+    return _GAP.join([*cells, *(MODELS if with_published else ())])
+
+
+def _task(task: TaskResult) -> Iterator[str]:
+    source = "" if task.data is None else f" ({task.data.name})"
+    shots = "" if not task.n_shot else ", " + tn("{n} example", "{n} examples", n=task.n_shot)
+    yield f"{task.name}{source}{shots}"
+    for metric in task.metrics:
+        yield from _metric(task.name, metric)
+    if task.n_left_out:
+        yield "  " + t(
+            "{n} questions without an answer of people were left out: --reference MODEL compares with a model's",
+            n=task.n_left_out,
+        )
+    if task.n_cut:
+        yield "  " + t("{n} prompts did not fit into the context: their beginnings were cut", n=task.n_cut)
+
+
+def _metric(task: str, metric: Metric) -> Iterator[str]:
+    digits = 1 if task in OWN_TASKS else 4
+    line = _row(f"  {_name(metric.name)}", metric.total, digits)
+    figures = FIGURES.get((task, metric.name), ())
+    cells = [right(f"{figure:.1f}", len(model)) for figure, model in zip(figures, MODELS, strict=False)]
+    yield _GAP.join([line, *cells])
+    for kind, value in metric.classes.items():
+        yield _row(f"    {kind}", value, digits)
+
+
+def _row(label: str, value: Value, digits: int) -> str:
+    low_high = "" if value.low is None else f"{value.low:.{digits}f} – {value.high:.{digits}f}"
+    cells = [padded(label, _LABEL) + right(f"{value.value:.{digits}f}", _VALUE), right(low_high, _INTERVAL)]
+    return _GAP.join([*cells, right(str(value.n), _COUNT)])
+
+
+def _name(metric: str) -> str:
+    return t(METRIC_NAMES[metric]) if metric in METRIC_NAMES else metric
