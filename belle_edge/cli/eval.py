@@ -22,7 +22,7 @@ from .terminal import print_lines
 if TYPE_CHECKING:
     from ..model import Belle
     from ..quality.evaluation.evaluate import Progress
-    from ..quality.evaluation.settings import TaskChoice
+    from ..quality.evaluation.evaluation_settings import TaskChoice
 
 _REFERENCE_TYPE = "f16"  # of a reference that has to be converted
 
@@ -92,7 +92,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..quality.evaluation.evaluate import evaluate
-    from ..quality.evaluation.settings import EvaluationSettings
+    from ..quality.evaluation.evaluation_settings import EvaluationSettings
     from ..quality.evaluation.table import table
 
     settings = EvaluationSettings(
@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
 
 def choices(names: Sequence[str], data: Sequence[str]) -> tuple[TaskChoice, ...]:
     """What --task and --data say. ValueError for a file that belongs to no task, or to one of several."""
-    from ..quality.evaluation.settings import TaskChoice
+    from ..quality.evaluation.evaluation_settings import TaskChoice
     from ..quality.tasks.catalogue import OWN_TASKS
 
     tasks = [name.strip() for names_of_one in names for name in names_of_one.split(",") if name.strip()]
@@ -138,14 +138,13 @@ def choices(names: Sequence[str], data: Sequence[str]) -> tuple[TaskChoice, ...]
         if not separator or name not in OWN_TASKS:
             own = [task for task in tasks if task in OWN_TASKS]
             if len(own) != 1:
-                raise ValueError(
-                    f"--data {text}: write NAME={text}, where NAME is one of {', '.join(own or OWN_TASKS)}"
-                )
+                expected = ", ".join(own or OWN_TASKS)
+                raise ValueError(f"--data {text}: write NAME={text}, where NAME is one of {expected}")
             name, path = own[0], text
         if name not in tasks:
             raise ValueError(f"--data {text}: {name} is not among the tasks ({', '.join(tasks)})")
         if name in files:
-            raise ValueError(f"--data {text}: {name} has a file already ({files[name]})")
+            raise ValueError(f"--data {text}: {name} has a file already")
         files[name] = Path(path).expanduser()
     return tuple(TaskChoice(task, files.get(task)) for task in tasks)
 

@@ -38,11 +38,12 @@ class AnswerJournal:
         resume: go on with what is there, if anything is; else it begins anew. EvaluationChangedError where that was
         made with other settings, OSError where the file cannot be written.
         """
-        first = json.loads(json.dumps({"version": _VERSION, **settings}))
+        first = parse(json.dumps({"version": _VERSION, **settings}))  # as it comes back from the file
         n_bytes, lines = _whole_lines(path) if resume else (0, [])
         if lines and lines[0] != first:
+            changed = _differences(lines[0], first)
             raise EvaluationChangedError(
-                f"[{path.name}] the interrupted evaluation had something else under {_differences(lines[0], first)}:"
+                f"[{path.name}] the interrupted evaluation had something else under {changed}:"
                 " repeat its settings, or begin anew with --force"
             )
         known: dict[str, list[Any]] = {}

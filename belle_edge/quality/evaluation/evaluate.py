@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..tasks.catalogue import EVAL_SET
+from .evaluation_result import Evaluation, GroupResult, Source, TaskResult
+from .evaluation_settings import EvaluationSettings, TaskChoice
 from .identities import data_source, engine_of, source_of
 from .offline import quietly, stay_offline
-from .result import Evaluation, GroupResult, Source, TaskResult
-from .settings import EvaluationSettings, TaskChoice
 from .workplace import ANSWERS, REFERENCE_ANSWERS, Workplace
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def evaluate(
     force: overwrite an earlier one. progress: called after every answer. verbose: lm-eval may log.
 
     Raises BackendMissingError without lm-eval, ConversionError that names file and line of bad data, TaskError,
-    EvaluationChangedError, FileExistsError, and what loading a model raises.
+    EvaluationChangedError, EvaluationExistsError, and what loading a model raises.
     """
     from ..harness.installed import require_harness
 

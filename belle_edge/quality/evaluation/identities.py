@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..._version import __version__
 from ...regular_files import open_regular
 from ..tasks.documents import data_file
-from .result import Source
-from .settings import TaskChoice
+from .evaluation_result import Source
+from .evaluation_settings import TaskChoice
 
 if TYPE_CHECKING:
     from ...model import Belle

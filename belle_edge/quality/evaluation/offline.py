@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from ...folders import cache_folder
 
-_SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE")
+SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE")
 _LOGGERS = ("lm_eval", "datasets", "evaluate", "lm-eval")
 
 
@@ -20,7 +20,7 @@ def stay_offline() -> None:
 
     A folder that the user chose ($HF_DATASETS_CACHE) stays. To be called before lm-eval is imported.
     """
-    for switch in _SWITCHES:
+    for switch in SWITCHES:
         os.environ[switch] = "1"
     os.environ.setdefault("HF_DATASETS_CACHE", str(cache_folder() / "datasets"))
     os.environ.setdefault("HF_EVALUATE_CACHE", str(cache_folder() / "evaluate"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..tasks.aggregation import percent
 from .bootstrap import interval
-from .result import GroupResult, Metric, Value
+from .evaluation_result import GroupResult, Metric, Value
 
 Aggregation = Callable[[Sequence[Any]], float]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ...languages import t, tn
 from ...languages.columns import padded, right
 from ..tasks.catalogue import OWN_TASKS
+from .evaluation_result import Evaluation, Metric, TaskResult, Value
 from .published import CAUTION, FIGURES, METRIC_NAMES, MODELS
-from .result import Evaluation, Metric, TaskResult, Value
 
 _LABEL, _VALUE, _INTERVAL, _COUNT = 34, 9, 19, 7  # cells
 _GAP = "  "
@@ -50,12 +50,17 @@ def _task(task: TaskResult) -> Iterator[str]:
     for metric in task.metrics:
         yield from _metric(task.name, metric)
     if task.n_left_out:
-        yield "  " + t(
+        yield "  " + tn(
+            "{n} question without an answer of people was left out: --reference MODEL compares with a model's",
             "{n} questions without an answer of people were left out: --reference MODEL compares with a model's",
             n=task.n_left_out,
         )
     if task.n_cut:
-        yield "  " + t("{n} prompts did not fit into the context: their beginnings were cut", n=task.n_cut)
+        yield "  " + tn(
+            "{n} prompt did not fit into the context: its beginning was cut",
+            "{n} prompts did not fit into the context: their beginnings were cut",
+            n=task.n_cut,
+        )
 
 
 def _metric(task: str, metric: Metric) -> Iterator[str]:

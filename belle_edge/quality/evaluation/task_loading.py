@@ -13,8 +13,8 @@ import numpy as np
 
 from ...errors import BelleError
 from ..tasks.catalogue import FOLDER, OWN_TASKS, OwnTask
+from .evaluation_settings import EvaluationSettings, TaskChoice
 from .offline import quietly
-from .settings import EvaluationSettings, TaskChoice
 
 _RANDOM_SEED, _NUMPY_SEED, _FEWSHOT_SEED = 0, 1234, 1234  # lm-eval's own
 _YAML = (".yaml", ".yml")
@@ -57,9 +57,10 @@ class LoadedTasks:
     def _check_examples(self, task: Any) -> None:
         wanted = task.get_config("num_fewshot")
         if self.choice.own is not None and wanted >= len(task.eval_docs):
+            n_records = len(task.eval_docs)
             raise TaskError(
-                f"[eval] {self.choice.name}: {wanted} examples were asked for, its data have {len(task.eval_docs)} "
-                "records, of which one is the question"
+                f"[eval] {self.choice.name}: {wanted} examples were asked for, its data have {n_records} records, of "
+                "which one is the question"
             )
 
     def _limit_answers(self, task: Any, max_tokens: int | None, context: int) -> None:
@@ -86,8 +87,9 @@ def load_tasks(choice: TaskChoice, *, references: Mapping[str, str] | None = Non
     except TaskError:
         raise
     except Exception as error:  # a task's Python and YAML may raise anything
+        kind, problem = type(error).__name__, " ".join(str(error).split())
         raise TaskError(
-            f"[eval] task {choice.name} cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())}). "
+            f"[eval] task {choice.name} cannot be loaded ({kind}: {problem}). "
             "Nothing is downloaded: its data must be local files, or in the folder $HF_DATASETS_CACHE"
         ) from error
     return LoadedTasks(choice, loaded)
@@ -118,9 +120,9 @@ def _load_other(name: str) -> dict[str, Any]:
     manager = _collection()
     if name not in manager.task_index:
         near = get_close_matches(name, {*OWN_TASKS, *manager.all_tasks}, n=3)
+        expected = ", ".join([*OWN_TASKS, *(task for task in near if task not in OWN_TASKS)])
         raise TaskError(
-            f"[eval] no task is called {name}: expected {', '.join(OWN_TASKS)}, the path of a YAML file, or a task of "
-            f"lm-eval{' (' + ', '.join(near) + '?)' if near else ''}"
+            f"[eval] no task is called {name}: expected {expected}, another task of lm-eval, or the path of a YAML file"
         )
     loaded = manager.load([name])
     return loaded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import re
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...errors import BelleError
 from ...folders import cache_folder
 from ...output_files import whole_file
 from .answer_journal import AnswerJournal
@@ -18,13 +18,17 @@ RESULTS = "results.json"
 ANSWERS, REFERENCE_ANSWERS = "answers", "reference-answers"  # journals
 
 
+class EvaluationExistsError(BelleError, FileExistsError):
+    """A folder holds an evaluation, and nobody said what is to become of it."""
+
+
 class Workplace:
     """The files of one evaluation."""
 
     def __init__(self, output: Path | None, *, resume: bool, force: bool) -> None:
         """output: a folder, which need not exist. resume: go on with what is there; force: begin anew.
 
-        FileExistsError where an evaluation is there already, and neither is said.
+        EvaluationExistsError where an evaluation is there already, and neither is said.
         """
         self._output = output
         self._resume = resume
@@ -64,8 +68,6 @@ class Workplace:
 def _check_unused(folder: Path) -> None:
     for name in (RESULTS, f"{ANSWERS}.jsonl", f"{REFERENCE_ANSWERS}.jsonl"):
         if (folder / name).exists():
-            raise FileExistsError(
-                errno.EEXIST,
-                "an evaluation is there already: --resume goes on with it, --force begins anew",
-                str(folder / name),
+            raise EvaluationExistsError(
+                f"[{folder}] an evaluation is there already: --resume goes on with it, --force begins anew"
             )
