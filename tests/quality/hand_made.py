@@ -30,6 +30,7 @@ WORST = (
     ),
     WorstPrompt("en", "Write a short greeting.", 0.81, "Hello! How are you?", "Hello!", 6),
     WorstPrompt("en", "Say yes.", 0.7, "Yes.", "Yes.", None),
+    WorstPrompt("other", "朝ごはんは？", 0.6, "", "", None),
 )
 # name, type, bytes, mean KL, share of equal tokens, answers that change of 120, level
 FILES = (

@@ -15,7 +15,7 @@ _NAMES = {
     "zh": msg("Chinese"),
     "en": msg("English"),
     "es": msg("Spanish"),
-    "other": msg("Other languages"),
+    "other": msg("other languages"),
 }
 
 
@@ -90,11 +90,12 @@ class Speech:
         return self._local(f"{value:,.{_decimals(value, digits)}f}")
 
     def with_error(self, value: float, error: float) -> str:
-        """0.0123 ± 0.0004: the value to the digits that its error leaves."""
+        """0.0123 ± 0.0004, 2,400,000 ± 400,000: the value to the digits that its error leaves."""
         if not (math.isfinite(value) and math.isfinite(error)) or error < _SMALLEST or value < _SMALLEST:
             return self.small(value, 3)
-        decimals = min(max(_decimals(error, 1), _decimals(value, 2)), 6)
-        return self._local(f"{value:,.{decimals}f}\u00a0±\u00a0{error:,.{decimals}f}")
+        decimals = min(max(_place(error, 1), _place(value, 2)), 6)
+        value, error = round(value, decimals), round(error, decimals)
+        return self._local(f"{value:,.{max(decimals, 0)}f}\u00a0±\u00a0{error:,.{max(decimals, 0)}f}")
 
     def size(self, n_bytes: int) -> str:
         """Of files: 4.1 MB, 3.93 GB; powers of 1000."""
@@ -126,5 +127,10 @@ def text_lang(language: str) -> str:
     return lang_tag(language) if language in LANGUAGES else ""
 
 
+def _place(value: float, digits: int) -> int:
+    """Decimals that show so many digits of a number above 0; below 0 for tens, hundreds, …"""
+    return digits - 1 - math.floor(math.log10(value))
+
+
 def _decimals(value: float, digits: int) -> int:
-    return max(0, digits - 1 - math.floor(math.log10(value)))
+    return max(0, _place(value, digits))

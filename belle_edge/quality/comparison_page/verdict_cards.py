@@ -73,6 +73,7 @@ def _card(speech: Speech, reference: Side, shown: Shown, *, is_smallest: bool) -
     return tag(
         "section",
         tag("h2", shown.badge(), tag("span", shown.name, class_="name", dir="auto")),
+        tag("p", _size(speech, reference, shown), class_="about"),
         tag("p", sign(verdict.level), tag("strong", t(NAMES[verdict.level])), class_="level"),
         scale(verdict.level),
         tag("p", sentence, class_="sentence"),
@@ -81,20 +82,23 @@ def _card(speech: Speech, reference: Side, shown: Shown, *, is_smallest: bool) -
         if is_smallest
         else None,
         tag("p", broken, class_="broken") if measures.n_broken else None,
-        _facts(speech, reference, shown),
+        _facts(speech, shown),
         class_=f"card level-{verdict.level}",
     )
 
 
-def _facts(speech: Speech, reference: Side, shown: Shown) -> Markup:
-    t, side, measures = speech.t, shown.candidate.side, shown.measures
-    size = speech.size(side.n_bytes)
-    if reference.n_bytes:
-        part = speech.part_tick(round(side.n_bytes / reference.n_bytes, 2))
-        size = t("{size} · {part} of the original", size=size, part=part)
+def _size(speech: Speech, reference: Side, shown: Shown) -> str:
+    """Its type, its bytes, and how much they are of the original's."""
+    size = f"{shown.type} · {speech.size(shown.candidate.side.n_bytes)}"
+    if not reference.n_bytes:
+        return size
+    part = speech.part_tick(round(shown.candidate.side.n_bytes / reference.n_bytes, 2))
+    return speech.t("{size} · {part} of the original", size=size, part=part)
+
+
+def _facts(speech: Speech, shown: Shown) -> Markup:
+    t, measures = speech.t, shown.measures
     facts = [
-        (t("Type"), shown.type),
-        (t("Size"), size),
         (t("Same next word"), speech.percent(measures.top1)),
         (t("Mean divergence"), t("{number} nats", number=speech.small(measures.kl_mean))),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ...languages import msg
 from ..comparison.result import WorstPrompt
 from .markup import Markup, joined, tag, visible
 from .page_speech import Speech, text_lang
@@ -17,7 +16,6 @@ _BEFORE = 300  # characters before the difference that are kept where a text is 
 _WORD = re.compile(
     r"\s*(?:[\u3000-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]|[^\s\u3000-\u9fff]+)?"
 )
-_ENDS = msg("ends here")
 
 
 def worst_prompts(speech: Speech, shown: Shown) -> Markup | None:
@@ -62,36 +60,33 @@ def _item(speech: Speech, shown: Shown, worst: WorstPrompt) -> Markup:
 
 
 def _answers(speech: Speech, shown: Shown, worst: WorstPrompt) -> Markup | None:
+    """Both side by side; once, where they are the same."""
+    t = speech.t
     if worst.reference_answer is None or worst.answer is None:
         return None
-    name = speech.t("This file") if not shown.letter else speech.t("File {letter}", letter=shown.letter)
-    sides = ((speech.t("Original"), worst.reference_answer), (name, worst.answer))
-    answers = tag(
+    file = t("File {letter}", letter=shown.letter) if shown.letter else t("This file")
+    sides = [(t("Original"), worst.reference_answer), (file, worst.answer)]
+    if worst.first_difference is None:
+        sides = [(t("Both: the same beginning, with other probabilities behind it"), worst.answer)]
+    return tag("div", *(_answer(speech, worst, heading, answer) for heading, answer in sides), class_="pair")
+
+
+def _answer(speech: Speech, worst: WorstPrompt, heading: str, answer: str) -> Markup:
+    text = _marked(speech, answer, worst.first_difference)
+    return tag(
         "div",
-        *(
-            tag(
-                "div",
-                tag("h4", heading),
-                tag(
-                    "p",
-                    _marked(speech, answer, worst.first_difference),
-                    lang=text_lang(worst.language),
-                    dir="auto",
-                    class_="answer",
-                ),
-            )
-            for heading, answer in sides
-        ),
-        class_="pair",
+        tag("h4", heading),
+        tag("p", text, lang=text_lang(worst.language), dir="auto", class_="answer"),
     )
-    if worst.first_difference is not None:
-        return answers
-    same = speech.t("Both answers begin alike; the probabilities behind them differ.")
-    return joined(answers, tag("p", same, class_="about"))
 
 
 def _marked(speech: Speech, answer: str, difference: int | None) -> Markup:
     """What both have in common is pale, the first word that differs marked; the rest follows."""
+    t = speech.t
+    if not answer.strip():
+        return tag(
+            "mark" if difference is not None else "span", f"[{t('no text')}]", lang=speech.tag, class_="end"
+        )
     if difference is None:
         text, is_cut = _cut(answer, 0)
         return joined(text, "…" if is_cut else None)
@@ -107,7 +102,7 @@ def _marked(speech: Speech, answer: str, difference: int | None) -> Markup:
         tag("span", answer[begin:difference], class_="common") if difference > begin else None,
         tag("mark", mark)
         if mark.strip()
-        else tag("mark", f"[{speech.t(_ENDS)}]", lang=speech.tag, class_="end"),
+        else tag("mark", f"[{t('ends here')}]", lang=speech.tag, class_="end"),
         rest,
         "…" if is_cut else None,
     )
