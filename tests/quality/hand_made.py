@@ -25,9 +25,7 @@ WORST = (
     WorstPrompt(
         "zh", "列出三种减少塑料污染的方法。", 1.21, "1. 使用环保袋子。\n2. 少用餐具。", "1. 使用环保水杯。", 7
     ),
-    WorstPrompt(
-        "en", "Which is larger, a third or a quarter?", 0.94, "A third is larger.", "The quarter is.", 0
-    ),
+    WorstPrompt("en", "Which is larger, a third or a quarter?", 0.94, "A，or B.", "The quarter is.", 0),
     WorstPrompt("en", "Write a short greeting.", 0.81, "Hello! How are you?", "Hello!", 6),
     WorstPrompt("en", "Say yes.", 0.7, "Yes.", "Yes.", None),
     WorstPrompt("other", "朝ごはんは？", 0.6, "", "", None),

@@ -182,7 +182,7 @@ def test_the_first_difference_is_marked_in_both() -> None:
     for marked in (
         '<span class="common">1. 使用环保</span><mark>袋</mark>子。',
         '<span class="common">1. 使用环保</span><mark>水</mark>杯。',
-        "<mark>A</mark> third is larger.",
+        "<mark>A</mark>，or B.",
         "<mark>The</mark> quarter is.",
         '<span class="common">Hello!</span><mark> How</mark> are you?',
         '<mark lang="en" class="end">[ends here]</mark>',

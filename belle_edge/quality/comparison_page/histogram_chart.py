@@ -28,13 +28,12 @@ class Bars:
 
 
 def histogram_chart(speech: Speech, candidates: Sequence[Shown], width: int) -> Markup:
-    """All rows have the same two scales."""
+    """All rows have the same axis; each is as high as its own highest bar."""
     rows = [bars_of(shown) for shown in candidates]
     low, high = _shown_range(rows)
     has_below = any(row.below for row in rows)
     margin = _BELOW + 12 if has_below else 8
     scale = Scale(low, high, margin, width - 14, logarithmic=True)
-    most = max(max((row.below, row.above, *row.inside)) for row in rows) or 1.0
     height = _ROW * len(rows)
     inside = scale.ticks(max(4, width // 90))
     ticks = [(value, tick_text(speech, value)) for value in inside if value > low or not has_below]
@@ -43,7 +42,7 @@ def histogram_chart(speech: Speech, candidates: Sequence[Shown], width: int) -> 
     )
     beyond = tag("text", "<\u00a0" + tick_text(speech, low), x=20, y=height + 16, text_anchor="middle")
     drawn = (
-        _row(speech, shown, bars, scale, _ROW * (n + 1), most)
+        _row(speech, shown, bars, scale, _ROW * (n + 1))
         for n, (shown, bars) in enumerate(zip(candidates, rows, strict=True))
     )
     return plot(
@@ -90,7 +89,9 @@ def _shown_range(rows: Sequence[Bars]) -> tuple[float, float]:
     return 10.0 ** min(low, high - _LEAST_DECADES), 10.0**high
 
 
-def _row(speech: Speech, shown: Shown, bars: Bars, scale: Scale, bottom: float, most: float) -> Markup:
+def _row(speech: Speech, shown: Shown, bars: Bars, scale: Scale, bottom: float) -> Markup:
+    most = max(bars.below, bars.above, *bars.inside, 1e-9)
+
     def bar(share: float, begin: float, end: float) -> str:
         return f"M{begin:.1f} {bottom}V{bottom - _BARS * share / most:.1f}H{end:.1f}V{bottom}z"
 
@@ -122,12 +123,12 @@ def _marker(name: str, value: float, scale: Scale, bottom: float, side: str) -> 
         return None
     x, kind = scale.place(value), "marker" if side == "end" else "marker dashed"
     return joined(
-        tag("line", x1=x, x2=x, y1=bottom - _BARS - 8, y2=bottom, class_=kind),
+        tag("line", x1=x, x2=x, y1=bottom - _BARS - 13, y2=bottom, class_=kind),
         tag(
             "text",
             name,
             x=x - 4 if side == "end" else x + 4,
-            y=bottom - _BARS,
+            y=bottom - _BARS - 4,
             text_anchor=side,
             class_="marker-name",
         ),

@@ -13,9 +13,8 @@ _N_OPEN = 2  # prompts of a file that are in sight; the others are behind a clic
 _N_MOST = 10
 _MOST_CHARS = 1000  # of one text
 _BEFORE = 300  # characters before the difference that are kept where a text is longer
-_WORD = re.compile(
-    r"\s*(?:[\u3000-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]|[^\s\u3000-\u9fff]+)?"
-)
+_WHOLE = "\u3000-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"  # a character is a word
+_WORD = re.compile(rf"\s*(?:[{_WHOLE}]|[^\s{_WHOLE}]+)?")
 
 
 def worst_prompts(speech: Speech, shown: Shown) -> Markup | None:
