@@ -58,8 +58,8 @@ def input_encoding(args: argparse.Namespace) -> str | None:
     return None if name is None else checked_encoding(name)
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """How the model is loaded, as `Belle.load` takes it."""
+def add_engine_arguments(parser: argparse.ArgumentParser, *, context_help: str | None = None) -> None:
+    """How the model is loaded, as `Belle.load` takes it. context_help: where --context means more than that."""
     engine = parser.add_argument_group(t("engine"))
     engine.add_argument(
         "--backend",
@@ -69,7 +69,10 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_threads_argument(engine)
     add_isa_argument(engine)
-    add_context_argument(engine, help=t("tokens of prompt and answer"))
+    if context_help is None:
+        add_context_argument(engine, help=t("tokens of prompt and answer"))
+    else:
+        engine.add_argument("--context", type=int, metavar="N", help=context_help)
     add_kv_argument(engine, help=t("type of the key/value cache"))
     engine.add_argument(
         "--no-memory-check",
