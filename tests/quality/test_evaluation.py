@@ -68,6 +68,7 @@ def test_each_task_with_the_demonstration_model(demo: Callable[[], Belle], tmp_p
     assert values(by_name["question-answering"])["exact_match"] > 20  # so are capitals and sums
     assert values(by_name["eval-set"])["rouge_l"] > 40
     assert by_name["eval-set"].n_left_out == 3
+    assert by_name["summarization"].n_cut == 2  # of its context of 256 tokens half is for the answer
     assert set(by_name["translation"].metrics[0].classes) == {"zh", "en"}
     total = by_name["question-answering"].metrics[0].total
     assert total.n == by_name["question-answering"].n == 8
@@ -198,6 +199,43 @@ def test_open_questions_are_compared_with_a_reference(
     same = run(reference, "eval-set", open_reference=reference)
     assert {metric.name: metric.total.value for metric in same.tasks[0].metrics}["same"] == 100
     assert any("reference: " in line for line in table(found))
+
+
+def test_a_reference_without_a_template(
+    demo: Callable[[], Belle], checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from belle_edge.convert import convert
+
+    path = tmp_path / "bare.gguf"
+    convert(checkpoint("bloom"), path, type="q4_0", family="none")
+    with pytest.raises(ValueError, match=r"bare\.gguf has no chat template: name its family \(--family\)"):
+        run(demo, "eval-set", open_reference=lambda: Belle.load(path, threads=1))
+
+
+GROUP = """\
+group: sums_twice
+task: [sums, sums_again]
+aggregate_metric_list: [{metric: acc, weight_by_size: true}]
+"""
+
+
+@pytest.mark.slow
+def test_a_group_of_the_user_s_own(demo: Callable[[], Belle], tmp_path: Path) -> None:
+    """Slow, since a group may name tasks of lm-eval, all of which are looked through."""
+    data = tmp_path / "sums.jsonl"
+    data.write_text(
+        '{"question": "12加12等于多少？", "choices": ["12+12=24", "河"], "answer": 0}\n', encoding="utf-8"
+    )
+    for name in ("sums", "sums_again"):
+        text = CHOICES.format(data=data).replace("task: sums", f"task: {name}")
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    group = tmp_path / "both.yaml"
+    group.write_text(GROUP, encoding="utf-8")
+    found = run(demo, str(group))
+    assert [task.name for task in found.tasks] == ["sums", "sums_again"]
+    assert [(group.name, dict(group.values)) for group in found.groups] == [("sums_twice", {"acc": 1.0})]
+    with pytest.raises(TaskError, match="no task is called sumz: expected translation"):
+        run(demo, "sumz")
 
 
 CHOICES = """\

@@ -89,6 +89,7 @@ class _Run:
         place = next(n for n, one in enumerate(self.loaded) if one.choice.own is EVAL_SET)
         loaded = self.loaded[place]
         with open_reference() as model:
+            self._require_template(model)
             source = source_of(model.path)
             loaded.configure(self.settings, context=model.context)
             with self._journal(REFERENCE_ANSWERS, model, source, [loaded.choice], None) as journal:
@@ -102,6 +103,7 @@ class _Run:
         tasks: list[TaskResult] = []
         groups: list[GroupResult] = []
         with open_model() as model:
+            self._require_template(model)
             source = source_of(model.path)
             for loaded in self.loaded:
                 loaded.configure(self.settings, context=model.context)
@@ -180,6 +182,13 @@ class _Run:
                 "reference": reference and reference.sha256,
             },
         )
+
+    def _require_template(self, model: Belle) -> None:
+        if self.settings.needs_template and model.chat_format.template is None:
+            raise ValueError(
+                f"[eval] {model.path.name} has no chat template: name its family (--family), or give a template "
+                "(--chat-template)"
+            )
 
     def _count(self, task: str) -> Callable[[int, int], None]:
         def count(done: int, total: int) -> None:

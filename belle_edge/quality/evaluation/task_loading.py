@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
@@ -18,6 +19,7 @@ from .offline import quietly
 
 _RANDOM_SEED, _NUMPY_SEED, _FEWSHOT_SEED = 0, 1234, 1234  # lm-eval's own
 _YAML = (".yaml", ".yml")
+_GROUP = re.compile(r"^group:\s*[\"']?(?P<name>[^\s\"'#]+)", re.MULTILINE)
 
 
 class TaskError(BelleError, ValueError):
@@ -110,13 +112,11 @@ def _load_own(own: OwnTask, data: Path | None, references: Mapping[str, str] | N
 
 
 def _load_other(name: str) -> dict[str, Any]:
-    if Path(name).suffix.lower() in _YAML:
-        if not Path(name).is_file():
+    path = Path(name).expanduser()
+    if path.suffix.lower() in _YAML:
+        if not path.is_file():
             raise TaskError(f"[eval] task {name}: no such file")
-        from lm_eval.tasks import TaskManager
-
-        loaded: dict[str, Any] = TaskManager(include_defaults=False).load([name])
-        return loaded
+        return _load_yaml(path)
     manager = _collection()
     if name not in manager.task_index:
         near = get_close_matches(name, {*OWN_TASKS, *manager.all_tasks}, n=3)
@@ -124,7 +124,17 @@ def _load_other(name: str) -> dict[str, Any]:
         raise TaskError(
             f"[eval] no task is called {name}: expected {expected}, another task of lm-eval, or the path of a YAML file"
         )
-    loaded = manager.load([name])
+    loaded: dict[str, Any] = manager.load([name])
+    return loaded
+
+
+def _load_yaml(path: Path) -> dict[str, Any]:
+    """A task alone; a group by its name, since it may have tasks of its folder and of lm-eval."""
+    from lm_eval.tasks import TaskManager
+
+    group = _GROUP.search(path.read_text(encoding="utf-8"))
+    manager = TaskManager(include_defaults=False) if group is None else TaskManager(include_path=path.parent)
+    loaded: dict[str, Any] = manager.load([str(path) if group is None else group["name"]])
     return loaded
 
 
