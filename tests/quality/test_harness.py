@@ -15,6 +15,7 @@ from .harness_models import PAIRS, SHOTS, asked
 
 lm_eval = pytest.importorskip("lm_eval")
 from belle_edge.quality.harness import BelleLM, register  # noqa: E402  (needs lm-eval)
+from belle_edge.quality.token_scores import score  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,26 @@ def test_samples_follow_their_seed(belle: Belle) -> None:
     assert {first} != set(others)
 
 
+def test_a_continuation_that_grows_into_its_context(belle: Belle) -> None:
+    """Its letters and the end of the context are one token: it is scored as the model would write it."""
+    lm = BelleLM(belle)
+    words = [
+        word
+        for word in belle.tokenizer.vocabulary.tokens
+        if word.isascii() and word.isalpha() and len(word) > 1
+    ]
+    context, continuation = next(
+        (word[:-1], word[-1])
+        for word in words
+        if len(lm.tok_encode(word)) == len(lm.tok_encode(word[:-1])) == 1
+    )
+    ((found, _),) = lm.loglikelihood(asked("loglikelihood", (context, continuation)), disable_tqdm=True)
+    ((expected, _),) = score(belle, lm.tok_encode(context), [belle.tokenize(continuation, add_bos=False)])
+    assert found == expected
+    with pytest.raises(ValueError, match="a continuation is empty"):
+        lm.loglikelihood(asked("loglikelihood", ("a", "")), disable_tqdm=True)
+
+
 def test_an_assistants_beginning_is_continued(belle: Belle) -> None:
     lm = BelleLM(belle)
     history = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": " The answer is "}]
@@ -164,8 +185,6 @@ def test_what_the_engine_cannot_do_is_said(belle: Belle) -> None:
         generated(max_gen_toks=32)
     with pytest.raises(ValueError, match="max_length is 32"):
         lm.loglikelihood(asked("loglikelihood", ("a", SHOTS)), disable_tqdm=True)
-    with pytest.raises(ValueError, match="runs on the CPU, got 'cuda'"):
-        BelleLM.create_from_arg_string("path=x.gguf", {"device": "cuda"})
     with pytest.raises(ValueError, match="batch_size: expected an integer from 1, got 0"):
         BelleLM(belle, batch_size=0)
     with pytest.raises(ValueError, match="a GGUF file has one template"):

@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from ...model import Belle
 from ...settings import integer
+from ...text.chat_format import encode_continuation
 from ..token_scores import scores_of
 from .answers import AnswerRequest, answers_of, settings_of
 from .histories import rendered
-from .model_arguments import belle_of, check_device, max_batch_of, own_arguments
+from .model_arguments import belle_of, max_batch_of, own_arguments
 from .texts import RequestEncoder
 
 TokenPair = tuple[
@@ -66,11 +67,10 @@ class BelleLM(TemplateLM):  # type: ignore[misc]
     @classmethod
     def create_from_arg_obj(cls, arg_dict: Mapping[str, Any], additional_config: Any = None) -> BelleLM:
         """Load the file `path`. Arguments are those of `Belle.load` and of this class. Raises what these do, and
-        ValueError for an unknown one."""
+        ValueError for an unknown one. The command always names a device, which counts for nothing."""
         general = {name: value for name, value in dict(additional_config or {}).items() if value is not None}
-        check_device(general.get("device"))
         own = own_arguments(arg_dict)
-        if "batch_size" in general:
+        if str(general.get("batch_size", 1)) != "1":  # which is the command's default, and would be slow
             own.setdefault("batch_size", general["batch_size"])
         return cls(belle_of(arg_dict), **own)
 
@@ -131,6 +131,15 @@ class BelleLM(TemplateLM):  # type: ignore[misc]
             chat_history,
             add_generation_prompt=add_generation_prompt,
         )
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """Ids of both, from those of the text that they make together.
+
+        Where the end of the context and the whole continuation make one token, `hf` gives up. Here the continuation is
+        encoded by itself then, as a model that was given the context writes it.
+        """
+        first, second = super()._encode_pair(context, continuation)
+        return first, second or encode_continuation(self.model.tokenizer, continuation)
 
     # ---- requests
 
@@ -198,9 +207,7 @@ class BelleLM(TemplateLM):  # type: ignore[misc]
     def _fitting(self, context: list[int], continuation: list[int]) -> tuple[list[int], list[int]]:
         """Both within `max_length`: what is too much leaves at the beginning of the context."""
         if not continuation:
-            raise ValueError(
-                "[harness] a continuation has no token of its own: its text and the end of its context make one token"
-            )
+            raise ValueError("[harness] a continuation is empty: there is nothing to score")
         if len(continuation) > self.max_length:
             raise ValueError(
                 f"[harness] a continuation has {len(continuation)} tokens, max_length is {self.max_length}"

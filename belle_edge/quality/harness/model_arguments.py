@@ -1,4 +1,4 @@
-"""What follows `--model_args`, `--batch_size` and `--device` of lm-eval's command, for our engine."""
+"""What follows `--model_args` and `--batch_size` of lm-eval's command, for our engine."""
 
 from __future__ import annotations
 
@@ -30,12 +30,6 @@ def belle_of(given: Mapping[str, Any]) -> Belle:
 def own_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `BelleLM` itself."""
     return {name: given[name] for name in _OWN if name in given}
-
-
-def check_device(device: Any) -> None:
-    """ValueError for another device than the CPU."""
-    if device is not None and str(device) != "cpu":
-        raise ValueError(f"[harness] device: this engine runs on the CPU, got {device!r}")
 
 
 def max_batch_of(batch_size: Any) -> int:
