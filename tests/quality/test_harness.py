@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,8 @@ from .harness_models import PAIRS, SHOTS, asked
 lm_eval = pytest.importorskip("lm_eval")
 from belle_edge.quality.harness import BelleLM, register  # noqa: E402  (needs lm-eval)
 from belle_edge.quality.token_scores import score  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +194,34 @@ def test_what_the_engine_cannot_do_is_said(belle: Belle) -> None:
         BelleLM(belle, batch_size=0)
     with pytest.raises(ValueError, match="a GGUF file has one template"):
         lm.chat_template("rag")
+
+
+@pytest.mark.slow
+def test_exams_as_they_are_published(converted: Callable[[str, str], Path], tmp_path: Path) -> None:
+    """CSV files of C-Eval's form, its tasks made of them, and lm-eval's command over these."""
+    row = "{},1+1=____。,1,2,3,4,B"
+    for split, n_rows, last in (("dev", 5, ",explanation"), ("val", 2, "")):
+        lines = [
+            f"id,question,A,B,C,D,answer{last}",
+            *(row.format(n) + "," * bool(last) for n in range(n_rows)),
+        ]
+        (tmp_path / split).mkdir()
+        (tmp_path / split / f"logic_{split}.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    (tmp_path / "tasks").mkdir()
+    task = run("examples/evaluation/local_exams.py", "ceval", str(tmp_path))
+    (tmp_path / "tasks" / "ceval.yaml").write_text(task, "utf-8")
+    table = run(
+        *("-m", "belle_edge.quality.harness", "--model", "belle-edge"),
+        *("--model_args", f"path={converted('bloom', 'q4_0')},threads=1,family=belle"),
+        *("--tasks", "ceval_local", "--include_path", str(tmp_path / "tasks"), "--num_fewshot", "5"),
+    )
+    assert "ceval-valid_logic" in table
+    assert table.count("acc_norm") == 1
