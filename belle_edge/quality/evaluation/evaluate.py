@@ -37,7 +37,7 @@ def evaluate(
     """Answer the questions of tasks and score the answers, offline.
 
     open_model: loads the model, after the data of all tasks have been read. open_reference: loads the model whose
-    answers stand for those of people in BELLE's evaluation set; it is closed before the other is loaded.
+    answers stand for standard ones that BELLE's evaluation set lacks; it is closed before the other is loaded.
     output: a folder for answers, scored samples and results; None: they are in the cache until the end.
     resume: go on with an interrupted evaluation of the same settings, no request of which is asked again.
     force: overwrite an earlier one. progress: called after every answer. verbose: lm-eval may log.
@@ -79,7 +79,7 @@ class _Run:
         ]
 
     def ask_reference(self, open_reference: Opener) -> Source | None:
-        """The answers of another model to the questions that no person answered; None where there are none such."""
+        """The answers of another model to the questions without a standard one; None where there are none such."""
         from ..harness.language_model import BelleLM
         from .journalled_model import JournalledModel
         from .task_loading import load_tasks
@@ -199,7 +199,7 @@ class _Run:
 
 
 def _left_out(choice: TaskChoice) -> int:
-    """How many questions of BELLE's evaluation set have no answer of people."""
+    """How many questions of BELLE's evaluation set have no standard answer."""
     from ..tasks import eval_set
     from ..tasks.documents import data_file, documents_in
 
@@ -211,7 +211,7 @@ def _left_out(choice: TaskChoice) -> int:
 
 
 def _answers_of(asked: Any, task: Any, *, limit: int | None) -> dict[str, str]:
-    """Question -> answer, of those that no person answered."""
+    """Question -> answer, of those without a standard answer."""
     with quietly():
         task.build_all_requests(
             limit=limit,

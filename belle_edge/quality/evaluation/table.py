@@ -51,8 +51,8 @@ def _task(task: TaskResult) -> Iterator[str]:
         yield from _metric(task.name, metric)
     if task.n_left_out:
         yield "  " + tn(
-            "{n} question without an answer of people was left out: --reference MODEL compares with a model's",
-            "{n} questions without an answer of people were left out: --reference MODEL compares with a model's",
+            "{n} question without a standard answer was left out: --reference MODEL compares with a model's",
+            "{n} questions without a standard answer were left out: --reference MODEL compares with a model's",
             n=task.n_left_out,
         )
     if task.n_cut:

@@ -26,7 +26,7 @@ class Document(TypedDict):
     kind: str
     prompt: str
     answers: list[str]
-    reference: str  # the answer of another model, where there is none of people
+    reference: str  # the answer of another model, where there is no standard one
 
 
 Reader = Callable[[Mapping[str, Any]], Iterator[Document]]

@@ -1,4 +1,4 @@
-"""BELLE's evaluation set, by class: answers of people where there are any, else those of the float model.
+"""BELLE's evaluation set, by class: its standard answers where there are any, else those of the float model.
 
 An open question ("write a poem") has no reference in it. There the answer is compared with the one that another model
 gave, which is the same model before it was quantized.
@@ -27,7 +27,7 @@ def dataset(
     """The data set of the task, as lm-eval calls for it.
 
     data: a file; None: the samples of the package. references: question -> the answer of another model; None leaves
-    out the questions without an answer of people.
+    out the questions without a standard answer.
     """
     found = documents_in(data_file("eval_set", data), documents_of)
     if references is None:
@@ -36,7 +36,7 @@ def dataset(
 
 
 def answered(documents: Sequence[Document]) -> list[Document]:
-    """Those with an answer of people."""
+    """Those with a standard answer."""
     return [document for document in documents if document["answers"]]
 
 
@@ -50,7 +50,7 @@ def documents_of(record: Mapping[str, Any]) -> Iterator[Document]:
 
 
 def scores(document: Document, results: Sequence[str]) -> dict[str, float]:
-    """ROUGE-L with the answer of people, of calculations also whether the result is theirs; else the agreement."""
+    """ROUGE-L with the standard answer, of calculations also whether the result is its; else the agreement."""
     answer = results[0].strip()
     if not document["answers"]:
         reference = document["reference"].strip()

@@ -1,4 +1,4 @@
-"""Summarization: ROUGE-L per character against the summaries of people."""
+"""Summarization: ROUGE-L per character against reference summaries."""
 
 from __future__ import annotations
 

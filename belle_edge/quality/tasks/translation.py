@@ -1,4 +1,4 @@
-"""Translation: BLEU against the translations of people."""
+"""Translation: BLEU against reference translations."""
 
 from __future__ import annotations
 
