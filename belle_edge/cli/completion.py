@@ -78,6 +78,6 @@ def _values_of(action: argparse.Action) -> dict[str, str] | None:
     metavar = action.metavar if isinstance(action.metavar, str) else ""
     if metavar.endswith(".gguf") or metavar == "MODEL":
         return _MODELS
-    if action.type is Path or metavar in ("SRC", "DIR", "PATH") or metavar.endswith("FILE"):
+    if action.type is Path or metavar in ("SRC", "DIR", "PATH", "REFERENCE") or metavar.endswith("FILE"):
         return _FILES
     return None

@@ -32,6 +32,7 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
 
     Raises OSError or ModelFormatError, and ValueError for a folder.
     """
+    from ..convert.stored_mix import stored_mix
     from ..text.chat_format import ChatFormat
 
     file = open_file(path)
@@ -59,7 +60,7 @@ def describe_file(path: Path, *, context: int | None = None, kv: str = "auto") -
         "shape": shape,
         "weights": n_weights,
         "file_type": _file_type(file),
-        "mix": _mix(file, shape),
+        "mix": stored_mix(file),
         "mixed": len({tensor.type for tensor in file.tensors() if len(tensor.shape) > 1}) > 1,
         "optimized": _receipt(file),
         "bits_per_weight": round(8 * n_bytes / n_weights, 3) if n_weights else 0.0,
@@ -130,30 +131,6 @@ def _file_type(file: GgufFile) -> str | None:
     names = {int(kind): kind.name for kind in LlamaFileType}
     name = names.get(number) if isinstance(number, int) else None
     return name.removeprefix("ALL_").removeprefix("MOSTLY_").lower() if name is not None else None
-
-
-def _mix(file: GgufFile, shape: dict[str, Any]) -> str | None:
-    """Our name of what the matrices' types are, which is finer than llama.cpp's; None where they fit no mix."""
-    from gguf import LlamaFileType
-
-    from ..convert.matrix_types import mix_of
-    from ..convert.type_mixes import NAMES, mix_named
-
-    sizes = [shape[name] for name in ("n_layers", "n_heads", "n_kv_heads")]
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        return None
-    n_layers, n_heads, n_kv_heads = sizes
-    number = file.get("general.file_type")
-    mixes = [mix for mix in map(mix_named, NAMES) if LlamaFileType[mix.file_type] == number]
-    matrices = [tensor for tensor in file.tensors() if len(tensor.shape) > 1]
-    found = mix_of(
-        {tensor.name: tensor.type for tensor in matrices},
-        {tensor.name: tuple(tensor.shape) for tensor in matrices},
-        mixes,
-        n_layers=n_layers,
-        key_sharing=n_heads // n_kv_heads,
-    )
-    return found.name if found is not None else None
 
 
 def _receipt(file: GgufFile) -> dict[str, Any] | None:

@@ -5,7 +5,8 @@ machine gets the same bits (docs/design/reference.md).
 """
 
 from belle_edge.convert.reference.model_inputs import ModelInput, Observe
+from belle_edge.convert.reference.past_tokens import PastTokens
 from belle_edge.convert.reference.reference_model import ReferenceModel
 from belle_edge.convert.reference.streamed_matrices import Rows
 
-__all__ = ["ModelInput", "Observe", "ReferenceModel", "Rows"]
+__all__ = ["ModelInput", "Observe", "PastTokens", "ReferenceModel", "Rows"]

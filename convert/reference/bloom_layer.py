@@ -10,6 +10,7 @@ from belle_edge._core import dense
 from belle_edge.convert.reference.layer_steps import LayerSteps
 from belle_edge.convert.reference.model_inputs import Observe
 from belle_edge.convert.reference.model_shape import ModelShape
+from belle_edge.convert.reference.past_tokens import PastTokens, attention
 from belle_edge.convert.reference.streamed_matrices import Floats, Rows, StreamedMatrices
 
 
@@ -47,6 +48,7 @@ def run_layer(
     *,
     observe: Observe,
     rows: Rows | None,
+    past: PastTokens | None = None,
 ) -> None:
     """hidden [n, width], in place."""
     block = f"blk.{layer}."
@@ -54,13 +56,15 @@ def run_layer(
     observe(f"{block}attn_qkv", x)
     x = weights.product(x, f"{block}attn_qkv", rows)
     q, k, v = (np.ascontiguousarray(part) for part in np.split(x, 3, axis=1))
-    x = dense.attention(
+    x = attention(
+        past,
+        layer,
         q,
         k,
         v,
+        lengths,
         n_heads=shape.n_heads,
         n_kv_heads=shape.n_heads,
-        lengths=lengths,
         alibi_slopes=alibi_slopes(shape.n_heads),
         threads=weights.threads,
     )

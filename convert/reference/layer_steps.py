@@ -8,6 +8,7 @@ from typing import Protocol
 
 from belle_edge.convert.reference.model_inputs import Observe
 from belle_edge.convert.reference.model_shape import ModelShape
+from belle_edge.convert.reference.past_tokens import PastTokens
 from belle_edge.convert.reference.streamed_matrices import Floats, Rows, StreamedMatrices
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -24,8 +25,9 @@ class RunLayer(Protocol):
         *,
         observe: Observe,
         rows: Rows | None,
+        past: PastTokens | None = None,
     ) -> None:
-        """hidden [n, width], in place."""
+        """hidden [n, width], in place. past: what stands before the tokens of each text, and gets theirs."""
 
 
 @dataclass(frozen=True)

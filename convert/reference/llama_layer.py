@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from belle_edge._core import dense
 from belle_edge.convert.reference.layer_steps import LayerSteps
 from belle_edge.convert.reference.model_inputs import Observe
 from belle_edge.convert.reference.model_shape import ModelShape
+from belle_edge.convert.reference.past_tokens import PastTokens, attention
 from belle_edge.convert.reference.streamed_matrices import Floats, Rows, StreamedMatrices
 
 
@@ -47,13 +46,14 @@ def run_layer(
     *,
     observe: Observe,
     rows: Rows | None,
+    past: PastTokens | None = None,
 ) -> None:
     """hidden [n, width], in place."""
     block = f"blk.{layer}."
     x = norm(weights, shape, hidden, f"{block}attn_norm")
     observe(f"{block}attn_q", x)
     q, k, v = (weights.product(x, f"{block}{part}", rows) for part in ("attn_q", "attn_k", "attn_v"))
-    positions = np.concatenate([np.arange(length, dtype=np.uint32) for length in lengths])
+    positions = (past or PastTokens(len(lengths))).positions(lengths)
     q, k = (
         dense.rotate(
             heads,
@@ -66,13 +66,15 @@ def run_layer(
         )
         for heads, n_heads in ((q, shape.n_heads), (k, shape.n_kv_heads))
     )
-    x = dense.attention(
+    x = attention(
+        past,
+        layer,
         q,
         k,
         v,
+        lengths,
         n_heads=shape.n_heads,
         n_kv_heads=shape.n_kv_heads,
-        lengths=lengths,
         threads=weights.threads,
     )
     del q, k, v

@@ -14,6 +14,7 @@ from belle_edge.convert.reference.layer_steps import LayerSteps
 from belle_edge.convert.reference.llama_layer import LLAMA
 from belle_edge.convert.reference.model_inputs import ModelInput, Observe, layer_inputs
 from belle_edge.convert.reference.model_shape import ModelShape
+from belle_edge.convert.reference.past_tokens import PastTokens
 from belle_edge.convert.reference.streamed_matrices import Floats, Rows, StreamedMatrices
 from belle_edge.convert.sources.gguf.gguf_source import GgufSource
 from belle_edge.errors import ConversionError
@@ -103,6 +104,7 @@ class ReferenceModel:
         *,
         observe: Observe | None = None,
         rows: Rows | None = None,
+        past: PastTokens | None = None,
     ) -> Floats:
         """Hidden states through one layer.
 
@@ -110,16 +112,19 @@ class ReferenceModel:
         it, several times where there are many tokens: x [some tokens, columns]. With `rows` all tokens go through a
         matrix together, so that `observe` has been told of all of an input before `rows` is asked for its matrices;
         without, memory does not grow with their number.
+
+        past: keeps keys and values, so that the tokens may go on behind earlier ones of their texts; they go through
+        together, too. Call its `advance` behind the last layer.
         """
         if sum(lengths) != len(hidden):
             raise ValueError(f"[run] lengths: expected {len(hidden)} tokens together, got {sum(lengths)}")
         out = np.array(hidden, dtype=np.float32)
-        groups = _text_groups(lengths) if rows is None else [list(lengths)]
+        groups = _text_groups(lengths) if rows is None and past is None else [list(lengths)]
         start = 0
         for group in groups:
             stop = start + sum(group)
             if stop > start:
-                self._run_group(layer, out[start:stop], group, observe, rows)
+                self._run_group(layer, out[start:stop], group, observe, rows, past)
             start = stop
         return out
 
@@ -135,10 +140,23 @@ class ReferenceModel:
         return self._steps.norm(self._weights, self.shape, x, name)
 
     def _run_group(
-        self, layer: int, hidden: Floats, lengths: Sequence[int], observe: Observe | None, rows: Rows | None
+        self,
+        layer: int,
+        hidden: Floats,
+        lengths: Sequence[int],
+        observe: Observe | None,
+        rows: Rows | None,
+        past: PastTokens | None,
     ) -> None:
         self._steps.run_layer(
-            self._weights, self.shape, layer, hidden, lengths, observe=observe or _nobody, rows=rows
+            self._weights,
+            self.shape,
+            layer,
+            hidden,
+            lengths,
+            observe=observe or _nobody,
+            rows=rows,
+            past=past,
         )
 
     def _check_tensors(self) -> None:

@@ -59,7 +59,7 @@ def run(shell: str, *arguments: str | Path, folder: Path) -> list[str]:
     ("words", "expected"),
     [
         (["gen"], ["generate"]),
-        (["c"], ["convert", "calibrate", "chat", "completion"]),
+        (["c"], ["convert", "calibrate", "chat", "compare", "completion"]),
         (["--v"], ["--version"]),
         (["chat", "x.gguf", "--over"], ["--overflow"]),
         (["chat", "x.gguf", "--overflow", ""], ["error", "slide"]),

@@ -113,7 +113,7 @@ class Share:
 
 @dataclass(frozen=True)
 class LayerError:
-    """|candidate - reference| / |reference| of what comes out of a layer, over all values of some tokens."""
+    """|candidate - reference| / |reference| of what comes out of a layer, the mean over some tokens."""
 
     layer: int  # from 0
     error: float  # infinite where the candidate has no numbers
