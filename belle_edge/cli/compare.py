@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..languages import t
+from ..languages import chosen, said, t
 from .shared_options import (
     add_family_argument,
+    add_force_argument,
     add_json_argument,
     add_threads_argument,
 )
@@ -19,7 +21,9 @@ from .terminal import print_lines
 from .wrapping import terminal_width
 
 if TYPE_CHECKING:
+    from ..quality.comparison import Comparison
     from ..quality.comparison.compare_options import Progress, Stage
+    from ..quality.comparison.comparing import Compared
 
 
 def add_parser(subparsers: Any) -> None:
@@ -47,6 +51,8 @@ def add_parser(subparsers: Any) -> None:
             "what candidates run on; reference: as float models, layer by layer, in little memory (default: native)"
         ),
     )
+    parser.add_argument("--html", metavar="FILE", help=t("write a page with charts, readable offline"))
+    add_force_argument(parser, help=t("overwrite an existing page"))
     add_family_argument(parser, help=t("prompt family, if the one recognised is wrong"), none=False)
     add_source_arguments(parser)
     add_threads_argument(parser)
@@ -93,10 +99,14 @@ def _add_text_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare as the arguments say. Returns the exit code; the errors pass through."""
+    from ..output_files import check_output
     from ..quality.comparison.compare_options import CompareOptions
     from ..quality.comparison.comparing import compare
     from ..quality.comparison.report_lines import report_lines
 
+    page = None if args.html is None else Path(args.html).expanduser()
+    if page is not None:
+        check_output(page, replace=args.force)  # before hours of work
     options = CompareOptions(
         backend=args.backend,
         max_tokens=args.max_tokens,
@@ -108,13 +118,29 @@ def run(args: argparse.Namespace) -> int:
     )
     with nullcontext(None) if args.json or args.quiet else _progress_bar() as progress:
         found = compare(args.reference, args.candidates, data=args.data, options=options, progress=progress)
-    if found.is_cut and not args.quiet:
-        say_note(t("texts beyond {n:,} tokens were left out (--max-tokens)", n=args.max_tokens))
+    if not args.quiet:
+        _say_notes(found, args.max_tokens)
+    if page is not None:
+        _write_page(found.comparison, page, replace=args.force)
     if args.json:
         print(found.comparison.to_json())
     elif not args.quiet:
         print_lines([*report_lines(found.comparison, width=terminal_width()), "", *_times(found.stages)])
     return 0
+
+
+def _say_notes(found: Compared, max_tokens: int) -> None:
+    """What is no part of the result."""
+    for warning in found.warnings:
+        say_note(t("warning: {text}", text=said(warning)))
+    if found.is_cut:
+        say_note(t("texts beyond {n:,} tokens were left out (--max-tokens)", n=max_tokens))
+
+
+def _write_page(comparison: Comparison, page: Path, *, replace: bool) -> None:
+    from ..quality.comparison_page import write_page
+
+    write_page(comparison, page, chosen(), replace=replace)
 
 
 def _times(stages: tuple[Stage, ...]) -> Iterator[str]:

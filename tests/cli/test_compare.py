@@ -99,6 +99,28 @@ def test_data_of_ones_own(
     assert problem.count("\n") == 1
 
 
+def test_a_page(original: Path, rounded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    options = ("--max-tokens", "300", "--answers", "4", "--quiet", "--html", page)
+    assert compared(capsys, original, rounded, *options) == (0, "", "")
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert rounded.name in text
+    assert str(rounded.parent) not in text
+    code, _, problem = compared(capsys, original, rounded, *options)
+    assert code == 1
+    assert str(page) in problem
+    assert compared(capsys, original, rounded, *options, "--force")[0] == 0
+
+
+def test_settings_of_checkpoints_are_refused_for_a_file(
+    original: Path, rounded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, problem = compared(capsys, original, rounded, "--revision", "main")
+    assert code == 1
+    assert "a file has no revisions" in problem
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..._core import GgufFile
-from ...convert.sources.gguf.gguf_source import is_gguf
+from ...convert.sources.gguf.gguf_source import is_gguf, open_gguf
+from ...convert.sources.opening_options import SourceOptions
 from ...errors import ConversionError
 from ..texts.text_files import text_files
 from .compare_options import CompareOptions, Progress, Stage
@@ -25,6 +26,7 @@ class Compared:
     comparison: Comparison
     stages: tuple[Stage, ...]
     is_cut: bool  # whether max_tokens left texts out
+    warnings: tuple[str, ...]  # about the reference
 
 
 def compare(
@@ -61,11 +63,12 @@ def compare(
         run = ComparisonRun(opened, passages, options, progress or _nobody)
         found = run.candidates(reference, candidates)
         comparison = Comparison(opened.side, tuple(found), text_sets(passages))
-        return Compared(comparison, tuple(run.stages), is_cut)
+        return Compared(comparison, tuple(run.stages), is_cut, opened.warnings)
 
 
 def _open_reference(path: str | Path, options: CompareOptions, stack: ExitStack) -> OpenedModel:
     if is_gguf(path):
+        open_gguf(path, options.source or SourceOptions())  # says which of these a file has no use for
         opened = open_loaded(path, "native", family=options.family, threads=options.threads or None)
     else:
         opened = open_streamed(path, options.source, family=options.family, threads=options.threads)

@@ -21,7 +21,7 @@ from .result import ALL, Candidate, LayerError
 from .streamed_model import StreamedModel
 from .verdict import verdict
 from .vocabularies import common_rows
-from .worst_prompts import AnswerText, worst_prompt
+from .changed_answers import AnswerText, worst_prompt
 
 
 @dataclass

@@ -37,6 +37,7 @@ class OpenedModel:
     chat_format: ChatFormat
     context: int  # tokens
     close: Callable[[], None]
+    warnings: tuple[str, ...] = ()
 
     @property
     def side(self) -> Side:
@@ -68,6 +69,7 @@ def open_streamed(
         source.encoder.chat_format,
         int(context),
         lambda: None,
+        source.warnings,
     )
 
 

@@ -16,7 +16,7 @@ _GAP = 2  # cells between columns
 
 def report_lines(comparison: Comparison, *, width: int) -> Iterator[str]:
     """width: cells of a line."""
-    yield t("reference: {side}", side=_side(comparison.reference))
+    yield t("reference: {name}", name=_side(comparison.reference))
     yield t("texts: {sets}", sets="; ".join(map(_text_set, comparison.texts)))
     for candidate in comparison.candidates:
         yield ""
@@ -52,7 +52,7 @@ def _side(side: Side) -> str:
 
 
 def _text_set(texts: TextSet) -> str:
-    records = tn("{n} text", "{n} texts", n=texts.n_records)
+    records = tn("{count} text", "{count} texts", n=texts.n_records, count=texts.n_records)
     tokens = tn("{n:,} token", "{n:,} tokens", n=texts.n_tokens)
     return f"{texts.language} {records}, {tokens} ({texts.name})"
 
@@ -167,7 +167,7 @@ def _prompt_lines(place: int, prompt: WorstPrompt, width: int) -> Iterator[str]:
     if prompt.first_difference is None:
         yield "   " + t("both: {answer}", answer=_one_line(prompt.answer))
         return
-    yield "   " + t("reference: {answer}", answer=_one_line(prompt.reference_answer))
+    yield "   " + t("reference: {name}", name=_one_line(prompt.reference_answer))
     yield "   " + t("candidate: {answer}", answer=_one_line(prompt.answer))
 
 
