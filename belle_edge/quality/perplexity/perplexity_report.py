@@ -23,18 +23,19 @@ def material_lines(material: Material) -> Iterator[str]:
         )
         return
     n -= material.n_whole
-    counts = {"name": material.name, "n": n}
     if n and material.in_template:
         yield tn(
             "{name}: {n} answer, behind its question in the model's template; only its tokens are scored",
             "{name}: {n} answers, behind their questions in the model's template; only their tokens are scored",
-            **counts,
+            n=n,
+            name=material.name,
         )
     elif n:
         yield tn(
             "{name}: {n} answer, behind its question without a template; only its tokens are scored",
             "{name}: {n} answers, behind their questions without a template; only their tokens are scored",
-            **counts,
+            n=n,
+            name=material.name,
         )
     yield from _exceptions(material)
 
