@@ -6,6 +6,8 @@ block32, which leaves attention to the float32 kernel, differs in attention alon
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,23 +63,36 @@ def logits_of(
     return np.concatenate(rows)
 
 
+@pytest.fixture(scope="module")
+def whole(wide_tier: str, path: Path, ids: Ids) -> Logits:
+    """Of all ids in one call, by one thread."""
+    return logits_of(open_model(path, wide_tier, threads=1), ids)
+
+
+@pytest.fixture(scope="module")
+def scalar_of(ids: Ids) -> Callable[[Path], Logits]:
+    """path -> the scalar tier's logits of all ids, the same beside each tier."""
+    return cache(lambda path: logits_of(open_model(path, "scalar", "block32"), ids))
+
+
 def difference(logits: Logits, expected: Logits) -> float:
     return float(np.linalg.norm(logits - expected) / np.linalg.norm(expected))
 
 
 @pytest.mark.slow
-def test_logits_are_near_those_of_the_float32_kernel(wide_tier: str, path: Path, ids: Ids) -> None:
+def test_logits_are_near_those_of_the_float32_kernel(
+    wide_tier: str, path: Path, ids: Ids, whole: Logits, scalar_of: Callable[[Path], Logits]
+) -> None:
     """Numbers of 16 bits: nearer than a float16 cache is to one of floats. Two bfloat16 for each factor: as near as
     another tier, since the least difference changes how keys and values are rounded to float16."""
-    wide = logits_of(open_model(path, wide_tier), ids)
     narrow = logits_of(open_model(path, wide_tier, "block32"), ids)
-    scalar = logits_of(open_model(path, "scalar", "block32"), ids)
+    scalar = scalar_of(path)
     exact = logits_of(open_model(path, wide_tier, "block32", kv_type="f32"), ids)
     assert 2 * difference(scalar, narrow) < 1e-3
     assert difference(narrow, exact) < 5e-3
     numbers = next(tier["prompt_attention"] for tier in _core.isa_tiers() if tier["name"] == wide_tier)
     limit = difference(narrow, exact) if numbers == "int16" else 2 * difference(scalar, narrow)
-    assert 0 < difference(wide, narrow) < limit
+    assert 0 < difference(whole, narrow) < limit
 
 
 @pytest.mark.slow
@@ -85,19 +100,20 @@ def test_logits_are_near_those_of_the_float32_kernel(wide_tier: str, path: Path,
     "sizes", [[17] * 34 + [22], [100] * 6, [33, 1, 16, 50, 128, 256, 116], [1] * 40 + [5, 555]], ids=str
 )
 def test_any_cut_of_a_prompt_gives_the_same_bits(
-    wide_tier: str, path: Path, sizes: list[int], ids: Ids
+    wide_tier: str, path: Path, sizes: list[int], ids: Ids, whole: Logits
 ) -> None:
-    model = open_model(path, wide_tier, threads=1)
-    np.testing.assert_array_equal(logits_of(model, ids, sizes), logits_of(model, ids))
+    np.testing.assert_array_equal(logits_of(open_model(path, wide_tier, threads=1), ids, sizes), whole)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [2, 7])
-def test_threads_do_not_change_the_result(wide_tier: str, path: Path, threads: int, ids: Ids) -> None:
-    """More threads cut a prompt into smaller pieces of work."""
-    one, several = open_model(path, wide_tier, threads=1), open_model(path, wide_tier, threads=threads)
+def test_threads_do_not_change_the_result(
+    wide_tier: str, path: Path, threads: int, ids: Ids, whole: Logits
+) -> None:
+    """More threads cut a prompt into smaller pieces of work; a shorter one, too, and no row knows of later ones."""
+    several = open_model(path, wide_tier, threads=threads)
     for size in (19, 70, 300):
-        np.testing.assert_array_equal(logits_of(several, ids[:size]), logits_of(one, ids[:size]))
+        np.testing.assert_array_equal(logits_of(several, ids[:size]), whole[:size])
 
 
 @pytest.mark.slow
