@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ..shared_builds import folder_of_the_run, lock
 from .compiling import (
     AVX2_FLAGS,
     AVX512BF16_FLAGS,
@@ -57,6 +58,10 @@ PORTABLE_FILES = [
 TEST_FILES = sorted(TESTS.glob("*.cpp"))
 
 
+def object_of(folder: Path, source: Path) -> Path:
+    return folder / f"{source.parent.name}-{source.stem}.o"
+
+
 def build_program(
     compiler: str,
     folder: Path,
@@ -71,7 +76,7 @@ def build_program(
     isa_flags = {SOURCES / name: known.get(name, []) for name in names}
 
     def compile_one(path: Path) -> str:
-        object_file = str(folder / f"{path.parent.name}-{path.stem}.o")
+        object_file = str(object_of(folder, path))
         own_flags = definitions if path.stem == "registry" else isa_flags.get(path, [])
         command = [compiler, *COMMON_FLAGS, *flags, *own_flags]
         checked([*command, "-c", str(path), "-o", object_file])
@@ -90,9 +95,14 @@ def environment(**changes: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_program(
-        native_compiler(), tmp_path_factory.mktemp("native"), ["-O1", "-g"], isa_files=NATIVE_FILES
-    )
+    """With its objects beside it; one for all workers."""
+    compiler = native_compiler()
+    folder = folder_of_the_run(tmp_path_factory) / "kernel_program"
+    with lock(folder.with_suffix(".lock")):
+        folder.mkdir(exist_ok=True)
+        if not (folder / "kernel_test").exists():
+            build_program(compiler, folder, ["-O1"], isa_files=NATIVE_FILES)
+    return folder / "kernel_test"
 
 
 def assert_all_passed(output: str) -> None:
@@ -164,18 +174,8 @@ def test_aarch64_under_emulation(tmp_path: Path) -> None:
     assert "cpu aarch64" in checked([emulator, str(program), "--list"], env=environment())
 
 
-@pytest.mark.skipif(not X86, reason="x86 tiers")
-@pytest.mark.parametrize("optimization", ["-O0", "-O2"])
-@pytest.mark.parametrize("name", sorted(ISA_FILES))
-def test_an_isa_file_exports_one_symbol(name: str, optimization: str, tmp_path: Path) -> None:
+def assert_one_symbol(name: str, object_file: Path) -> None:
     """A shared inline function compiled with AVX flags must not be there for the linker to choose."""
-    if not shutil.which("nm"):
-        pytest.skip("no nm")
-    object_file = tmp_path / "isa.o"
-    if not knows(native_compiler(), ISA_FILES[name]):
-        pytest.skip("the compiler does not know this instruction set")
-    command = [native_compiler(), *COMMON_FLAGS, optimization, *ISA_FILES[name], "-c", str(SOURCES / name)]
-    checked([*command, "-o", str(object_file)])
     listing = checked(["nm", "-C", "--defined-only", str(object_file)])
     symbols = [line.split(maxsplit=2)[1:] for line in listing.splitlines()]
     visible = [(kind, symbol) for kind, symbol in symbols if kind in "TDBRWVu"]
@@ -187,3 +187,29 @@ def test_an_isa_file_exports_one_symbol(name: str, optimization: str, tmp_path: 
     elif name in {**DENSE_FILES, **ROUNDING_FILES}:
         function = Path(name).stem
     assert [(kind, symbol.partition("(")[0]) for kind, symbol in code] == [("T", f"belle::{function}")]
+
+
+def compiled(name: str, optimization: str, folder: Path) -> Path:
+    object_file = folder / "isa.o"
+    command = [native_compiler(), *COMMON_FLAGS, optimization, *ISA_FILES[name], "-c", str(SOURCES / name)]
+    checked([*command, "-o", str(object_file)])
+    return object_file
+
+
+@pytest.mark.skipif(not X86 or not shutil.which("nm"), reason="x86 tiers, by nm")
+@pytest.mark.parametrize("name", sorted(ISA_FILES))
+def test_an_isa_file_exports_one_symbol(name: str, tmp_path: Path) -> None:
+    """Without optimization no call is inlined."""
+    if not knows(native_compiler(), ISA_FILES[name]):
+        pytest.skip("the compiler does not know this instruction set")
+    assert_one_symbol(name, compiled(name, "-O0", tmp_path))
+
+
+@pytest.mark.skipif(not X86 or not shutil.which("nm"), reason="x86 tiers, by nm")
+@pytest.mark.parametrize("name", sorted(ISA_FILES))
+def test_an_optimized_isa_file_exports_one_symbol(name: str, program: Path, tmp_path: Path) -> None:
+    """The objects of the program, and the few that it does without."""
+    if not knows(native_compiler(), ISA_FILES[name]):
+        pytest.skip("the compiler does not know this instruction set")
+    known = object_of(program.parent, SOURCES / name)
+    assert_one_symbol(name, known if known.exists() else compiled(name, "-O2", tmp_path))

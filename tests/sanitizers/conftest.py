@@ -6,27 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ..shared_builds import lock
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBES = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 
 Program = Callable[[str, str], Path]
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """One process at a time: the workers of pytest-xdist share the folder."""
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def run(command: list[str], **environment: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, Program, lock, require_sanitizer, run
+from ..shared_builds import lock
+from .conftest import ROOT, Program, require_sanitizer, run
 
 pytestmark = pytest.mark.slow
 GENERATION = """
