@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -16,6 +16,7 @@ from .folders import user_path
 from .generation.answer import check_length
 from .generation.answer_options import BATCH, CHAT, PROMPT, lists_options, params_of_call, read_options
 from .generation.batch import Errors, answer_prompts
+from .generation.batch_results import BatchPlan, BatchResult, OnBatchProgress, answer_items
 from .generation.conversation import Conversation
 from .generation.prefix_files import PrefixFiles
 from .generation.prefixes import Prefixes
@@ -290,6 +291,32 @@ class Belle:
         Raises ValueError as `generate`; for settings of the whole call also with "return".
         """
         return answer_prompts(self, prompts, read_options(BATCH, options), errors=errors)
+
+    @lists_options(PROMPT)
+    def batch(
+        self,
+        items: Iterable[str | Sequence[int] | Mapping[str, Any]],
+        *,
+        errors: Errors = "raise",
+        ordered: bool = False,
+        max_batch: int = 16,
+        on_progress: OnBatchProgress | None = None,
+        raw: bool = False,
+        **options: Unpack[AnswerSettings],
+    ) -> Iterator[BatchResult]:
+        """Answer any number of items, and yield each result as it finishes. A generator is read as there is room.
+
+        items: prompts, or mappings with "prompt" or "messages", settings of their own (`max_tokens`, `temperature`,
+        `seed`, `stop`, `raw`, `schema`, …), and any other fields, which are left alone. ordered: in the order of the
+        items instead. With a seed, item i uses seed + i. Each result is the same, bit for bit, as `generate` gives
+        for that prompt alone. Up to 8 * max_batch items are read ahead, of which the longest begin first.
+
+        on_progress: called with a BatchProgress each time an item ends. errors: "raise": an item that cannot be
+        answered is a ValueError; "return": a result with an `error`, and the others get their answers. Raises
+        ValueError for settings of the whole call also with "return". Leaving the iterator lets go of all memory.
+        """
+        plan = BatchPlan(errors, ordered, max_batch, on_progress)
+        return answer_items(self, items, read_options(PROMPT, options), plan, raw=raw)
 
     def settings(
         self, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]

@@ -18,6 +18,7 @@ from .. import __version__
 from ..errors import BelleError
 from ..languages import chosen, said, t, use_language
 from . import (
+    batch,
     bench,
     calibrate,
     chat,
@@ -52,6 +53,7 @@ _COMMANDS = (
     identify,
     pull,
     generate,
+    batch,
     chat,
     serve,
     desktop,

@@ -7,27 +7,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from ..generation.item_settings import SETTINGS
 from ..strict_json import JsonError, parse
 from ..text.encodings import marked_encoding
 from .foreign_names import OPTIONS
 from .text_input import BOM, decoded
 
-SETTINGS = (  # of one line, under the names that Python has for them
-    "max_tokens",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "penalty_scope",
-    "seed",
-    "stop",
-    "raw",
-    "schema",
-    "choice",
-)
 _ADVICE = {  # names that mean something elsewhere: ignoring them would answer another question
     "messages": 'one prompt per line: give its text under "prompt"',
     "system": "belle-edge chat takes --system",

@@ -54,6 +54,7 @@ MAY_SPLIT_WORK = {"core", "dense", "kv", "ops", "loading", "rounding", "tuning"}
 SHARED = {
     "errors",
     "folders",
+    "journal_lines",
     "languages",
     "argument_names",
     "lazy_names",
@@ -73,6 +74,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "folders": set(),
     "regular_files": set(),
     "output_files": {"regular_files"},
+    "journal_lines": {"regular_files", "strict_json"},
     "settings": {"_core", "errors"},
     "argument_names": set(),
     "process_lock": set(),
@@ -101,6 +103,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "generation": SHARED | {"_core", "sampling", "text", "backends"},
     "memory": SHARED | {"_core"},
     "model": SHARED | {"_core", "sampling", "text", "backends", "generation", "memory"},
+    "batch": SHARED | {"text", "sampling", "generation", "model"},
     "verification": SHARED | {"text", "_core", "convert"},
     "benchmark": SHARED | {"text", "_core", "backends", "memory", "model", "convert"},
     "quality": SHARED
@@ -147,6 +150,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "backends",
         "generation",
         "model",
+        "batch",
         "benchmark",
         "convert",
         "demo",

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ...errors import BelleError
-from ...regular_files import open_regular
-from ...strict_json import JsonError, parse
+from ...journal_lines import as_read_back, differences, line_of, whole_lines
 
 _VERSION = 1
 GENERATED = "generate_until"  # the kind of request whose prompt is kept: its answer is a text
@@ -38,10 +37,10 @@ class AnswerJournal:
         resume: go on with what is there, if anything is; else it begins anew. EvaluationChangedError where that was
         made with other settings, OSError where the file cannot be written.
         """
-        first = parse(json.dumps({"version": _VERSION, **settings}))  # as it comes back from the file
+        first = as_read_back({"version": _VERSION, **settings})
         n_bytes, lines = _whole_lines(path) if resume else (0, [])
         if lines and lines[0] != first:
-            changed = _differences(lines[0], first)
+            changed = differences(lines[0], first)
             raise EvaluationChangedError(
                 f"[{path.name}] the interrupted evaluation had something else under {changed}:"
                 " repeat its settings, or begin anew with --force"
@@ -53,7 +52,7 @@ class AnswerJournal:
             with path.open("r+b") as file:
                 file.truncate(n_bytes)
         else:
-            path.write_bytes(_line(first))
+            path.write_bytes(line_of(first))
         return cls(path, known)
 
     def take(self, kind: str, arguments: Sequence[Any]) -> Any:
@@ -66,7 +65,7 @@ class AnswerJournal:
         record = {"request": request_key(kind, arguments), "kind": kind}
         if kind == GENERATED:
             record["prompt"] = arguments[0]
-        self._file.write(_line({**record, "answer": _plain(answer)}))
+        self._file.write(line_of({**record, "answer": _plain(answer)}))
 
     def __enter__(self) -> AnswerJournal:
         return self
@@ -83,10 +82,6 @@ def request_key(kind: str, arguments: Sequence[Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-
-
 def _plain(answer: Any) -> Any:
     """A text, a number, or a pair of a number and a truth value, without NumPy's types."""
     if isinstance(answer, (tuple, list)):
@@ -99,39 +94,12 @@ def _restored(answer: Any) -> Any:
 
 
 def _whole_lines(path: Path) -> tuple[int, list[dict[str, Any]]]:
-    """How many bytes the whole lines of a journal take, and what they say; nothing where there is no journal."""
-    if not path.is_file():
-        return 0, []
+    """How many bytes the usable lines of a journal take, and what they say; nothing where there is no journal."""
     n_bytes = 0
     found: list[dict[str, Any]] = []
-    for line in _lines(path):
-        try:
-            value = parse(line, allow_nan=True)
-        except JsonError:
-            break
-        if not line.endswith(b"\n") or not isinstance(value, dict):
-            break
+    for end, value in whole_lines(path):
         if found and not {"request", "answer"} <= value.keys():
             break
-        n_bytes += len(line)
+        n_bytes = end
         found.append(value)
     return n_bytes, found
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with open_regular(path) as file:
-        yield from file
-
-
-def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The names of settings whose values differ, those of inner objects with a dot."""
-    names: list[str] = []
-    for name in sorted(then.keys() | now.keys()):
-        left, right = then.get(name), now.get(name)
-        if left == right:
-            continue
-        if isinstance(left, dict) and isinstance(right, dict):
-            names += [f"{name}.{inner}" for inner in _differences(left, right).split(", ")]
-        else:
-            names.append(name)
-    return ", ".join(names)

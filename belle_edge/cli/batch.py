@@ -1,0 +1,254 @@
+"""`belle-edge batch`: answer every record of a file; a second start goes on after a stop."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..languages import t
+from ..settings import integer
+from .batch_progress import ProgressLine
+from .constraint_options import add_constraint_arguments, constraint_settings
+from .model_source import add_model_argument
+from .options import (
+    add_encoding_argument,
+    add_engine_arguments,
+    add_format_arguments,
+    add_sampling_arguments,
+    check_chat_format,
+    input_encoding,
+    open_model,
+    sampling_settings,
+)
+from .shared_options import add_force_argument
+from .standard_streams import require_input, say, say_note
+from .terminal import LOGGER
+
+if TYPE_CHECKING:
+    from ..batch.batch_job import BatchJob, JobCounts
+    from ..batch.input_records import InputRecord
+    from ..batch.job_output import JobOutput
+    from ..batch.output_lines import OutputForm
+    from ..batch.record_prompts import PromptRule
+    from ..model import Belle
+
+SOME_FAILED = 3  # exit code: all records are in the output, some of them as errors
+_TABLES = {".csv": ",", ".tsv": "\t"}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Define the command's arguments."""
+    parser = subparsers.add_parser(
+        "batch",
+        help=t("answer every record of a file, and go on after a stop"),
+        description=t(
+            "Answer every record of a file. A second start of the same command goes on where the first one stopped."
+        ),
+    )
+    add_model_argument(parser)
+    parser.add_argument(
+        "input",
+        metavar="FILE",
+        help=t(".jsonl, .csv, .tsv, or a text with a prompt per line; - is standard input"),
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="-",
+        help=t("JSON lines, or a table where the name ends in .csv or .tsv (default: standard output)"),
+    )
+    _add_record_arguments(parser)
+    _add_run_arguments(parser)
+    add_constraint_arguments(parser)
+    add_format_arguments(parser)
+    add_engine_arguments(parser)
+    add_sampling_arguments(parser)
+    parser.set_defaults(run=run, seed=0)
+
+
+def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
+    from ..batch.input_records import FORMS
+
+    group = parser.add_argument_group(t("records"))
+    group.add_argument("--input-format", choices=FORMS, help=t("of FILE (default: by its ending)"))
+    add_encoding_argument(parser)
+    question = group.add_mutually_exclusive_group()
+    question.add_argument(
+        "--field", metavar="NAME", help=t("holds the prompt (default: messages, prompt, text or instruction)")
+    )
+    question.add_argument(
+        "--template", metavar="TEXT", help=t("the prompt, with fields in braces, as 'Translate: {text}'")
+    )
+    group.add_argument(
+        "--answer-field", metavar="NAME", default="answer", help=t("where the answer goes (default: answer)")
+    )
+    parser.add_argument("--raw", action="store_true", help=t("no chat template, no preset, no stop strings"))
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(t("the run"))
+    group.add_argument(
+        "--as-finished",
+        action="store_true",
+        help=t("write answers as they finish, not in the order of the input"),
+    )
+    group.add_argument(
+        "--resume", action="store_true", help=t("go on with an interrupted job; one that is done is no error")
+    )
+    add_force_argument(group, help=t("begin anew, and replace the output"))
+    group.add_argument("--fail-fast", action="store_true", help=t("stop at the first record that is refused"))
+    group.add_argument("--limit", type=int, metavar="N", help=t("only the first N records"))
+    group.add_argument(
+        "--max-batch", type=int, default=16, metavar="N", help=t("records answered together (default 16)")
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command. Returns the exit code; the errors pass through."""
+    from ..batch.record_prompts import PromptRule
+
+    integer("--max-batch", args.max_batch, low=1)
+    if args.limit is not None:
+        integer("--limit", args.limit, low=1)
+    if args.resume and (args.force or args.output == "-"):
+        raise ValueError("--resume: it needs --output FILE, and does not go with --force")
+    form = _input_form(args)
+    rule = PromptRule(
+        args.field, args.template, with_settings=form == "jsonl", answer_field=args.answer_field
+    )
+    settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
+    settings |= constraint_settings(args)
+    if _is_done(args):
+        return 0
+    file = check_chat_format(args)
+    with _opened(args) as content, open_model(args, file) as model:
+        records = _records(args, content, form)
+        return _answered(args, model, records, rule, settings)
+
+
+def _input_form(args: argparse.Namespace) -> str:
+    from ..batch.input_records import form_of
+
+    form: str = args.input_format or form_of(args.input)
+    return form
+
+
+def _is_done(args: argparse.Namespace) -> bool:
+    """Whether a job that is to go on has nothing left. FileExistsError where another output is in the way."""
+    from ..batch.job_output import journal_of
+    from ..output_files import check_output
+
+    if args.output == "-":
+        return False
+    path = Path(args.output).expanduser()
+    if journal_of(path).exists():
+        return False
+    if args.resume and path.exists():
+        say_note(t("{name} is there, and no journal beside it: the job is done", name=path.name))
+        return True
+    check_output(path, replace=args.force)
+    return False
+
+
+@contextmanager
+def _opened(args: argparse.Namespace) -> Iterator[BinaryIO]:
+    from ..regular_files import open_regular
+
+    if args.input == "-":
+        require_input()
+        yield sys.stdin.buffer
+        return
+    with open_regular(Path(args.input).expanduser()) as file:
+        yield file
+
+
+def _records(args: argparse.Namespace, content: BinaryIO, form: str) -> Iterator[InputRecord]:
+    from ..batch.input_records import read_records
+
+    return islice(read_records(content, form, encoding=input_encoding(args)), args.limit)
+
+
+def _answered(
+    args: argparse.Namespace,
+    model: Belle,
+    records: Iterator[InputRecord],
+    rule: PromptRule,
+    settings: dict[str, Any],
+) -> int:
+    from ..batch.batch_job import BatchJob
+
+    first = next(records, None)
+    form = _output_form(args, first)
+    progress = ProgressLine(_total(args), quiet=args.quiet)
+    job = BatchJob(
+        model,
+        lambda record: rule.item(record.fields),
+        form,
+        settings=settings,
+        max_batch=args.max_batch,
+        fail_fast=args.fail_fast,
+        on_progress=progress.show,
+    )
+    every = records if first is None else chain([first], records)
+    with closing(_output(args, model, form, {**settings, **vars(rule)})) as output:
+        if output.n_earlier:
+            say_note(t("going on: {n} records are answered", n=output.n_earlier))
+        progress.begin_after(output.n_earlier)
+        counts = _run_job(job, every, output, progress)
+    LOGGER.info("%d records, %d refused", counts.n_records, counts.n_failed)
+    if counts.n_failed:
+        LOGGER.error("error: %d of %d records were refused", counts.n_failed, counts.n_records)
+    return SOME_FAILED if counts.n_failed else 0
+
+
+def _run_job(
+    job: BatchJob, records: Iterator[InputRecord], output: JobOutput, progress: ProgressLine
+) -> JobCounts:
+    try:
+        return job.run(records, output)
+    except KeyboardInterrupt:
+        progress.clear()
+        say(t("stopped: the same command goes on"))
+        raise
+    finally:
+        progress.clear()
+
+
+def _output_form(args: argparse.Namespace, first: InputRecord | None) -> OutputForm:
+    from ..batch.output_lines import JsonLines, Table
+
+    delimiter = _TABLES.get(Path(args.output).suffix.lower())
+    if delimiter is None:
+        return JsonLines(args.answer_field)
+    return Table(list(first.fields) if first else [], args.answer_field, delimiter=delimiter)
+
+
+def _output(
+    args: argparse.Namespace, model: Belle, form: OutputForm, settings: Mapping[str, Any]
+) -> JobOutput:
+    from ..batch.job_identity import identity_of
+    from ..batch.job_output import FileOutput, StreamOutput
+
+    ordered = not args.as_finished
+    if args.output == "-":
+        return StreamOutput(sys.stdout.buffer, header=form.header, ordered=ordered)
+    path = Path(args.output).expanduser()
+    identity = identity_of(model, {**settings, "limit": args.limit})
+    return FileOutput.open(path, identity, header=form.header, ordered=ordered, force=args.force)
+
+
+def _total(args: argparse.Namespace) -> int | None:
+    """How many records a file has, as far as its lines tell; None for a pipe."""
+    from ..batch.input_records import count_records
+
+    if args.input == "-" or args.quiet:
+        return args.limit  # type: ignore[no-any-return]
+    with _opened(args) as content:
+        n_records = count_records(content, _input_form(args), encoding=input_encoding(args))
+    return n_records if args.limit is None else min(n_records, args.limit)
