@@ -12,6 +12,7 @@ from .published import CAUTION, FIGURES, METRIC_NAMES, MODELS
 
 _LABEL, _VALUE, _INTERVAL, _COUNT = 34, 9, 19, 7  # cells
 _GAP = "  "
+_LARGE = 10_000
 
 
 def table(evaluation: Evaluation) -> Iterator[str]:
@@ -29,7 +30,7 @@ def table(evaluation: Evaluation) -> Iterator[str]:
     for group in evaluation.groups:
         yield t("group {name}", name=group.name)
         for name, value in group.values.items():
-            yield f"  {padded(_name(name), _LABEL - 2)}{right(f'{value:.4f}', _VALUE)}"
+            yield f"  {padded(_name(name), _LABEL - 2)}{right(_number(value, 4), _VALUE)}"
     if shows_published:
         yield from map(t, CAUTION)
 
@@ -74,9 +75,18 @@ def _metric(task: str, metric: Metric) -> Iterator[str]:
 
 
 def _row(label: str, value: Value, digits: int) -> str:
-    low_high = "" if value.low is None else f"{value.low:.{digits}f} – {value.high:.{digits}f}"
-    cells = [padded(label, _LABEL) + right(f"{value.value:.{digits}f}", _VALUE), right(low_high, _INTERVAL)]
+    low_high = (
+        ""
+        if value.low is None or value.high is None
+        else f"{_number(value.low, digits)} – {_number(value.high, digits)}"
+    )
+    cells = [padded(label, _LABEL) + right(_number(value.value, digits), _VALUE), right(low_high, _INTERVAL)]
     return _GAP.join([*cells, right(str(value.n), _COUNT)])
+
+
+def _number(value: float, digits: int) -> str:
+    """A perplexity may be any size."""
+    return f"{value:.{digits}f}" if abs(value) < _LARGE else f"{value:.2e}"
 
 
 def _name(metric: str) -> str:
