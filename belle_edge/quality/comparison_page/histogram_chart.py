@@ -104,7 +104,7 @@ def _row(speech: Speech, shown: Shown, bars: Bars, scale: Scale, bottom: float) 
         pieces.append(bar(bars.below, 6, _BELOW))
     if bars.above:
         pieces.append(bar(bars.above, scale.end + 2, scale.end + 14))
-    heading = speech.t("{letter} · {type}", letter=shown.letter or shown.name, type=shown.type)
+    heading = f"{shown.letter} · {shown.type}" if shown.letter else shown.type
     return joined(
         tag("path", d="".join(pieces), class_=f"bars {shown.colour}"),
         tag("line", x1=2, x2=_BELOW + 4, y1=bottom, y2=bottom, class_="axis")
