@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..languages import chosen, said, t
+from ..languages import current_translator, said, t
 from .shared_options import (
     add_family_argument,
     add_force_argument,
@@ -140,7 +140,7 @@ def _say_notes(found: Compared, max_tokens: int) -> None:
 def _write_page(comparison: Comparison, page: Path, *, replace: bool) -> None:
     from ..quality.comparison_page import write_page
 
-    write_page(comparison, page, chosen(), replace=replace)
+    write_page(comparison, page, current_translator().language, replace=replace)
 
 
 def _times(stages: tuple[Stage, ...]) -> Iterator[str]:

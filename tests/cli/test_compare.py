@@ -110,7 +110,9 @@ def test_a_page(original: Path, rounded: Path, tmp_path: Path, capsys: pytest.Ca
     code, _, problem = compared(capsys, original, rounded, *options)
     assert code == 1
     assert str(page) in problem
-    assert compared(capsys, original, rounded, *options, "--force")[0] == 0
+    assert '<html lang="en">' in text
+    assert compared(capsys, original, rounded, *options, "--force", "--language", "es")[0] == 0
+    assert '<html lang="es">' in page.read_text(encoding="utf-8")
 
 
 def test_settings_of_checkpoints_are_refused_for_a_file(
