@@ -9,6 +9,7 @@ lm-eval's task are timed, from their texts to their scores, by both models in tu
 sizes; its "auto" is left out, which on a CPU begins with 64 whole contexts at once.
 
 `one question at a time` is our engine without what questions share: each computes its examples again, as `hf` does.
+--few N: these two answer N of the questions only, each of which takes them as long as any other; rates compare.
 Needs the extra `test`.
 """
 
@@ -163,30 +164,32 @@ def measure(original: Path, folder: Path, options: argparse.Namespace) -> None:
     print(f"{original.name}, float32; {machine(options.threads)}; lm-eval {lm_eval.__version__}")
     print(f"{options.questions} questions of {statistics.mean(tokens):.0f} tokens with their examples\n")
     sweep = dict.fromkeys(options.batch_sizes, 0.0)
-    for size in sweep:  # on a few questions
+    few = requests[: 4 * (options.few or options.questions)]
+    for size in sweep if len(sweep) > 1 else ():
         theirs.batch_size_per_gpu = size
-        sweep[size] = timed(theirs, requests[: 4 * min(8, options.questions)])[0]
+        sweep[size] = timed(theirs, few[: 4 * 8])[0]
     theirs.batch_size_per_gpu = min(sweep, key=lambda size: sweep[size])
     print(
-        "hf, seconds for 8 questions by batch size:", {size: round(took, 1) for size, took in sweep.items()}
+        "hf, seconds for some questions by batch size:",
+        {size: round(took, 1) for size, took in sweep.items()},
     )
     seconds: dict[str, list[float]] = {"ours": [], "hf": [], "one question at a time": []}
     for _ in range(options.repeat):
         took, mine = timed(ours, requests)
         seconds["ours"].append(took)
-        took, other = timed(theirs, requests)
+        took, other = timed(theirs, few)
         seconds["hf"].append(took)
-        seconds["one question at a time"].append(one_at_a_time(ours, requests))
-    difference = max(abs(one - another) for (one, _), (another, _) in zip(mine, other, strict=True))
-    medians = {name: statistics.median(several) for name, several in seconds.items()}
+        seconds["one question at a time"].append(one_at_a_time(ours, few))
+    difference = max(abs(one - another) for (one, _), (another, _) in zip(mine, other, strict=False))
+    n_questions = {name: len(requests if name == "ours" else few) / 4 for name in seconds}
+    rates = {name: n_questions[name] / statistics.median(several) for name, several in seconds.items()}
     print(f"largest difference of a log-probability: {difference:.1e}\n")
-    print("| model | seconds (median, least, most) | questions a second | as fast as hf |")
-    print("|---|--:|--:|--:|")
-    for name, median in medians.items():
-        several = seconds[name]
+    print("| model | questions | seconds: median (least, most) | questions a second | as fast as hf |")
+    print("|---|--:|--:|--:|--:|")
+    for name, several in seconds.items():
         print(
-            f"| {name} | {median:.1f} ({min(several):.1f}, {max(several):.1f}) | {options.questions / median:.2f} | "
-            f"{medians['hf'] / median:.1f}x |"
+            f"| {name} | {n_questions[name]:.0f} | {statistics.median(several):.1f} ({min(several):.1f}, "
+            f"{max(several):.1f}) | {rates[name]:.3f} | {rates[name] / rates['hf']:.1f}x |"
         )
 
 
@@ -198,6 +201,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES)
     parser.add_argument("--tokenizer", type=Path, help="for --shape: a folder with a tokenizer")
     parser.add_argument("--questions", type=int, default=40)
+    parser.add_argument("--few", type=int, help="questions for hf (default: all)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4, 8])
