@@ -55,8 +55,12 @@ class Batch:
         positions: NDArray[np.integer[Any]],
         ends: NDArray[np.integer[Any]],
         logits: LogitsMode,
+        most: int = MAX_TOKENS,
     ) -> Iterator[Chunk]:
-        """Fill the batch with one pass after the other; arrays are [n_tokens], `ends` the entries' ends in them."""
+        """Fill the batch with one pass after the other; arrays are [n_tokens], `ends` the entries' ends in them.
+
+        most: tokens of a pass; llama.cpp takes no more than a small cache holds.
+        """
         wanted = np.full(len(ids), logits == "all", dtype=np.int8)
         if logits == "last":
             wanted[ends - 1] = 1
@@ -64,7 +68,7 @@ class Batch:
         start = 0
         while start < len(ids):
             limit = (counted[start - 1] if start else 0) + MAX_OUTPUTS
-            stop = min(start + MAX_TOKENS, int(np.searchsorted(counted, limit, side="right")))
+            stop = min(start + min(most, MAX_TOKENS), int(np.searchsorted(counted, limit, side="right")))
             n_tokens = stop - start
             self._ids[:n_tokens] = ids[start:stop]
             self._positions[:n_tokens] = positions[start:stop]

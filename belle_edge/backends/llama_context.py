@@ -190,6 +190,7 @@ class LlamaContext:
             ),
             ends=np.cumsum(counts),
             logits=logits,
+            most=int(self._api.llama_n_batch(self._context)),
         )
         n_rows = [{"last": 1, "all": count, "none": 0}[logits] for count in counts]
         rows = np.empty((sum(n_rows), self.n_vocab), dtype=np.float32)

@@ -9,11 +9,11 @@ import pytest
 
 from belle_edge.errors import ModelFormatError
 from belle_edge.quality.comparison import Histogram, Measures, Share
+from belle_edge.quality.comparison.changed_answers import first_difference
 from belle_edge.quality.comparison.meter import HISTOGRAM_EDGES, Meter
 from belle_edge.quality.comparison.passages import Passage
 from belle_edge.quality.comparison.pieces import pieces_of
 from belle_edge.quality.comparison.verdict import verdict
-from belle_edge.quality.comparison.changed_answers import first_difference
 
 N_VOCAB = 37
 Floats = np.typing.NDArray[np.float32]

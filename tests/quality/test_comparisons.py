@@ -121,6 +121,15 @@ def test_a_streamed_candidate_needs_no_engine(converted: Made, checkpoint: Calla
     assert only(checkpoint("bloom"), converted("bloom", "f32"), options).languages["all"].kl_max < 1e-9
 
 
+def test_candidates_that_llama_cpp_runs(converted: Made, llama_cpp: Any) -> None:
+    """Its passes are larger than the cache of a model with a context of 256."""
+    path = converted("bloom", "f32")
+    found = only(path, path, replace(OPTIONS, backend="llama.cpp"))
+    assert (found.verdict.level, found.side.engine) == ("identical", "llama.cpp")
+    assert found.languages["all"].kl_max < 1e-4
+    assert [prompt.first_difference for prompt in found.worst] == [None, None]
+
+
 def test_answers_can_be_left_out(converted: Made) -> None:
     path = converted("bloom", "q4_0")
     found = only(path, path, replace(OPTIONS, answer_tokens=0))
