@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..generation.batch_results import BatchProgress, BatchResult
+from ..generation.answer_options import PROMPT, read_options
+from ..generation.batch_results import AnswerMaker, BatchProgress, BatchResult
 from ..generation.streams import Generation
 from .input_records import InputRecord
 from .job_output import JobOutput
@@ -67,6 +68,9 @@ class BatchJob:
         self._seed = self._settings.pop("seed", None)
         self._max_batch, self._fail_fast = max_batch, fail_fast
         self._on_progress = on_progress
+        named = {name: value for name, value in self._settings.items() if name != "raw"}
+        raw = bool(self._settings.get("raw"))
+        self._maker = AnswerMaker(model, read_options(PROMPT, named), raw=raw)
 
     def run(self, records: Iterable[InputRecord], output: JobOutput) -> JobCounts:
         """Answer what the output does not have yet. ValueError with `fail_fast` for the first record that fails."""
@@ -79,6 +83,20 @@ class BatchJob:
             n_done, n_failed = n_done + 1, n_failed + failed
         output.finish()
         return JobCounts(n_done, n_failed, output.n_earlier)
+
+    def measured(self, record: InputRecord) -> tuple[Mapping[str, Any], int, int]:
+        """A record as an item, the tokens of its prompt, and those of its answer at most. ValueError without one."""
+        asked = self._asked(record)
+        if "error" in asked:
+            raise asked["error"]
+        answer = self._maker.answer(record.index, asked)
+        return asked, answer.prompt_tokens, answer.most_tokens
+
+    def answers(self, items: Iterable[Mapping[str, Any]]) -> Iterator[BatchResult]:
+        """Answers to items, in their order, that go into no output; an error is a result."""
+        return self._model.batch(
+            items, errors="return", ordered=True, max_batch=self._max_batch, **self._settings
+        )
 
     def _left(self, records: Iterable[InputRecord], output: JobOutput) -> Iterator[InputRecord]:
         for record in records:

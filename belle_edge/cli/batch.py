@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..languages import t
 from ..settings import integer
-from .batch_progress import ProgressLine
+from .batch_progress import ProgressLine, forecast_lines
 from .constraint_options import add_constraint_arguments, constraint_settings
 from .model_source import add_model_argument
 from .options import (
@@ -27,10 +27,10 @@ from .options import (
 )
 from .shared_options import add_force_argument
 from .standard_streams import require_input, say, say_note
-from .terminal import LOGGER
+from .terminal import LOGGER, print_lines
 
 if TYPE_CHECKING:
-    from ..batch.batch_job import BatchJob, JobCounts
+    from ..batch.batch_job import Asks, BatchJob, JobCounts
     from ..batch.input_records import InputRecord
     from ..batch.job_output import JobOutput
     from ..batch.output_lines import OutputForm
@@ -76,7 +76,9 @@ def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
     from ..batch.input_records import FORMS
 
     group = parser.add_argument_group(t("records"))
-    group.add_argument("--input-format", choices=FORMS, help=t("of FILE (default: by its ending)"))
+    group.add_argument(
+        "--input-format", choices=(*FORMS, "openai"), help=t("of FILE (default: by its ending)")
+    )
     add_encoding_argument(parser)
     question = group.add_mutually_exclusive_group()
     question.add_argument(
@@ -103,6 +105,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_force_argument(group, help=t("begin anew, and replace the output"))
     group.add_argument("--fail-fast", action="store_true", help=t("stop at the first record that is refused"))
+    group.add_argument(
+        "--dry-run", action="store_true", help=t("count records and tokens, predict the time, write nothing")
+    )
     group.add_argument("--limit", type=int, metavar="N", help=t("only the first N records"))
     group.add_argument(
         "--max-batch", type=int, default=16, metavar="N", help=t("records answered together (default 16)")
@@ -124,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
     )
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
     settings |= constraint_settings(args)
-    if _is_done(args):
+    if not args.dry_run and _is_done(args):
         return 0
     file = check_chat_format(args)
     with _opened(args) as content, open_model(args, file) as model:
@@ -136,7 +141,7 @@ def _input_form(args: argparse.Namespace) -> str:
     from ..batch.input_records import form_of
 
     form: str = args.input_format or form_of(args.input)
-    return form
+    return "jsonl" if form == "openai" else form
 
 
 def _is_done(args: argparse.Namespace) -> bool:
@@ -184,11 +189,11 @@ def _answered(
     from ..batch.batch_job import BatchJob
 
     first = next(records, None)
-    form = _output_form(args, first)
+    asks, form = _question_and_form(args, model, rule, first)
     progress = ProgressLine(_total(args), quiet=args.quiet)
     job = BatchJob(
         model,
-        lambda record: rule.item(record.fields),
+        asks,
         form,
         settings=settings,
         max_batch=args.max_batch,
@@ -196,6 +201,8 @@ def _answered(
         on_progress=progress.show,
     )
     every = records if first is None else chain([first], records)
+    if args.dry_run:
+        return _predict(job, every, args)
     with closing(_output(args, model, form, {**settings, **vars(rule)})) as output:
         if output.n_earlier:
             say_note(t("going on: {n} records are answered", n=output.n_earlier))
@@ -220,13 +227,34 @@ def _run_job(
         progress.clear()
 
 
-def _output_form(args: argparse.Namespace, first: InputRecord | None) -> OutputForm:
+def _predict(job: BatchJob, records: Iterator[InputRecord], args: argparse.Namespace) -> int:
+    """Print what the job will take. Returns the exit code that the job would have, as far as that can be known."""
+    from ..batch.forecast import forecast
+
+    found = forecast(job, records, max_batch=args.max_batch)
+    for problem in found.problems:
+        LOGGER.error("error: %s", problem)
+    print_lines(forecast_lines(found))
+    return SOME_FAILED if found.n_refused else 0
+
+
+def _question_and_form(
+    args: argparse.Namespace, model: Belle, rule: PromptRule, first: InputRecord | None
+) -> tuple[Asks, OutputForm]:
+    """How a record is asked, and how its result is written. ValueError for a table of OpenAI's responses."""
+    from ..batch.openai_lines import OpenAiLines, is_request, request_item
     from ..batch.output_lines import JsonLines, Table
 
     delimiter = _TABLES.get(Path(args.output).suffix.lower())
+    fields = {} if first is None else first.fields
+    if args.input_format == "openai" or (args.input_format is None and is_request(fields)):
+        if delimiter is not None or rule.field is not None or rule.template is not None:
+            raise ValueError("OpenAI's requests: they go without --field and --template, into JSON lines")
+        return lambda record: request_item(record.fields), OpenAiLines(model.path.stem)
     if delimiter is None:
-        return JsonLines(args.answer_field)
-    return Table(list(first.fields) if first else [], args.answer_field, delimiter=delimiter)
+        return lambda record: rule.item(record.fields), JsonLines(args.answer_field)
+    table = Table(list(fields), args.answer_field, delimiter=delimiter)
+    return lambda record: rule.item(record.fields), table
 
 
 def _output(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..languages import t
 
 if TYPE_CHECKING:
+    from ..batch.forecast import Forecast
     from ..generation.batch_results import BatchProgress
 
 _ON_A_TERMINAL_S, _IN_A_LOG_S = 0.2, 30.0
@@ -64,6 +65,29 @@ def progress_text(progress: BatchProgress, total: int | None, n_earlier: int) ->
     if total and total > n_done and rate > 0:
         text += t(", {time} left", time=duration_text((total - n_done) / rate))
     return text
+
+
+def forecast_lines(found: Forecast) -> list[str]:
+    """A forecast, for people."""
+    lines = [
+        t("{n} records, {refused} of them refused", n=f"{found.n_records:,}", refused=f"{found.n_refused:,}"),
+        t(
+            "{prompt} tokens in prompts, at most {answer} in answers",
+            prompt=f"{found.prompt_tokens:,}",
+            answer=f"{found.most_answer_tokens:,}",
+        ),
+    ]
+    if found.seconds is not None:
+        time_text = duration_text(found.seconds)
+        lines.append(t("about {time}, by {n} records answered now", time=time_text, n=found.n_measured))
+    if found.most_seconds is not None:
+        lines.append(
+            t(
+                "at most {time}, if every answer is as long as it may be",
+                time=duration_text(found.most_seconds),
+            )
+        )
+    return lines
 
 
 def duration_text(seconds: float) -> str:

@@ -148,6 +148,11 @@ class Answer:
         self.shareable = 0 if sequence is not None else n_plain
 
     @property
+    def most_tokens(self) -> int:
+        """Tokens that it may have at most."""
+        return self._n_limit
+
+    @property
     def finished(self) -> bool:
         return self.reason is not None
 

@@ -71,12 +71,12 @@ def answer_items(
     checked_errors(plan.errors)
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise ValueError(f"[batch] items: expected an iterable of prompts, got {excerpt(items)}")
-    maker = _AnswerMaker(model, options, raw=raw)
+    maker = AnswerMaker(model, options, raw=raw)
     results = _results(model, items, maker, plan)
     return _in_order(results) if plan.ordered else results
 
 
-class _AnswerMaker:
+class AnswerMaker:
     """Makes the answer of each item, not written yet."""
 
     def __init__(self, model: LoadedModel, options: AnswerOptions, *, raw: bool) -> None:
@@ -148,7 +148,7 @@ def _with(options: AnswerOptions, own: Mapping[str, Any]) -> AnswerOptions:
 
 
 def _results(
-    model: LoadedModel, items: Iterable[Any], maker: _AnswerMaker, plan: BatchPlan
+    model: LoadedModel, items: Iterable[Any], maker: AnswerMaker, plan: BatchPlan
 ) -> Generator[BatchResult, None, None]:
     begun: dict[int, tuple[int, Any]] = {}  # position in the scheduler's batch -> index and item
     answers = _answers(items, maker, plan, begun)
@@ -174,7 +174,7 @@ def _results(
 
 
 def _answers(
-    items: Iterable[Any], maker: _AnswerMaker, plan: BatchPlan, begun: dict[int, tuple[int, Any]]
+    items: Iterable[Any], maker: AnswerMaker, plan: BatchPlan, begun: dict[int, tuple[int, Any]]
 ) -> Iterator[Answer | ValueError]:
     """The answers of window after window; within one the longest prompt comes first."""
     waiting = enumerate(items)

@@ -146,3 +146,47 @@ def test_killed_again_and_again(
 
 def _n_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_openai_s_requests(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def request(name: str, url: str, **body: Any) -> dict[str, Any]:
+        return {"custom_id": name, "method": "POST", "url": f"/v1/{url}", "body": body}
+
+    asked = [{"role": "user", "content": QUESTIONS[0]}]
+    requests = [
+        request("a", "chat/completions", messages=asked, temperature=0),
+        request("b", "completions", prompt=QUESTIONS[0], max_tokens=2, seed=9, temperature=1),
+        request("c", "chat/completions", messages=asked, n=2),
+        {},
+    ]
+    source, out = json_lines(tmp_path / "in.jsonl", requests), tmp_path / "out.jsonl"
+    assert answered(model, source, "-o", out) == 3
+    told = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [line["custom_id"] for line in told] == ["a", "b", "c", None]
+    assert [line["response"] and line["response"]["status_code"] for line in told] == [200, 200, 400, None]
+    assert told[0]["response"]["body"]["choices"][0]["message"]["content"] == "法国的首都是巴黎。"
+    with Model.load(model, threads=1) as loaded:
+        own = loaded.generate(QUESTIONS[0], raw=True, max_tokens=2, seed=9, temperature=1)
+    assert told[1]["response"]["body"]["choices"][0]["text"] == own.text
+    assert "n: not offered" in told[2]["response"]["body"]["error"]["message"]
+    assert told[3]["error"]["message"].startswith("line 4: expected custom_id")
+    assert answered(model, source, "-o", tmp_path / "out.csv") == 1
+    assert "into JSON lines" in capsys.readouterr().err
+
+
+def test_a_dry_run(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [{"prompt": QUESTIONS[index % 4], "max_tokens": 5 + index} for index in range(40)]
+    source = json_lines(tmp_path / "in.jsonl", [*records, {"id": 1}])
+    out = tmp_path / "out.jsonl"
+    out.write_text("kept", "utf-8")
+    assert answered(model, source, "-o", out, "--dry-run") == 3
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    with Model.load(model, threads=1) as loaded:
+        n_tokens = sum(loaded.generate(record["prompt"], max_tokens=1).prompt_tokens for record in records)
+    assert lines[0] == "41 records, 1 of them refused"
+    assert lines[1] == f"{n_tokens} tokens in prompts, at most {sum(range(5, 45))} in answers"
+    assert [line.split()[:2] for line in lines[2:]] == [["about", "0"], ["at", "most"]]
+    assert "line 41: expected one of the fields" in said.err
+    assert out.read_text("utf-8") == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]

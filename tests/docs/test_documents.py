@@ -29,6 +29,7 @@ EXAMPLES = {
     "stream.py": [QUESTION],
     "chat.py": ["你好", "谢谢"],
     "batch.py": ["questions.txt"],
+    "translate_csv.py": ["texts.csv", "translated.csv"],
     "logits.py": ["今天天气"],
 }
 
@@ -60,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     convert(place / "belle-demo", place / "belle-demo-q4_0.gguf", type="q4_0", family="belle")
     shutil.copy(place / "belle-demo-q4_0.gguf", place / "belle-7b.gguf")
     (place / "questions.txt").write_text(f"{QUESTION}\n\n你好\n", encoding="utf-8")
+    (place / "texts.csv").write_text('id,text\n1,"今天,\n下雨"\n2,你好\n', encoding="utf-8")
     return place
 
 

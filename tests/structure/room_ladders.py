@@ -181,7 +181,9 @@ ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
         "output_lines": {"input_records", "record_prompts"},
         "job_output": set(),
         "job_identity": set(),
+        "openai_lines": {"input_records", "output_lines"},
         "batch_job": {"input_records", "job_output", "output_lines"},
+        "forecast": {"batch_job", "input_records"},
         "__init__": set(),
     },
     "generation": {
