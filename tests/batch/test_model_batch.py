@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from belle_edge import Belle
+from belle_edge.generation.batch_results import BatchProgress
 
 QUESTIONS = ["法国的首都是哪里？", "“高”的反义词是什么？", "12加30等于多少？", "你是谁？"]
 
@@ -74,7 +75,7 @@ def test_errors_and_progress(model: Belle) -> None:
         3,
         {"prompt": "a", "raw": "yes"},
     ]
-    seen = []
+    seen: list[BatchProgress] = []
     results = list(
         model.batch(
             items, errors="return", ordered=True, on_progress=seen.append, max_tokens=3, temperature=0

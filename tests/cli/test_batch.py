@@ -175,7 +175,8 @@ def test_openai_s_requests(model: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_dry_run(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    records = [{"prompt": QUESTIONS[index % 4], "max_tokens": 5 + index} for index in range(40)]
+    prompts = [QUESTIONS[index % 4] for index in range(40)]
+    records = [{"prompt": prompt, "max_tokens": 5 + index} for index, prompt in enumerate(prompts)]
     source = json_lines(tmp_path / "in.jsonl", [*records, {"id": 1}])
     out = tmp_path / "out.jsonl"
     out.write_text("kept", "utf-8")
@@ -183,7 +184,7 @@ def test_a_dry_run(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     said = capsys.readouterr()
     lines = said.out.splitlines()
     with Model.load(model, threads=1) as loaded:
-        n_tokens = sum(loaded.generate(record["prompt"], max_tokens=1).prompt_tokens for record in records)
+        n_tokens = sum(loaded.generate(prompt, max_tokens=1).prompt_tokens for prompt in prompts)
     assert lines[0] == "41 records, 1 of them refused"
     assert lines[1] == f"{n_tokens} tokens in prompts, at most {sum(range(5, 45))} in answers"
     assert [line.split()[:2] for line in lines[2:]] == [["about", "0"], ["at", "most"]]
