@@ -190,7 +190,7 @@ def _answered(
 
     first = next(records, None)
     asks, form = _question_and_form(args, model, rule, first)
-    progress = ProgressLine(_total(args), quiet=args.quiet)
+    progress = ProgressLine(None if args.dry_run else _total(args), quiet=args.quiet)
     job = BatchJob(
         model,
         asks,
