@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...memory import open_file
 from ...text.vocabulary import Vocabulary
+from .changed_answers import AnswerText, worst_prompt
 from .compare_options import ANSWERS, LAYERS, LOGITS, CompareOptions, Progress, Stage
 from .layer_errors import Beginning, LayerStates, SideBySide, beginnings
 from .meter import Meter
@@ -21,7 +22,6 @@ from .result import ALL, Candidate, LayerError
 from .streamed_model import StreamedModel
 from .verdict import verdict
 from .vocabularies import common_rows
-from .changed_answers import AnswerText, worst_prompt
 
 
 @dataclass
