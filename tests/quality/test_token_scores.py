@@ -145,3 +145,15 @@ def test_what_cannot_be_scored_is_refused(belle: Belle) -> None:
         score(belle, [1] * belle.context, [[1, 1]])
     with pytest.raises(ValueError, match="outside the vocabulary"):
         score(belle, [1], [[10**6]])
+
+
+@pytest.mark.slow
+def test_llama_cpp_gives_the_same_scores(converted: Callable[[str, str], Path], llama_cpp: object) -> None:
+    """Requests that share beginnings, on both engines: forks, passes and pieces of logits are the other's."""
+    path = converted("bloom", "f32")
+    with Belle.load(path, threads=1) as ours, Belle.load(path, backend="llama.cpp", threads=1) as theirs:
+        requests = requests_of(ours)
+        first, second = dict(scores_of(ours, requests)), dict(scores_of(theirs, requests))
+        for index in range(len(requests)):
+            assert np.allclose(first[index].logprobs, second[index].logprobs, atol=1e-2)  # its cache is f16
+            assert first[index].is_greedy == second[index].is_greedy

@@ -17,7 +17,16 @@ from .markup import Markup, joined, tag
 from .page_speech import Speech, lang_tag
 from .signs import sign_definitions
 
-_STYLE = Path(__file__).resolve().parent / "page.css"
+_STYLES = Path(__file__).resolve().parent / "styles"
+_STYLE_PARTS = (
+    "base",
+    "frame",
+    "verdicts",
+    "tables",
+    "charts",
+    "answers",
+    "narrow_and_print",
+)  # in this order
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect x="3" y="3" width="58" height="58" rx="13" '
     'fill="#b02a1f"/><g fill="none" stroke="#fff8ec" stroke-width="5.5" stroke-linecap="round" stroke-linejoin="round">'
@@ -47,7 +56,7 @@ def page(comparison: Comparison, language: str) -> str:
 
 
 def _head(first: Speech, comparison: Comparison) -> Markup:
-    style = _STYLE.read_text(encoding="utf-8")
+    style = "".join((_STYLES / f"{part}.css").read_text(encoding="utf-8") for part in _STYLE_PARTS)
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..comparison.result import ALL, Candidate, Comparison, Measures
 from .markup import Markup, line, tag
 
-_N_COLOURS = 6  # of page.css
+_N_COLOURS = 6  # of styles/base.css
 
 
 @dataclass(frozen=True)
