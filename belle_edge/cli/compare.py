@@ -62,7 +62,7 @@ def add_parser(subparsers: Any) -> None:
 
 def _add_text_arguments(parser: argparse.ArgumentParser) -> None:
     """What is read and written."""
-    from ..quality.comparison.compare_options import DEFAULT_ANSWER, DEFAULT_TOKENS, DEFAULT_WORST
+    from ..quality.comparison.compare_defaults import DEFAULT_ANSWER, DEFAULT_TOKENS, DEFAULT_WORST
 
     parser.add_argument(
         "--data",
@@ -160,7 +160,7 @@ def _times(stages: tuple[Stage, ...]) -> Iterator[str]:
 
 
 def _stage_names() -> dict[str, str]:
-    from ..quality.comparison.compare_options import ANSWERS, LAYERS, LOGITS
+    from ..quality.comparison.compare_defaults import ANSWERS, LAYERS, LOGITS
 
     return {LAYERS: t("layers"), LOGITS: t("next tokens"), ANSWERS: t("answers")}
 

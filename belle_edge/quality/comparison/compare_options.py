@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from ...convert.sources.opening_options import SourceOptions
 from ...settings import integer, threads_or_all
+from .compare_defaults import DEFAULT_ANSWER, DEFAULT_TOKENS, DEFAULT_WORST
 from .opened_models import STREAMED
 
 BACKENDS = ("native", "llama.cpp", STREAMED)
-DEFAULT_TOKENS, DEFAULT_WORST, DEFAULT_ANSWER = 16384, 5, 24
-LAYERS, LOGITS, ANSWERS = "layers", "next tokens", "answers"  # what a comparison goes through
-Progress = Callable[[str, int, int], None]  # of these, done, in all
+Progress = Callable[[str, int, int], None]  # a stage of compare_defaults.py, done, in all
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from ...memory import open_file
 from ...text.vocabulary import Vocabulary
 from .changed_answers import AnswerText, worst_prompt
-from .compare_options import ANSWERS, LAYERS, LOGITS, CompareOptions, Progress, Stage
+from .compare_defaults import ANSWERS, LAYERS, LOGITS
+from .compare_options import CompareOptions, Progress, Stage
 from .layer_errors import Beginning, LayerStates, SideBySide, beginnings
 from .meter import Meter
 from .opened_models import STREAMED, OpenedModel, float_model, open_loaded, open_streamed
