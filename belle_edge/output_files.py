@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from .regular_files import irregular
 
@@ -76,3 +76,18 @@ def _rename_exclusively(part: Path, path: Path) -> None:
 
 def _taken(path: Path) -> FileExistsError:
     return FileExistsError(errno.EEXIST, "exists already, and is not replaced", str(path))
+
+
+def lock_file(file: IO[bytes]) -> bool:
+    """Whether this process has the open file for itself now; yes on a system, or a file system, without such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

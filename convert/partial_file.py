@@ -17,7 +17,7 @@ from typing import IO
 
 from belle_edge.convert.journal import Journal, check_own_file, journal_path
 from belle_edge.errors import ConversionError
-from belle_edge.output_files import publish
+from belle_edge.output_files import lock_file, publish
 from belle_edge.regular_files import irregular, open_regular
 
 _NO_SPACE = "free some space, or write to another disk"
@@ -141,7 +141,7 @@ def _locked_partial(path: Path, *, replace: bool) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise _with_remedy(error, path, "nothing was written") from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
-        if not _lock(file):
+        if not lock_file(file):
             raise ConversionError(f"[{path}] another conversion is writing this file")
         if not _is_same_file(file, partial_path(path)):  # its writer finished between our open and our lock
             raise ConversionError(f"[{path}] another conversion has just written this file")
@@ -179,7 +179,7 @@ def is_being_written(path: Path) -> bool:
     """Whether another process is at work on this target now."""
     try:
         with open_regular(partial_path(path)) as file:
-            return not _lock(file)
+            return not lock_file(file)
     except OSError:
         return False
 
@@ -190,21 +190,6 @@ def _with_remedy(error: OSError, path: Path, state: str) -> OSError:
         return error
     text = f"{error.strerror}; {state}"
     return OSError(error.errno, f"{text}: {_REMEDIES[error.errno]}", str(path))
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Whether this process now has the file for itself (on systems without such locks: yes)."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def _is_same_file(file: IO[bytes], path: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 
 from ..errors import BelleError
 from ..journal_lines import as_read_back, differences, line_of, whole_lines
-from ..output_files import check_output
+from ..output_files import check_output, lock_file
 from ..regular_files import irregular
 
 _VERSION = 1
@@ -119,7 +119,7 @@ class FileOutput:
             os.open(journal_path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)), "r+b", 0
         )
         try:
-            if not _lock(journal):
+            if not lock_file(journal):
                 raise JobChangedError(
                     f"[{journal_path.name}] another process is at this job: wait for its end"
                 )
@@ -248,18 +248,3 @@ def _read_exactly(file: BinaryIO, n_bytes: int) -> bytes:
     while len(content) < n_bytes and (piece := file.read(n_bytes - len(content))):
         content += piece
     return content
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Whether this process has the file for itself now; yes on a system without such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
