@@ -103,3 +103,16 @@ def test_a_chat_that_comes_late_leaves_a_new_one(shown: Watched) -> None:
     release(shown, held)
     expect(page.locator(".message")).to_have_count(0)
     expect(page.locator("#text")).to_be_focused()
+
+
+def test_a_sheet_of_settings_shows_the_chat_that_is_open(shown: Watched) -> None:
+    """Its chat comes while the sheet is open: by the browser's way back, and after a reload."""
+    page = shown.page
+    bring_in(shown, "一种语气", [Turn("user", "一"), Turn("assistant", "二")], system="说话要客气。")
+    bring_in(shown, "另一种语气", [Turn("user", "三"), Turn("assistant", "四")], system="说话要简短。")
+    open_sheet = page.get_by_role("button", name="Settings of this chat")
+    page.reload()
+    open_sheet.click()
+    expect(page.locator("#system")).to_have_value("说话要简短。")
+    page.evaluate("history.back()")
+    expect(page.locator("#system")).to_have_value("说话要客气。")

@@ -6,7 +6,7 @@ import { field, openDialog } from "./dialog.js";
 import { debounced, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { icon } from "./icons.js";
-import { currentModel, state } from "./state.js";
+import { currentModel, state, watch } from "./state.js";
 
 const SAVE_MS = 400;
 
@@ -26,6 +26,18 @@ function dials() {
   ];
 }
 
+/** @type {{chat: string | null, refresh: () => void} | null} */
+let sheet = null;
+
+/** A sheet that is open shows the chat that is open, whichever comes. */
+export function mountChatSettings() {
+  watch(["chat"], () => {
+    if (!sheet || sheet.chat === state.chat.id) return;
+    sheet.chat = state.chat.id;
+    sheet.refresh();
+  });
+}
+
 /** Opens the sheet. */
 export function showChatSettings() {
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
@@ -39,8 +51,12 @@ export function showChatSettings() {
       ...dials().map((dial) => dialField(dial, save)),
       problem,
     ],
-    onClose: () => save.now(),
+    onClose: () => {
+      sheet = null;
+      save.now();
+    },
   });
+  sheet = { chat: state.chat.id, refresh };
   dialog.classList.add("sheet");
 }
 

@@ -3,7 +3,7 @@
 import { explained, whenKeyIsWanted } from "./api.js";
 import { mountAppearance } from "./appearance.js";
 import { choices, mountChatList, showChatList, titleOf } from "./chat-list.js";
-import { showChatSettings } from "./chat-settings.js";
+import { mountChatSettings, showChatSettings } from "./chat-settings.js";
 import { loadServer, openChat, startChat, stayInChat } from "./chats.js";
 import { composerFor, focusComposer, mountComposer, relabelComposer, stopRunning } from "./composer.js";
 import { mountConnectionBar, showConnection } from "./connection-bar.js";
@@ -120,6 +120,7 @@ function mount() {
   mountThread();
   mountComposer();
   mountModels();
+  mountChatSettings();
   mountJobs();
   mountFirstRun();
   mountConnectionBar();
@@ -162,6 +163,7 @@ async function start() {
   }
   await speak();
   await follow();
+  /** @type {HTMLButtonElement} */ (byId("chat-settings")).disabled = false; // it is known now whose they are
   document.body.dataset["ready"] = language();
 }
 
