@@ -20,8 +20,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one worker for each core: torch's thr
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     mark_by_fixtures(items)
+    if config.pluginmanager.hasplugin("rerunfailures"):
+        try_again_in_browsers(items)
+
+
+def try_again_in_browsers(items: list[pytest.Item]) -> None:
+    """A browser beside compilers loses a key now and then. What fails three times is wrong; the report says `RERUN`."""
+    for item in items:
+        if item.path.parent.name in ("page", "desktop"):
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.hookimpl(tryfirst=True)

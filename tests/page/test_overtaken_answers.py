@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 api = pytest.importorskip("playwright.sync_api", reason="pip install playwright brings it")
 pytestmark = pytest.mark.slow  # a browser and a server
 expect = api.expect
+PATIENCE_S = 30  # with a busy machine
 
 
 def hold(page: Page, pattern: str) -> list[Route]:
@@ -31,6 +33,14 @@ def hold(page: Page, pattern: str) -> list[Route]:
 
     page.route(pattern, keep)
     return held
+
+
+def wait_for_a_request(page: Page, held: list[Route]) -> None:
+    """Until the page has asked for what is held."""
+    end = time.monotonic() + PATIENCE_S
+    while not held:
+        assert time.monotonic() < end, "it was never asked for"
+        page.wait_for_timeout(20)
 
 
 def release(watched: Watched, held: list[Route]) -> None:
@@ -55,7 +65,7 @@ def test_the_first_folder_comes_after_the_one_that_was_asked_for(
     convert.get_by_label("Folder", exact=True).fill(str(tmp_path))
     convert.get_by_role("button", name="Go").click()
     expect(convert.locator(".folder-row", has_text="inside")).to_be_visible()
-    assert held
+    wait_for_a_request(page, held)
     release(watched, held)
     expect(convert.locator(".folder-row", has_text="inside")).to_be_visible()
     expect(convert.get_by_label("Folder", exact=True)).to_have_value(str(tmp_path))
@@ -70,6 +80,7 @@ def test_the_first_folder_leaves_what_is_being_written(window: Open, start: Call
     page.locator("summary", has_text="Convert a checkpoint folder").click()
     convert = page.locator(".way", has_text="Convert a checkpoint folder")
     convert.get_by_label("Folder", exact=True).fill("/a/path/not/yet/whole")
+    wait_for_a_request(page, held)
     release(watched, held)
     expect(convert.get_by_label("Folder", exact=True)).to_have_value("/a/path/not/yet/whole")
 
@@ -80,10 +91,9 @@ def test_a_chat_that_comes_late_does_not_open(shown: Watched) -> None:
     bring_in(shown, "来得早", [Turn("user", "准时的问题"), Turn("assistant", "准时的回答")])
     held = hold(page, f"**/page/v1/chats/{first}")
     page.locator(".chat-row", has_text="来得晚").locator("a").click()
-    page.wait_for_timeout(100)
+    wait_for_a_request(page, held)
     page.locator(".chat-row", has_text="来得早").locator("a").click()
     expect(page.locator("#chat-title")).to_have_text("来得早")
-    assert held
     release(shown, held)
     expect(page.locator("#chat-title")).to_have_text("来得早")
     expect(page.locator(".message.user")).to_contain_text("准时的问题")
@@ -97,9 +107,8 @@ def test_a_chat_that_comes_late_leaves_a_new_one(shown: Watched) -> None:
     page.wait_for_selector("body[data-ready]")
     held = hold(page, f"**/page/v1/chats/{late}")
     page.locator(".chat-row", has_text="又来得晚").locator("a").click()
-    page.wait_for_timeout(100)
+    wait_for_a_request(page, held)
     page.locator("#new-chat").click()
-    assert held
     release(shown, held)
     expect(page.locator(".message")).to_have_count(0)
     expect(page.locator("#text")).to_be_focused()
