@@ -17,8 +17,8 @@ from belle_edge import Belle
 from .harness_models import PAIRS, SHOTS, asked
 
 lm_eval = pytest.importorskip("lm_eval")
+from belle_edge.generation.token_scores import score  # noqa: E402
 from belle_edge.quality.harness import BelleLM, register  # noqa: E402  (needs lm-eval)
-from belle_edge.quality.token_scores import score  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -201,6 +201,8 @@ ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
         "engine_passes": {"common_beginnings", "passes", "prefixes", "prompt_parts", "request_state"},
         "scheduler": {"answer", "engine_passes", "prefixes", "request_state"},
         "loaded_model": {"scheduler"},
+        "prefix_tree": {"common_beginnings"},
+        "token_scores": {"loaded_model", "prefix_tree"},
         "prompt_ids": {"answer", "loaded_model"},
         "prompt_scores": {"answer", "loaded_model", "prompt_ids"},
         "streams": {"answer", "answer_options", "loaded_model", "request_state", "scheduler"},

@@ -10,10 +10,10 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simple_parse_args_string
 from tqdm import tqdm
 
+from ...generation.token_scores import scores_of
 from ...model import Belle
 from ...settings import integer
 from ...text.chat_format import encode_continuation
-from ..token_scores import scores_of
 from .answers import AnswerRequest, answers_of, settings_of
 from .histories import rendered
 from .model_arguments import belle_of, max_batch_of, own_arguments

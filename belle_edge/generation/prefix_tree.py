@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ..generation.common_beginnings import common_length
+from .common_beginnings import common_length
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 
 from belle_edge import Belle
 from belle_edge.backends.row_scores import scores_from_logits
-from belle_edge.quality.prefix_tree import Input, prefix_tree
-from belle_edge.quality.token_scores import score, scores_of
+from belle_edge.generation.prefix_tree import Input, prefix_tree
+from belle_edge.generation.token_scores import score, scores_of
 
 PREFIX = "Human: 你好\n\nAssistant:"
 

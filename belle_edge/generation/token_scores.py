@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._core import PAGE_TOKENS
 from ..backends.base import Backend, ScoreEntry, SequenceState
-from ..generation.loaded_model import LoadedModel
+from .loaded_model import LoadedModel
 from .prefix_tree import Input, Stretch, prefix_tree
 
 _PASS_TOKENS = 512  # what an engine computes in one piece
