@@ -1,4 +1,4 @@
-"""The records of an input, one by one: JSON lines, CSV, TSV, plain lines. A bad one is a record with an error."""
+"""The records of an input, one by one: JSON lines, CSV, TSV, plain lines, Parquet. A bad one has an error."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from typing import Any, BinaryIO
 
 from ..strict_json import JsonError, parse
 from ..text.encodings import guessed_encoding, marked_encoding
+from .parquet_rows import n_parquet_rows, parquet_rows
 
-FORMS = ("jsonl", "csv", "tsv", "lines")
-_ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv"}
+FORMS = ("jsonl", "csv", "tsv", "lines", "parquet")
+_ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
 _MOST_CHARACTERS = 64 << 20  # of a line, and of a field
 _UNDECODED = range(0xDC80, 0xDD00)  # what stands for a byte that is no text
 
 
 @dataclass(frozen=True)
 class InputRecord:
-    """One record; `index` counts from 0, `line` is where it begins in the file, from 1."""
+    """One record; `index` counts from 0, `line` from 1: where it begins in the file, in Parquet the row."""
 
     index: int
     line: int
@@ -46,8 +55,11 @@ def read_records(file: BinaryIO, form: str, *, encoding: str | None = None) -> I
     """The records of `file`, read as they are asked for; empty lines are left out.
 
     form: one of FORMS. encoding None: UTF-8, or what a byte order mark says. ValueError for a table without a
-    header that names its columns, and where UTF-16 breaks off.
+    header that names its columns, where UTF-16 breaks off, and as `parquet_rows`.
     """
+    if form == "parquet":
+        yield from _rows(file)
+        return
     buffered = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
     start = buffered.peek(4)[:4]
     codec = encoding or marked_encoding(start) or "utf-8"
@@ -67,6 +79,8 @@ def read_records(file: BinaryIO, form: str, *, encoding: str | None = None) -> I
 
 def count_records(file: BinaryIO, form: str, *, encoding: str | None = None) -> int:
     """How many records `read_records` will find, without looking into JSON."""
+    if form == "parquet":
+        return n_parquet_rows(file)
     return sum(1 for _ in read_records(file, "lines" if form == "jsonl" else form, encoding=encoding))
 
 
@@ -123,6 +137,14 @@ def _table(text: io.TextIOWrapper, delimiter: str) -> Iterator[InputRecord]:
             continue
         yield _row_record(index, line, columns, row, text.encoding)
         index += 1
+
+
+def _rows(file: BinaryIO) -> Iterator[InputRecord]:
+    for index, row in enumerate(parquet_rows(file)):
+        if isinstance(row, ValueError):
+            yield InputRecord(index, index + 1, error=str(row))
+        else:
+            yield InputRecord(index, index + 1, row)
 
 
 def _columns(row: list[str]) -> list[str]:

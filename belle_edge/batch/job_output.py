@@ -1,13 +1,15 @@
 """Where results go: a file with a journal beside it, so that a second start goes on; or a stream, once.
 
 Each result is in the journal before it is in the output. What the output has to hold follows from the journal alone;
-so after a kill the output is brought up to it, and what was being written is asked again.
+so after a kill the output is brought up to it, and what was being written is asked again. The journal is put on the
+disk every few seconds: a power cut loses what came after.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -18,6 +20,7 @@ from ..output_files import check_output, lock_file
 from ..regular_files import irregular
 
 _VERSION = 1
+_SYNC_S = 5.0  # between two moments at which the journal is on the disk
 
 
 class JobChangedError(BelleError, ValueError):
@@ -90,6 +93,7 @@ class FileOutput:
     def __init__(self, path: Path, journal: BinaryIO, *, header: bytes, ordered: bool) -> None:
         """Use `FileOutput.open`. journal: holds whole lines, and is locked."""
         self._path, self._journal = path, journal
+        self._synced = time.monotonic()
         self._order = _Order(ordered=ordered)
         self.n_earlier = self.n_failed_earlier = 0
         self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
@@ -154,6 +158,9 @@ class FileOutput:
         """Write a result down; a kill of this process does not lose it."""
         entry = {"record": index, "digest": digest, "failed": failed, "line": content.decode()}
         self._journal.write(line_of(entry))
+        if time.monotonic() - self._synced > _SYNC_S:
+            os.fsync(self._journal.fileno())
+            self._synced = time.monotonic()
         for ready in self._order.ready(index, content):
             self._file.write(ready)
 
@@ -185,8 +192,14 @@ class FileOutput:
         self._file.truncate()
 
     def _match(self, content: bytes) -> None:
-        """`content` stands in the output at this place: check what is there of it, and write the rest."""
-        found = _read_exactly(self._file, len(content))
+        """`content` stands in the output at this place: check what is there of it, and write the rest.
+
+        Zeros are what a power cut leaves of a piece that was not on the disk yet.
+        """
+        read = _read_exactly(self._file, len(content))
+        found = read if content.startswith(read) else read.rstrip(b"\0")
+        if found != read:
+            self._file.seek(len(found) - len(read), os.SEEK_CUR)
         if not content.startswith(found):
             raise JobChangedError(
                 f"[{self._path.name}] it was changed since the job wrote it: begin anew with --force, or move it away"

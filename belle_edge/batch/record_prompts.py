@@ -73,7 +73,9 @@ class PromptRule:
         if self.field is not None:
             value = _value(fields, self.field)
             return {"messages" if isinstance(value, list) else "prompt": _asked(self.field, value)}
-        if fields.get("messages") is not None and self.with_settings:
+        if fields.get("messages") is not None and (
+            self.with_settings or isinstance(fields["messages"], list)
+        ):
             return {"messages": fields["messages"]}
         for name in _TEXT_FIELDS:
             if fields.get(name) is not None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from itertools import chain, islice
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ..languages import t
 from ..settings import integer
+from .batch_files import TABLES, input_form, input_records, is_done, n_expected_records, opened_input
 from .batch_progress import ProgressLine, forecast_lines
 from .constraint_options import add_constraint_arguments, constraint_settings
 from .model_source import add_model_argument
@@ -21,12 +22,11 @@ from .options import (
     add_format_arguments,
     add_sampling_arguments,
     check_chat_format,
-    input_encoding,
     open_model,
     sampling_settings,
 )
 from .shared_options import add_force_argument
-from .standard_streams import require_input, say, say_note
+from .standard_streams import say, say_note
 from .terminal import LOGGER, print_lines
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ..model import Belle
 
 SOME_FAILED = 3  # exit code: all records are in the output, some of them as errors
-_TABLES = {".csv": ",", ".tsv": "\t"}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "input",
         metavar="FILE",
-        help=t(".jsonl, .csv, .tsv, or a text with a prompt per line; - is standard input"),
+        help=t(".jsonl, .csv, .tsv, .parquet, or a text with a prompt per line; - is standard input"),
     )
     parser.add_argument(
         "-o",
@@ -123,60 +122,18 @@ def run(args: argparse.Namespace) -> int:
         integer("--limit", args.limit, low=1)
     if args.resume and (args.force or args.output == "-"):
         raise ValueError("--resume: it needs --output FILE, and does not go with --force")
-    form = _input_form(args)
+    form = input_form(args)
     rule = PromptRule(
         args.field, args.template, with_settings=form == "jsonl", answer_field=args.answer_field
     )
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
     settings |= constraint_settings(args)
-    if not args.dry_run and _is_done(args):
+    if not args.dry_run and is_done(args):
         return 0
     file = check_chat_format(args)
-    with _opened(args) as content, open_model(args, file) as model:
-        records = _records(args, content, form)
+    with opened_input(args) as content, open_model(args, file) as model:
+        records = input_records(args, content, form)
         return _answered(args, model, records, rule, settings)
-
-
-def _input_form(args: argparse.Namespace) -> str:
-    from ..batch.input_records import form_of
-
-    form: str = args.input_format or form_of(args.input)
-    return "jsonl" if form == "openai" else form
-
-
-def _is_done(args: argparse.Namespace) -> bool:
-    """Whether a job that is to go on has nothing left. FileExistsError where another output is in the way."""
-    from ..batch.job_output import journal_of
-    from ..output_files import check_output
-
-    if args.output == "-":
-        return False
-    path = Path(args.output).expanduser()
-    if journal_of(path).exists():
-        return False
-    if args.resume and path.exists():
-        say_note(t("{name} is there, and no journal beside it: the job is done", name=path.name))
-        return True
-    check_output(path, replace=args.force)
-    return False
-
-
-@contextmanager
-def _opened(args: argparse.Namespace) -> Iterator[BinaryIO]:
-    from ..regular_files import open_regular
-
-    if args.input == "-":
-        require_input()
-        yield sys.stdin.buffer
-        return
-    with open_regular(Path(args.input).expanduser()) as file:
-        yield file
-
-
-def _records(args: argparse.Namespace, content: BinaryIO, form: str) -> Iterator[InputRecord]:
-    from ..batch.input_records import read_records
-
-    return islice(read_records(content, form, encoding=input_encoding(args)), args.limit)
 
 
 def _answered(
@@ -190,7 +147,7 @@ def _answered(
 
     first = next(records, None)
     asks, form = _question_and_form(args, model, rule, first)
-    progress = ProgressLine(None if args.dry_run else _total(args), quiet=args.quiet)
+    progress = ProgressLine(None if args.dry_run else n_expected_records(args), quiet=args.quiet)
     job = BatchJob(
         model,
         asks,
@@ -245,7 +202,7 @@ def _question_and_form(
     from ..batch.openai_lines import OpenAiLines, is_request, request_item
     from ..batch.output_lines import JsonLines, Table
 
-    delimiter = _TABLES.get(Path(args.output).suffix.lower())
+    delimiter = TABLES.get(Path(args.output).suffix.lower())
     fields = {} if first is None else first.fields
     if args.input_format == "openai" or (args.input_format is None and is_request(fields)):
         if delimiter is not None or rule.field is not None or rule.template is not None:
@@ -269,14 +226,3 @@ def _output(
     path = Path(args.output).expanduser()
     identity = identity_of(model, {**settings, "limit": args.limit})
     return FileOutput.open(path, identity, header=form.header, ordered=ordered, force=args.force)
-
-
-def _total(args: argparse.Namespace) -> int | None:
-    """How many records a file has, as far as its lines tell; None for a pipe."""
-    from ..batch.input_records import count_records
-
-    if args.input == "-" or args.quiet:
-        return args.limit  # type: ignore[no-any-return]
-    with _opened(args) as content:
-        n_records = count_records(content, _input_form(args), encoding=input_encoding(args))
-    return n_records if args.limit is None else min(n_records, args.limit)

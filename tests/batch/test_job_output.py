@@ -58,6 +58,22 @@ def test_any_place_of_a_kill(tmp_path: Path, ordered: bool) -> None:
     assert n_left == set(range(7))
 
 
+def test_zeros_that_a_power_cut_leaves(tmp_path: Path) -> None:
+    """Of the output, whose last piece was not on the disk, and of the journal."""
+    path = tmp_path / "out"
+    with closing(opened(path)) as output:
+        for index in (0, 1, 2):
+            output.add(index, f"d{index}", content(index), failed=False)
+    journal, written = journal_of(path).read_bytes(), path.read_bytes()
+    for n_kept in range(len(written)):
+        path.write_bytes(written[:n_kept] + bytes(len(written) - n_kept))
+        opened(path).close()
+        assert path.read_bytes() == written
+    journal_of(path).write_bytes(journal[:-30] + bytes(30))
+    assert go_on(path) == 4
+    assert path.read_bytes() == whole(ordered=True)
+
+
 def test_a_second_stop(tmp_path: Path) -> None:
     path = tmp_path / "out"
     for indices in ((2, 0), (1, 5)):

@@ -57,6 +57,8 @@ def test_json_lines_with_bad_ones(model: Path, tmp_path: Path, capsys: pytest.Ca
     assert answered(model, source, "-o", out) == 1
     assert "exists already" in capsys.readouterr().err
     assert answered(model, source, "-o", out, "--resume") == 0
+    assert answered(model, source, "-o", out, "--resume", "--limit", "3") == 1
+    assert "out.jsonl has 5 records and the input 3" in capsys.readouterr().err
     assert answered(model, source, "-o", out, "--force", "--seed", "4") == 3
     assert out.read_bytes() == before
 

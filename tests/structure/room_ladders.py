@@ -176,7 +176,8 @@ ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
         "__init__": set(),
     },
     "batch": {
-        "input_records": set(),
+        "parquet_rows": set(),
+        "input_records": {"parquet_rows"},
         "record_prompts": set(),
         "output_lines": {"input_records", "record_prompts"},
         "job_output": set(),

@@ -125,6 +125,18 @@ def test_the_callers_own_messages_may_be_long() -> None:
     assert render("{% for m in messages %}{{ m.role[0] }}{% endfor %}", many) == "ua" * 3000
 
 
+def test_a_rendering_leaves_nothing_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what it set nor what it used up."""
+    monkeypatch.setattr(limits, "SECONDS", 60.0)
+    for used_up in ("nested_ranges", "repeat"):
+        with pytest.raises(ValueError, match="refused"):
+            render(HOSTILE[used_up], USER)
+        assert render("{% for i in range(9000) %}{{ 'a' }}{% endfor %}", USER) == "a" * 9000
+    names = "{% macro m() %}x{% endmacro %}{% set n = namespace(a=1) %}{% set k = 2 %}"
+    assert render(names + "{{ m() }}{{ n.a }}{{ k }}", USER) == "x12"
+    assert render("{{ m is defined }}{{ n is defined }}{{ k is defined }}", USER) == "False" * 3
+
+
 def test_a_line_of_the_template_is_named() -> None:
     with pytest.raises(ValueError, match="at line 3"):
         render("\n{# nothing #}\n{{ messages[0].a.b }}\n", USER)

@@ -36,7 +36,7 @@ _OF_TYPES = frozenset({"fromkeys"})  # the methods of types that are allowed
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
-    """One rendering: its settings are transformers', and `budget` is what it may still use.
+    """For one rendering at a time: its settings are transformers', and `budget` is what it may still use.
 
     Operations raise TemplateLimitError before they make something too large. Constants are not folded: that would
     happen while the source is read, unbounded.

@@ -38,6 +38,10 @@ class Budget:
     """
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin another rendering."""
         self._steps = STEPS
         self._text, self._made_chars = TEXT_CHARS, MADE_CHARS
         self._items, self._made_items = ITEMS, MADE_ITEMS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,7 @@ from .extensions import MessagesRejected
 from .limits import TemplateLimitError
 
 _LONGEST_MESSAGE = 300  # characters of a message that a template can make
+_OF_THREAD = threading.local()  # making an environment takes longer than most renderings
 
 
 def render_template(source: str, values: Mapping[str, Any]) -> str:
@@ -47,7 +49,7 @@ def render_template(source: str, values: Mapping[str, Any]) -> str:
 
 
 def _rendered(source: str, values: Mapping[str, Any]) -> str:
-    environment = BoundedEnvironment()
+    environment = _environment()
     plain = {name: _plain(value) for name, value in values.items()}
     environment.budget.grow(list(plain.values()))
     code = compiled(BoundedEnvironment, source)
@@ -60,6 +62,15 @@ def _rendered(source: str, values: Mapping[str, Any]) -> str:
     text = "".join(pieces)
     environment.budget.check_text(len(text))
     return text
+
+
+def _environment() -> BoundedEnvironment:
+    """This thread's, with a budget that nothing was taken from."""
+    environment: BoundedEnvironment | None = getattr(_OF_THREAD, "environment", None)
+    if environment is None:
+        environment = _OF_THREAD.environment = BoundedEnvironment()
+    environment.budget.renew()
+    return environment
 
 
 def _plain(value: Any) -> Any:
