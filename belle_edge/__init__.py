@@ -27,6 +27,7 @@ from .lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .generation.answer import TokenLogprob
+    from .generation.choice_scores import Choice
     from .generation.conversation import Conversation
     from .generation.streams import AsyncStream, Generation, Stream, Timings
     from .model import Belle
@@ -39,6 +40,7 @@ __all__ = [
     "BackendMissingError",
     "Belle",
     "BelleError",
+    "Choice",
     "ContextLengthError",
     "Conversation",
     "ConversionError",
@@ -60,6 +62,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "AsyncStream": ".generation.streams",
         "Belle": ".model",
+        "Choice": ".generation.choice_scores",
         "Conversation": ".generation.conversation",
         "Generation": ".generation.streams",
         "SamplingParams": ".sampling",

@@ -17,6 +17,7 @@ from .generation.answer import check_length
 from .generation.answer_options import BATCH, CHAT, PROMPT, lists_options, params_of_call, read_options
 from .generation.batch import Errors, answer_prompts
 from .generation.batch_results import BatchPlan, BatchResult, OnBatchProgress, answer_items
+from .generation.choice_scores import Choice, choose
 from .generation.conversation import Conversation
 from .generation.prefix_files import PrefixFiles
 from .generation.prefixes import Prefixes
@@ -302,6 +303,7 @@ class Belle:
         max_batch: int = 16,
         on_progress: OnBatchProgress | None = None,
         raw: bool = False,
+        scored: bool = False,
         **options: Unpack[AnswerSettings],
     ) -> Iterator[BatchResult]:
         """Answer any number of items, and yield each result as it finishes. A generator is read as there is room.
@@ -311,12 +313,32 @@ class Belle:
         items instead. With a seed, item i uses seed + i. Each result is the same, bit for bit, as `generate` gives
         for that prompt alone. Up to 8 * max_batch items are read ahead, of which the longest begin first.
 
+        scored: where there is a `choice`, of the item or of all, the generation is a Choice, as `choose` gives it.
+        Settings for drawing tokens, and max_tokens, do not count for it.
+
         on_progress: called with a BatchProgress each time an item ends. errors: "raise": an item that cannot be
         answered is a ValueError; "return": a result with an `error`, and the others get their answers. Raises
         ValueError for settings of the whole call also with "return". Leaving the iterator lets go of all memory.
         """
-        plan = BatchPlan(errors, ordered, max_batch, on_progress)
+        plan = BatchPlan(errors, ordered, max_batch, on_progress, scored)
         return answer_items(self, items, read_options(PROMPT, options), plan, raw=raw)
+
+    @explains_names("choose")
+    def choose(
+        self,
+        prompt: str | Sequence[int] | Sequence[Message],
+        choices: Sequence[str],
+        *,
+        raw: bool = False,
+    ) -> Choice:
+        """The most probable of some texts as the answer to a prompt, with the probability of each; nothing is drawn.
+
+        prompt: text, token ids, or messages as for `chat`. raw: no chat template. A text counts with the probability
+        that the answer begins with it, and with no longer choice; `choice_logprobs` has the logarithms, `probabilities`
+        are them divided by their sum. All texts go through one pass, the prompt once. Raises ValueError for no choice,
+        an empty one, a prompt without any token or beyond the context.
+        """
+        return choose(self, prompt, choices, raw=raw)
 
     def settings(
         self, *, raw: bool, params: SamplingParams | None, sampling: Mapping[str, Any]

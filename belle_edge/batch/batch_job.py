@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..generation.answer_options import PROMPT, read_options
 from ..generation.batch_results import AnswerMaker, BatchProgress, BatchResult
+from ..generation.item_settings import own_settings
 from ..generation.streams import Generation
 from .input_records import InputRecord
 from .job_output import JobOutput
-from .output_lines import OutputForm, problem_of
+from .output_lines import OutputForm
+from .result_fields import CutAnswerError, problem_of
 
 if TYPE_CHECKING:
     from ..model import Belle
@@ -62,15 +64,15 @@ class BatchJob:
         fail_fast: bool = False,
         on_progress: Callable[[BatchProgress], None] | None = None,
     ) -> None:
-        """settings: of all records, as `Belle.batch` takes them, raw included."""
+        """settings: of all records, as `Belle.batch` takes them, raw and scored included."""
         self._model, self._asks, self._form = model, asks, form
         self._settings = dict(settings)
         self._seed = self._settings.pop("seed", None)
         self._max_batch, self._fail_fast = max_batch, fail_fast
         self._on_progress = on_progress
-        named = {name: value for name, value in self._settings.items() if name != "raw"}
-        raw = bool(self._settings.get("raw"))
-        self._maker = AnswerMaker(model, read_options(PROMPT, named), raw=raw)
+        named = {name: value for name, value in self._settings.items() if name not in ("raw", "scored")}
+        raw, scored = bool(self._settings.get("raw")), bool(self._settings.get("scored"))
+        self._maker = AnswerMaker(model, read_options(PROMPT, named), raw=raw, scored=scored)
 
     def run(self, records: Iterable[InputRecord], output: JobOutput) -> JobCounts:
         """Answer what the output does not have yet. ValueError with `fail_fast` for the first record that fails."""
@@ -119,7 +121,15 @@ class BatchJob:
                 error = asked.fields.get("error", result.error)
                 outcome = error if error is not None else result.generation
                 assert outcome is not None
-                yield asked.record, outcome
+                yield asked.record, self._checked(asked, outcome)
+
+    def _checked(self, asked: _Asked, outcome: Generation | Exception) -> Generation | Exception:
+        """The outcome; an error in its place where it is no whole JSON, and the form refuses that."""
+        if isinstance(outcome, Exception) or outcome.finish_reason == "stop" or not self._form.refuses_cut:
+            return outcome
+        own = own_settings(asked)
+        demanded = own["schema"] if "schema" in own else self._settings.get("schema")
+        return outcome if demanded is None else CutAnswerError(outcome)
 
     def _asked(self, record: InputRecord) -> _Asked:
         """The record as an item; without a question, an item that is refused, under its own error."""

@@ -11,7 +11,7 @@ from .._version import __version__
 from ..errors import ContextLengthError, excerpt
 from ..generation.streams import Generation
 from .input_records import InputRecord
-from .output_lines import problem_of
+from .result_fields import problem_of
 
 _CHAT, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _LINE_FIELDS = {"custom_id", "method", "url", "body"}
@@ -120,6 +120,7 @@ class OpenAiLines:
     """An `OutputForm`: a response for each request, under its custom_id."""
 
     header = b""
+    refuses_cut = False  # its finish_reason says so
 
     def __init__(self, model_name: str) -> None:
         """model_name: what responses say in `model`."""

@@ -5,16 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..generation.streams import Generation
 from .input_records import InputRecord
-from .record_prompts import RESULT_FIELDS
-
-_PLACE = re.compile(r"^(\[[\w -]+\] )+")  # of the Python interface that a message names
-_COUNTS = ("finish_reason", "prompt_tokens", "completion_tokens")
+from .result_fields import ResultFields
 
 
 class OutputForm(Protocol):
@@ -23,30 +19,30 @@ class OutputForm(Protocol):
     @property
     def header(self) -> bytes: ...
 
+    @property
+    def refuses_cut(self) -> bool:
+        """Whether an answer whose JSON is not whole counts as an error."""
+
     def problem(self, record: InputRecord) -> str | None:
         """Why a record cannot be written in this form; None where it can."""
 
     def line(self, record: InputRecord, outcome: Generation | Exception) -> bytes: ...
 
 
-def problem_of(error: Exception) -> str:
-    """An error as a record has it."""
-    return _PLACE.sub("", " ".join(str(error).split()))
-
-
 class JsonLines:
     """An object each: the record's fields, then the answer and its counts, or the error; and the line it came from."""
 
     header = b""
+    refuses_cut = True
 
-    def __init__(self, answer_field: str) -> None:
-        self._answer_field = answer_field
+    def __init__(self, results: ResultFields) -> None:
+        self._results = results
 
     def problem(self, record: InputRecord) -> str | None:
         return None
 
     def line(self, record: InputRecord, outcome: Generation | Exception) -> bytes:
-        values = {**record.fields, **result_fields(self._answer_field, outcome)}
+        values = {**record.fields, **self._results.values(outcome)}
         values.setdefault("line", record.line)
         return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
@@ -54,10 +50,16 @@ class JsonLines:
 class Table:
     """A row each, under the columns of the first record and those of a result."""
 
-    def __init__(self, columns: Sequence[str], answer_field: str, *, delimiter: str) -> None:
-        self._answer_field = answer_field
-        own = [name for name in columns if name not in (answer_field, *RESULT_FIELDS)]
-        self._columns = [*own, answer_field, *RESULT_FIELDS, *([] if "line" in own else ["line"])]
+    refuses_cut = True
+
+    def __init__(
+        self, columns: Sequence[str], results: ResultFields, *, delimiter: str, chosen: bool = False
+    ) -> None:
+        """columns: of the records. chosen: whether records have choices of their own."""
+        self._results = results
+        more = results.columns(chosen=chosen)
+        own = [name for name in columns if name not in more]
+        self._columns = [*own, *more, *([] if "line" in own else ["line"])]
         self._delimiter = delimiter
 
     @property
@@ -70,20 +72,13 @@ class Table:
 
     def line(self, record: InputRecord, outcome: Generation | Exception) -> bytes:
         values: dict[str, Any] = {"line": record.line, **record.fields}
-        values |= result_fields(self._answer_field, outcome)
+        values |= self._results.values(outcome, in_columns=True)
         return self._row([_cell(values.get(name)) for name in self._columns])
 
     def _row(self, cells: Sequence[str]) -> bytes:
         file = io.StringIO()
         csv.writer(file, delimiter=self._delimiter, lineterminator="\n").writerow(cells)
         return file.getvalue().encode("utf-8", "replace")
-
-
-def result_fields(answer_field: str, outcome: Generation | Exception) -> Mapping[str, Any]:
-    """What a result adds to its record. No time is among it: the same input gives the same bytes."""
-    if isinstance(outcome, Exception):
-        return {"error": problem_of(outcome)}
-    return {answer_field: outcome.text, **{name: getattr(outcome, name) for name in _COUNTS}}
 
 
 def _cell(value: Any) -> str:

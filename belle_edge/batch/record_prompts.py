@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import excerpt
 from ..generation.item_settings import SETTINGS, meant_setting
+from .result_fields import PROBABILITIES, RESULT_FIELDS
 
-RESULT_FIELDS = ("finish_reason", "prompt_tokens", "completion_tokens", "error")
 _TEXT_FIELDS = ("prompt", "text", "instruction")
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _ELSEWHERE = {
@@ -30,13 +30,15 @@ class PromptRule:
 
     field: holds the text, or a list of messages; None: the first of messages, prompt, text, instruction (with input
     below it). template: a text with {field} in it, {{ and }} stand for braces. with_settings: fields named as
-    settings are settings of the record; else they are data. answer_field: that the answer will stand in.
+    settings are settings of the record; else they are data. answer_field: that the answer will stand in. more_results:
+    other fields that results add.
     """
 
     field: str | None = None
     template: str | None = None
     with_settings: bool = True
     answer_field: str = "answer"
+    more_results: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.field is not None and self.template is not None:
@@ -45,14 +47,10 @@ class PromptRule:
             raise ValueError(
                 f"--template: expected a field in braces, as {{text}}, got {excerpt(self.template)}"
             )
-        if self.answer_field in RESULT_FIELDS:
-            raise ValueError(f"--answer-field: {self.answer_field} is a field of every result")
 
     def item(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """prompt or messages, and settings. ValueError where the record asks nothing, or what would be ignored."""
-        taken = [name for name in (self.answer_field, *RESULT_FIELDS) if name in fields]
-        if taken:
-            raise ValueError(f'"{taken[0]}" is a field of the result: rename it, or see --answer-field')
+        self._check_free(fields, (self.answer_field, *RESULT_FIELDS, *self.more_results))
         question = self._question(fields)
         if not self.with_settings:
             return question
@@ -62,10 +60,15 @@ class PromptRule:
             if (meant := meant_setting(name)) is not None:
                 raise ValueError(f'"{name}" is no setting of a record: did you mean "{meant}"?')
         used = {self.field, *self._names()}
-        return {
-            **{name: fields[name] for name in SETTINGS if name in fields and name not in used},
-            **question,
-        }
+        own = {name: fields[name] for name in SETTINGS if name in fields and name not in used}
+        if own.get("choice") is not None:
+            self._check_free(fields, PROBABILITIES)
+        return {**own, **question}
+
+    def _check_free(self, fields: Mapping[str, Any], results: Iterable[str]) -> None:
+        taken = next((name for name in results if name in fields), None)
+        if taken is not None:
+            raise ValueError(f'"{taken}" is a field of the result: rename it, or see --answer-field')
 
     def _question(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         if self.template is not None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..batch.job_output import JobOutput
     from ..batch.output_lines import OutputForm
     from ..batch.record_prompts import PromptRule
+    from ..batch.result_fields import ResultFields
     from ..model import Belle
 
 SOME_FAILED = 3  # exit code: all records are in the output, some of them as errors
@@ -89,6 +90,11 @@ def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--answer-field", metavar="NAME", default="answer", help=t("where the answer goes (default: answer)")
     )
+    group.add_argument(
+        "--spread",
+        action="store_true",
+        help=t("with --schema: each property of the answer in a field of its own"),
+    )
     parser.add_argument("--raw", action="store_true", help=t("no chat template, no preset, no stop strings"))
 
 
@@ -123,17 +129,27 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and (args.force or args.output == "-"):
         raise ValueError("--resume: it needs --output FILE, and does not go with --force")
     form = input_form(args)
-    rule = PromptRule(
-        args.field, args.template, with_settings=form == "jsonl", answer_field=args.answer_field
-    )
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
-    settings |= constraint_settings(args)
+    settings |= constraint_settings(args, scored=True)
+    rule = PromptRule(
+        args.field,
+        args.template,
+        with_settings=form == "jsonl",
+        answer_field=args.answer_field,
+        more_results=_result_fields(args, settings).more,
+    )
     if not args.dry_run and is_done(args):
         return 0
     file = check_chat_format(args)
     with opened_input(args) as content, open_model(args, file) as model:
         records = input_records(args, content, form)
         return _answered(args, model, records, rule, settings)
+
+
+def _result_fields(args: argparse.Namespace, settings: Mapping[str, Any]) -> ResultFields:
+    from ..batch.result_fields import ResultFields
+
+    return ResultFields.of(args.answer_field, settings, spread=args.spread)
 
 
 def _answered(
@@ -146,7 +162,8 @@ def _answered(
     from ..batch.batch_job import BatchJob
 
     first = next(records, None)
-    asks, form = _question_and_form(args, model, rule, first)
+    asks, form = _question_and_form(args, model, rule, first, _result_fields(args, settings))
+    settings["scored"] = form.refuses_cut  # not of OpenAI's requests, whose answers are written
     progress = ProgressLine(None if args.dry_run else n_expected_records(args), quiet=args.quiet)
     job = BatchJob(
         model,
@@ -196,7 +213,11 @@ def _predict(job: BatchJob, records: Iterator[InputRecord], args: argparse.Names
 
 
 def _question_and_form(
-    args: argparse.Namespace, model: Belle, rule: PromptRule, first: InputRecord | None
+    args: argparse.Namespace,
+    model: Belle,
+    rule: PromptRule,
+    first: InputRecord | None,
+    results: ResultFields,
 ) -> tuple[Asks, OutputForm]:
     """How a record is asked, and how its result is written. ValueError for a table of OpenAI's responses."""
     from ..batch.openai_lines import OpenAiLines, is_request, request_item
@@ -205,12 +226,15 @@ def _question_and_form(
     delimiter = TABLES.get(Path(args.output).suffix.lower())
     fields = {} if first is None else first.fields
     if args.input_format == "openai" or (args.input_format is None and is_request(fields)):
-        if delimiter is not None or rule.field is not None or rule.template is not None:
-            raise ValueError("OpenAI's requests: they go without --field and --template, into JSON lines")
+        if delimiter is not None or rule.field is not None or rule.template is not None or args.spread:
+            raise ValueError(
+                "OpenAI's requests: they go without --field, --template and --spread, into JSON lines"
+            )
         return lambda record: request_item(record.fields), OpenAiLines(model.path.stem)
     if delimiter is None:
-        return lambda record: rule.item(record.fields), JsonLines(args.answer_field)
-    table = Table(list(fields), args.answer_field, delimiter=delimiter)
+        return lambda record: rule.item(record.fields), JsonLines(results)
+    chosen = rule.with_settings and "choice" in fields
+    table = Table(list(fields), results, delimiter=delimiter, chosen=chosen)
     return lambda record: rule.item(record.fields), table
 
 

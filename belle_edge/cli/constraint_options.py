@@ -29,12 +29,14 @@ def add_constraint_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def constraint_settings(args: argparse.Namespace) -> dict[str, Any]:
+def constraint_settings(args: argparse.Namespace, *, scored: bool = False) -> dict[str, Any]:
     """What the command line says, as `Belle.generate` takes it; nothing where it says nothing.
 
-    ValueError and OSError for what cannot be read or is not supported, before a model is loaded.
+    scored: choices are no constraint, but compared by likelihood. ValueError and OSError for what cannot be read or is
+    not supported, before a model is loaded.
     """
     from ..generation.answer_options import constraint_of
+    from ..generation.choice_scores import checked_choices
 
     settings: dict[str, Any] = {}
     if args.schema is not None:
@@ -43,10 +45,14 @@ def constraint_settings(args: argparse.Namespace) -> dict[str, Any]:
     if args.choice is not None:
         settings["choice"] = [text for given in args.choice for text in _texts(given)]
     try:
-        constraint_of(settings)
+        if scored and "choice" in settings:
+            checked_choices(settings["choice"])
+        else:
+            constraint_of(settings)
     except ValueError as error:
         name = next(iter(settings))
-        raise ValueError(f"--{name}: {str(error).removeprefix(f'[constraint] {name}: ')}") from None
+        problem = str(error).removeprefix("[choices] choice: ").removeprefix(f"[constraint] {name}: ")
+        raise ValueError(f"--{name}: {problem}") from None
     return settings
 
 

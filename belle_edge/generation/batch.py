@@ -110,12 +110,13 @@ def answer_all(
 
 
 def stream_batch(
-    scheduler: Scheduler, answers: Iterable[Answer | ValueError], *, max_batch: int = 16
+    scheduler: Scheduler, answers: Iterable[Answer | Generation | ValueError], *, max_batch: int = 16
 ) -> Generator[tuple[int, Generation | ValueError], None, None]:
     """Write `answers`, at most `max_batch` at a time: pairs of index and result, in the order they finish.
 
     answers: taken one by one, whenever there is room; an error among them stands for a prompt that was refused, and
-    comes out again under its index, as the ValueError of an answer that fails does. What the first `max_batch` prompts
+    comes out again under its index, as the ValueError of an answer that fails does. So does a result that is there
+    already. What the first `max_batch` prompts
     begin with is computed once, also for later ones that begin alike; it counts as prefilled for the first of them.
     Closing the generator lets go of all memory. Raises ValueError for max_batch, and other errors of the engine.
     """
@@ -134,7 +135,7 @@ def stream_batch(
                 if entry is None:
                     break
                 index, answer = entry
-                if isinstance(answer, ValueError):
+                if not isinstance(answer, Answer):
                     yield index, answer
                     continue
                 worth = (

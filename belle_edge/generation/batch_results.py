@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any
 
 from ..errors import excerpt
+from ..sampling import SamplingParams
 from .answer import Answer, Window, limit_of
 from .answer_options import AnswerOptions, constraint_of, params_of_call, read_options
 from .batch import Errors, checked_errors, stream_batch
+from .choice_scores import Choices, Chooser, Question, question
 from .constraint import NAMES, Constraint
 from .item_settings import own_settings
 from .loaded_model import LoadedModel
@@ -62,6 +64,7 @@ class BatchPlan:
     ordered: bool = False
     max_batch: int = 16
     on_progress: OnBatchProgress | None = None
+    scored: bool = False
 
 
 def answer_items(
@@ -71,7 +74,7 @@ def answer_items(
     checked_errors(plan.errors)
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise ValueError(f"[batch] items: expected an iterable of prompts, got {excerpt(items)}")
-    maker = AnswerMaker(model, options, raw=raw)
+    maker = AnswerMaker(model, options, raw=raw, scored=plan.scored)
     results = _results(model, items, maker, plan)
     return _in_order(results) if plan.ordered else results
 
@@ -79,34 +82,26 @@ def answer_items(
 class AnswerMaker:
     """Makes the answer of each item, not written yet."""
 
-    def __init__(self, model: LoadedModel, options: AnswerOptions, *, raw: bool) -> None:
-        self._model, self._options, self._raw = model, options, raw
-        self._constraints: dict[str, Constraint | None] = {}
+    def __init__(
+        self, model: LoadedModel, options: AnswerOptions, *, raw: bool, scored: bool = False
+    ) -> None:
+        """scored: a choice is made by likelihood, not written under a constraint. ValueError for bad options."""
+        self._model, self._options, self._raw, self._scored = model, options, raw, scored
+        self._constraints: dict[str, Constraint | Choices | None] = {}
         limit_of(options.max_tokens, Window(model.context, options.overflow, options.n_keep or 0))
-        constraint = self._constraint(options)
-        params_of_call(
-            model.chat_format,
-            raw=raw,
-            params=options.params,
-            sampling=options.sampling,
-            constrained=constraint is not None,
-        )
+        self._params(options, self._shape(options), raw=raw)
 
-    def answer(self, index: int, item: Any) -> Answer:
+    def answer(self, index: int, item: Any) -> Answer | Question:
         """ValueError for an item that has none."""
         fields = item if isinstance(item, Mapping) else {"prompt": item}
         own = own_settings(fields) if isinstance(item, Mapping) else {}
         raw = own.pop("raw", self._raw)
         options = _with(self._options, own)
         ids = self._ids(fields, raw=raw)
-        constraint = self._constraint(options)
-        params = params_of_call(
-            self._model.chat_format,
-            raw=raw,
-            params=options.params,
-            sampling=options.sampling,
-            constrained=constraint is not None,
-        )
+        shape = self._shape(options)
+        params = self._params(options, shape, raw=raw)
+        if isinstance(shape, Choices):
+            return question(self._model, ids, shape)
         if params.seed is not None and "seed" not in own:
             params = params.merged(seed=(params.seed + index) % 2**64)
         n_keep = min(len(ids), self._model.context // 2) if options.n_keep is None else options.n_keep
@@ -117,7 +112,16 @@ class AnswerMaker:
             params,
             max_tokens=options.max_tokens,
             window=Window(self._model.context, options.overflow, n_keep),
-            constraint=constraint,
+            constraint=shape,
+        )
+
+    def _params(self, options: AnswerOptions, shape: Any, *, raw: bool) -> SamplingParams:
+        return params_of_call(
+            self._model.chat_format,
+            raw=raw,
+            params=options.params,
+            sampling=options.sampling,
+            constrained=shape is not None,
         )
 
     def _ids(self, fields: Mapping[str, Any], *, raw: bool) -> list[int]:
@@ -131,13 +135,20 @@ class AnswerMaker:
             raise ValueError('expected a text under "prompt", or a dialogue under "messages"')
         return prompt_ids(self._model, fields["prompt"], raw=raw)
 
-    def _constraint(self, options: AnswerOptions) -> Constraint | None:
+    def _shape(self, options: AnswerOptions) -> Constraint | Choices | None:
+        """What the answer is restricted to. ValueError for two of them, and for one that is not supported."""
         key = repr([getattr(options, name) for name in NAMES])
         if key not in self._constraints:
             if len(self._constraints) >= _MOST_CONSTRAINTS:
                 self._constraints.clear()
-            self._constraints[key] = constraint_of(options)
+            self._constraints[key] = self._new_shape(options)
         return self._constraints[key]
+
+    def _new_shape(self, options: AnswerOptions) -> Constraint | Choices | None:
+        others = [name for name in NAMES if name != "choice" and getattr(options, name) is not None]
+        if self._scored and options.choice is not None and not others:
+            return Choices.of(self._model.tokenizer, options.choice)
+        return constraint_of(options)
 
 
 def _with(options: AnswerOptions, own: Mapping[str, Any]) -> AnswerOptions:
@@ -151,7 +162,7 @@ def _results(
     model: LoadedModel, items: Iterable[Any], maker: AnswerMaker, plan: BatchPlan
 ) -> Generator[BatchResult, None, None]:
     begun: dict[int, tuple[int, Any]] = {}  # position in the scheduler's batch -> index and item
-    answers = _answers(items, maker, plan, begun)
+    answers = _answers(model, items, maker, plan, begun)
     start = time.monotonic()
     n_done = n_failed = n_prompt = n_answer = 0
     with closing(stream_batch(model.scheduler, answers, max_batch=plan.max_batch)) as written:
@@ -174,24 +185,47 @@ def _results(
 
 
 def _answers(
-    items: Iterable[Any], maker: AnswerMaker, plan: BatchPlan, begun: dict[int, tuple[int, Any]]
-) -> Iterator[Answer | ValueError]:
-    """The answers of window after window; within one the longest prompt comes first."""
+    model: LoadedModel,
+    items: Iterable[Any],
+    maker: AnswerMaker,
+    plan: BatchPlan,
+    begun: dict[int, tuple[int, Any]],
+) -> Iterator[Answer | Generation | ValueError]:
+    """The answers of window after window; within one the longest prompt comes first, after the choices."""
     waiting = enumerate(items)
     positions = count()
+    chooser = Chooser(model)
     while window := list(islice(waiting, plan.max_batch * _WINDOW)):
-        made: list[tuple[int, Any, Answer | ValueError]] = []
+        written: list[tuple[int, Any, Answer | ValueError]] = []
+        asked: list[tuple[int, Any, Question]] = []
         for index, item in window:
             try:
-                made.append((index, item, maker.answer(index, item)))
+                made = maker.answer(index, item)
             except ValueError as error:
                 if plan.errors == "raise":
                     raise _of_item(index, error) from None
-                made.append((index, item, error))
-        made.sort(key=lambda entry: -_length(entry[2]))
-        for index, item, answer in made:
+                written.append((index, item, error))
+                continue
+            if isinstance(made, Question):
+                asked.append((index, item, made))
+            else:
+                written.append((index, item, made))
+        written.sort(key=lambda entry: -_length(entry[2]))
+        for index, item, outcome in chain(_chosen(chooser, asked, plan.max_batch), written):
             begun[next(positions)] = (index, item)
-            yield answer
+            yield outcome
+
+
+def _chosen(
+    chooser: Chooser, asked: list[tuple[int, Any, Question]], max_batch: int
+) -> Iterator[tuple[int, Any, Generation]]:
+    """The choices of questions, `max_batch` at a time; those that begin alike stand together."""
+    asked.sort(key=lambda entry: entry[2].ids)
+    for first in range(0, len(asked), max_batch):
+        group = asked[first : first + max_batch]
+        answers = chooser.answers([made for _, _, made in group])
+        for (index, item, _), answer in zip(group, answers, strict=True):
+            yield index, item, answer
 
 
 def _length(answer: Answer | ValueError) -> int:

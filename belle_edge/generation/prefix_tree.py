@@ -35,14 +35,15 @@ class Stretch:
         return self.begin + len(self.ids)
 
 
-def prefix_tree(inputs: Sequence[Input]) -> list[Stretch]:
-    """The stretches that begin at position 0, one for each first token; no input is empty.
+def prefix_tree(inputs: Sequence[Input], start: int = 0) -> list[Stretch]:
+    """The stretches that begin at position `start`, one for each token there; every input has one.
 
-    No stretch is empty. On a way down, the scores of one input come in the order of its targets.
+    Before `start` the inputs are alike, and nothing is scored. No stretch is empty. On a way down, the scores of one
+    input come in the order of its targets.
     """
     order = sorted(range(len(inputs)), key=lambda index: inputs[index].ids)
     roots: list[Stretch] = []
-    todo = [(group, 0, roots) for group in _by_token(inputs, order, 0)]
+    todo = [(group, start, roots) for group in _by_token(inputs, order, start)]
     while todo:
         group, begin, siblings = todo.pop()
         # Of sorted inputs the first and the last differ before any two others do.

@@ -60,13 +60,15 @@ def score(
 
 
 def scores_of(
-    model: LoadedModel, requests: Sequence[tuple[Sequence[int], Sequence[int]]]
+    model: LoadedModel,
+    requests: Sequence[tuple[Sequence[int], Sequence[int]]],
+    beginning: SequenceState | None = None,
 ) -> Iterator[tuple[int, Scores]]:
     """Scores of pairs of a prefix and its continuation, with their index, in the order in which they get known.
 
-    Closing the iterator lets go of all memory. Raises ValueError, before anything is computed, for an empty prefix and
-    for more tokens than the context holds (the last token of a continuation is not fed); for ids out of range when
-    their pass comes.
+    beginning: holds tokens that all prefixes begin with, fewer than each has; it stays as it is. Closing the iterator
+    lets go of all memory. Raises ValueError, before anything is computed, for an empty prefix and for more tokens than
+    the context holds (the last token of a continuation is not fed); for ids out of range when their pass comes.
     """
     for index, (prefix, continuation) in enumerate(requests):
         _check(index, prefix, continuation, model.context)
@@ -79,17 +81,25 @@ def scores_of(
     for index, (_, continuation) in enumerate(requests):
         if not continuation:
             yield index, Scores(np.zeros(0), True)
-    for place in _walk(model.backend, inputs, gathered):
+    for place in _walk(model.backend, inputs, gathered, beginning):
         yield asked[place], Scores(np.array(gathered[place].logprobs), gathered[place].is_greedy)
 
 
-def _walk(backend: Backend, inputs: Sequence[Input], gathered: Sequence[_Gathered]) -> Iterator[int]:
+def _walk(
+    backend: Backend, inputs: Sequence[Input], gathered: Sequence[_Gathered], beginning: SequenceState | None
+) -> Iterator[int]:
     """Compute the tree of the inputs; yields each input whose last score has just been added to `gathered`."""
-    waiting: list[Waiting] = [(None, root) for root in prefix_tree(inputs)]
+    start = 0 if beginning is None else beginning.length
+    waiting: list[Waiting] = [(beginning, root) for root in prefix_tree(inputs, start)]
     while waiting:
         batch = _next_batch(waiting, int(backend.details["kv_bytes_per_token"]))
         entries: list[ScoreEntry] = [
-            (before.fork() if before else backend.new_sequence(), stretch.ids, stretch.rows, stretch.targets)
+            (
+                backend.new_sequence() if before is None else before.fork(),
+                stretch.ids,
+                stretch.rows,
+                stretch.targets,
+            )
             for before, stretch in batch
         ]
         for (_, stretch), rows in zip(batch, backend.forward_scores(entries), strict=True):

@@ -29,6 +29,8 @@ EXAMPLES = {
     "stream.py": [QUESTION],
     "chat.py": ["你好", "谢谢"],
     "batch.py": ["questions.txt"],
+    "classify_comments.py": ["texts.csv", "labelled.csv"],
+    "extract_fields.py": ["texts.csv", "extracted.csv"],
     "translate_csv.py": ["texts.csv", "translated.csv"],
     "logits.py": ["今天天气"],
 }
