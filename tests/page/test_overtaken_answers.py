@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Locator, Page, Route
 
     from .conftest import Open
     from .watched_page import Watched
@@ -125,3 +125,38 @@ def test_a_sheet_of_settings_shows_the_chat_that_is_open(shown: Watched) -> None
     expect(page.locator("#system")).to_have_value("说话要简短。")
     page.evaluate("history.back()")
     expect(page.locator("#system")).to_have_value("说话要客气。")
+
+
+def test_a_renamed_chat_that_was_deleted_stays_away(shown: Watched) -> None:
+    """The server has renamed it, then deleted it; its answer to the first comes last."""
+    page = shown.page
+    gone = bring_in(shown, "会走", [Turn("user", "三"), Turn("assistant", "四")])
+    row = page.locator(".chat-row", has_text="会走")
+    kept: list[tuple[Route, object]] = []
+    page.route(f"**/chats/{gone}", lambda route: keep_answer(route, kept))
+    choose(row, "Rename")
+    page.keyboard.insert_text("会走，改了名")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chat-row", has_text="改了名")).to_have_count(1)  # by the event
+    choose(row, "Delete")
+    expect(row).to_have_count(0)
+    ((route, answer),) = kept
+    with page.expect_response(route.request.url):
+        route.fulfill(response=answer)  # type: ignore[arg-type]
+    page.wait_for_timeout(200)
+    expect(row).to_have_count(0)
+
+
+def keep_answer(route: Route, kept: list[tuple[Route, object]]) -> None:
+    """Ask the server, and keep what it says from the page; other requests than changes go on."""
+    if route.request.method == "PATCH" and "title" in (route.request.post_data or ""):
+        kept.append((route, route.fetch()))
+    else:
+        route.continue_()
+
+
+def choose(row: Locator, choice: str) -> None:
+    """From the menu of a chat."""
+    row.hover()
+    row.get_by_role("button").click()
+    row.page.get_by_role("menuitem", name=choice, exact=True).click()

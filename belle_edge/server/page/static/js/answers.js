@@ -29,7 +29,7 @@ export async function continueAnswer(message) {
 
 /** @param {string} id of the message that is being written */
 export async function stopAnswer(id) {
-  messageChanged(await request("POST", `/messages/${id}/stop`));
+  messageChanged(newest(await request("POST", `/messages/${id}/stop`)));
 }
 
 /** Shows another branch. @param {import("./types.js").Message} message @param {string} sibling */

@@ -3,7 +3,7 @@
 import { download, request, upload } from "./api.js";
 import { newestOnly } from "./overtaking.js";
 import { change, currentModel, runningAnswer, state } from "./state.js";
-import { chatChanged, newest, sorted } from "./sync.js";
+import { chatChanged, newest, sorted, timesHeard } from "./sync.js";
 
 const WINDOW = 24; // messages asked for at once
 const MOST = 120; // that are on the page; those at the other end go, and come back when they are scrolled to
@@ -131,8 +131,9 @@ async function pageOf(where) {
  * @param {Record<string, any>} changes
  */
 export async function changeChat(id, changes) {
+  const before = timesHeard(id);
   const chat = await request("PATCH", `/chats/${id}`, changes);
-  chatChanged(chat);
+  if (timesHeard(id) === before) chatChanged(chat);
   return chat;
 }
 

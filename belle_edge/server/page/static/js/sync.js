@@ -36,8 +36,15 @@ const HANDLERS = {
       if (answer.blocks) showBlocks(answer.message ?? answer.id, 0, answer.blocks);
     }
   },
-  chat: (event) => chatChanged(event.chat),
-  "chat-deleted": (event) => chatGone(typeof event.chat === "string" ? event.chat : event.chat?.id ?? event.id),
+  chat: (event) => {
+    hearOfChat(event.chat.id);
+    chatChanged(event.chat);
+  },
+  "chat-deleted": (event) => {
+    const id = typeof event.chat === "string" ? event.chat : event.chat?.id ?? event.id;
+    hearOfChat(id);
+    chatGone(id);
+  },
   message: (event) => {
     hear(event.message);
     messageChanged(event.message);
@@ -61,6 +68,23 @@ export function chatChanged(chat) {
 function chatGone(id) {
   change({ chats: state.chats.filter((chat) => chat.id !== id) });
   if (state.chat.id === id) location.hash = "";
+}
+
+/** How often events spoke of a chat. @type {Map<string, number>} */
+const spoken = new Map();
+
+/** @param {string} id */
+function hearOfChat(id) {
+  spoken.set(id, timesHeard(id) + 1);
+}
+
+/**
+ * Events come in the order of what happened, answers to requests do not. An answer is old where this number has changed
+ * since it was asked for.
+ * @param {string} chat its id
+ */
+export function timesHeard(chat) {
+  return spoken.get(chat) ?? 0;
 }
 
 /** What the events last said of messages: an answer can be finished before the request that began it is answered. */
