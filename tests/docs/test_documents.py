@@ -32,6 +32,7 @@ EXAMPLES = {
     "classify_comments.py": ["texts.csv", "labelled.csv"],
     "extract_fields.py": ["texts.csv", "extracted.csv"],
     "translate_csv.py": ["texts.csv", "translated.csv"],
+    "summarize_folder.py": ["articles", "summaries"],
     "logits.py": ["今天天气"],
 }
 
@@ -64,6 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(place / "belle-demo-q4_0.gguf", place / "belle-7b.gguf")
     (place / "questions.txt").write_text(f"{QUESTION}\n\n你好\n", encoding="utf-8")
     (place / "texts.csv").write_text('id,text\n1,"今天,\n下雨"\n2,你好\n', encoding="utf-8")
+    (place / "articles").mkdir()
+    (place / "articles" / "short.txt").write_text("今天天气很好。\n", encoding="utf-8")
+    (place / "articles" / "long.txt").write_text("第1天，我们去公园看花。\n" * 900, encoding="utf-8")
     return place
 
 
