@@ -120,7 +120,7 @@ class Choices:
 class Question:
     """A prompt that is answered by one of some texts."""
 
-    ids: Sequence[int]
+    ids: list[int]
     choices: Choices
 
     @property
@@ -132,7 +132,7 @@ class Question:
         return self.choices.most_tokens
 
 
-def question(model: LoadedModel, ids: Sequence[int], choices: Choices) -> Question:
+def question(model: LoadedModel, ids: list[int], choices: Choices) -> Question:
     """ValueError for an empty prompt, and where prompt and choice are more than the context holds."""
     check_length(ids, model.context)
     n_fed = len(ids) + choices.most_tokens - 1
@@ -180,7 +180,7 @@ class Chooser:
 
     def _beginning(self, questions: Sequence[Question]) -> SequenceState | None:
         """A sequence with what all of the prompts begin with; the last group's, where they begin like that one."""
-        prompts = [list(asked.ids) for asked in questions]
+        prompts = [asked.ids for asked in questions]
         n_alike = common_prefix(prompts)
         alike = prompts[0][:n_alike] if prompts else []
         n_kept = common_length(self._kept_ids, alike, n_alike)
