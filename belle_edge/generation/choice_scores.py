@@ -26,8 +26,6 @@ from .prompt_ids import dialogue_ids, prompt_ids
 from .streams import Generation, Timings
 from .token_scores import Scores, scores_of
 
-_WORTH_KEEPING = 16  # tokens that prompts begin with
-
 
 @dataclass(frozen=True)
 class Choice(Generation):
@@ -178,22 +176,23 @@ class Chooser:
             first = end
         return results
 
-    def _beginning(self, questions: Sequence[Question]) -> SequenceState | None:
-        """A sequence with what all of the prompts begin with; the last group's, where they begin like that one."""
+    def _beginning(self, questions: Sequence[Question]) -> SequenceState:
+        """A sequence with what all of the prompts begin with, from the last group's as far as that is alike.
+
+        Of a single question no more than that: the rest of its prompt goes through one pass with the choices.
+        """
         prompts = [asked.ids for asked in questions]
         n_alike = common_prefix(prompts)
-        alike = prompts[0][:n_alike] if prompts else []
+        alike = prompts[0][:n_alike]
         n_kept = common_length(self._kept_ids, alike, n_alike)
-        if self._kept is not None and n_kept >= _WORTH_KEEPING:
-            self._kept.truncate(n_kept)
-        elif len(prompts) > 1 and n_alike >= _WORTH_KEEPING:
-            sequence = self._model.backend.new_sequence()
-            self._model.backend.forward([(sequence, alike)], logits="none")
-            self._kept, n_kept = sequence, n_alike
-        else:
-            self._kept, n_kept = None, 0
-        self._kept_ids = alike[:n_kept]
-        return self._kept
+        backend = self._model.backend
+        sequence = backend.new_sequence() if self._kept is None else self._kept.fork()
+        sequence.truncate(n_kept)
+        if len(prompts) > 1:
+            if n_alike > n_kept:
+                backend.forward([(sequence, alike[n_kept:])], logits="none")
+            self._kept, self._kept_ids = sequence, alike
+        return sequence
 
 
 def _chosen(asked: Question, scores: Sequence[Scores], seconds: float) -> Choice:

@@ -168,9 +168,10 @@ def test_neither_batch_nor_order_matters(on_tier: Belle) -> None:
 
 
 def test_each_token_is_computed_once(tiny_zh: Belle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for a group with another prompt, after which the beginning is computed again."""
     beginning = "请判断下面这句评论是正面的还是负面的，只回答一个词，不要解释。评论：这家餐厅的"
     prompts = [f"{beginning}{n}" for n in range(40)]
-    ids = [prompt_ids(tiny_zh, prompt, raw=False) for prompt in prompts]
+    n_alike = len(prompt_ids(tiny_zh, beginning, raw=False)) - 4  # less the template's end and what may merge
     n_fed = [0]
     for name in ("forward", "forward_scores"):
         compute = getattr(tiny_zh.backend, name)
@@ -180,10 +181,14 @@ def test_each_token_is_computed_once(tiny_zh: Belle, monkeypatch: pytest.MonkeyP
             return compute(batch, **options)
 
         monkeypatch.setattr(tiny_zh.backend, name, counted)
-    results = list(tiny_zh.batch(prompts, choice=["正面", "负面"], scored=True, max_batch=8))
-    assert len(results) == 40
-    n_alike = len(prompt_ids(tiny_zh, beginning, raw=False)) - 4  # less the template's end and what may merge
-    assert n_fed[0] <= n_alike + sum(len(one) - n_alike for one in ids)
+    for more, n_times in (([], 1), (["你好"], 2)):
+        n_fed[0] = 0
+        asked = [*prompts[:20], *more, *prompts[20:]]
+        assert len(list(tiny_zh.batch(asked, choice=["正面", "负面"], scored=True, max_batch=8))) == len(
+            asked
+        )
+        ids = [prompt_ids(tiny_zh, prompt, raw=False) for prompt in asked]
+        assert n_fed[0] <= n_times * n_alike + sum(max(0, len(one) - n_alike) for one in ids) + 8 * len(more)
 
 
 def test_errors_are_results(tiny_zh: Belle) -> None:
@@ -227,3 +232,24 @@ def test_a_really_trained_model(test_data: Path) -> None:
         for prompt, result in zip(prompts, results, strict=True):
             assert isinstance(result.generation, Choice)
             assert_as_naive(result.generation, naive(model, prompt, texts))
+
+
+@pytest.mark.slow
+def test_llama_cpp_chooses_alike(converted: Callable[[str, str], Path], llama_cpp: object) -> None:
+    path = converted("bloom", "f32")
+    asked: Any = [*(f"评论：很好{n}" for n in range(5)), {"prompt": QUESTION, "choice": NESTED}]
+    with Belle.load(path, threads=1) as ours, Belle.load(path, backend="llama.cpp", threads=1) as theirs:
+        found = [
+            [
+                result.generation
+                for result in model.batch(asked, choice=["是", "否"], scored=True, ordered=True)
+            ]
+            for model in (ours, theirs)
+        ]
+    for one, other in zip(*found, strict=True):
+        assert isinstance(one, Choice)
+        assert isinstance(other, Choice)
+        assert one.text == other.text
+        assert list(one.choice_logprobs.values()) == pytest.approx(
+            list(other.choice_logprobs.values()), abs=0.05
+        )
