@@ -194,3 +194,31 @@ def test_a_column_that_a_result_has(model: Path, tmp_path: Path) -> None:
     source.write_text("text,p(是)\na,b\n", "utf-8")
     assert answered(model, source, "-o", out, "--choice", "是,否") == 3
     assert rows_of(out)[0]["error"].startswith('"p(是)" is a field of the result: rename it')
+
+
+def test_openai_s_requests_are_written(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Choices bind what is written there; an answer that is cut says so by its finish reason, as OpenAI's do."""
+    pytest.importorskip("llguidance")
+    asked = {"messages": [{"role": "user", "content": COMMENTS[0]}]}
+    shape = {"type": "json_schema", "json_schema": {"name": "city", "schema": CITY}}
+    requests = [
+        {"custom_id": "a", "url": "/v1/chat/completions", "body": asked},
+        {
+            "custom_id": "b",
+            "url": "/v1/chat/completions",
+            "body": {**asked, "response_format": shape, "max_tokens": 3},
+        },
+    ]
+    source, out = json_lines(tmp_path / "in.jsonl", requests), tmp_path / "out.jsonl"
+    assert answered(model, source, "-o", out, "--choice", "好,坏", "--seed", "2") == 0
+    first, second = (line["response"]["body"]["choices"][0] for line in lines_of(out))
+    with Belle.load(model, threads=1) as loaded:
+        drawn = loaded.generate(COMMENTS[0], choice=["好", "坏"], seed=2)
+    assert (first["message"]["content"], first["finish_reason"]) == (drawn.text, "stop")
+    assert second["finish_reason"] == "length"
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(CITY), "utf-8")
+    assert answered(model, source, "-o", tmp_path / "b.jsonl", "--schema", schema, "--spread") == 1
+    assert "without --field, --template and --spread" in capsys.readouterr().err
