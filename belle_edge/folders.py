@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_OTHER_PART = "-of-"  # model-00002-of-00003.gguf
+
 
 def user_path(name: str, path: str | bytes | os.PathLike[str]) -> Path:
     """`path` as a user wrote it, with ~ or ~user as the home folder; bytes as the system gives them.
@@ -43,6 +45,12 @@ def data_folder() -> Path:
 def models_folder() -> Path:
     """Where models lie that are found without being named. It need not exist."""
     return data_folder() / "models"
+
+
+def models_in(folder: Path) -> list[Path]:
+    """GGUF files of a folder in the order of their names; of a split model the first part. OSError."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".gguf" and path.is_file())
+    return [path for path in files if _OTHER_PART not in path.stem or "-00001-of-" in path.stem]
 
 
 def state_folder() -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter, time
 
 from .._core import GgufFile, LoadProgress
+from ..folders import models_in
 from ..memory import InsufficientMemoryError
 from ..model import Belle
 from .driving import Driver
@@ -18,7 +19,6 @@ from .server_errors import in_use, unknown_model
 
 LOGGER = logging.getLogger("belle_edge")
 Load = Callable[[Path, LoadProgress], Belle]
-_OTHER_PART = "-of-"  # model-00002-of-00003.gguf
 
 
 @dataclass
@@ -248,7 +248,7 @@ def model_files(arguments: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for argument in arguments:
         path = argument.expanduser()
-        files = files_in(path) if path.is_dir() else [path]
+        files = models_in(path) if path.is_dir() else [path]
         if not files:
             raise ValueError(f"[serve] no .gguf file in the folder {path}")
         for file in files:
@@ -260,9 +260,3 @@ def model_files(arguments: Iterable[Path]) -> dict[str, Path]:
                 )
             found[file.stem] = file
     return found
-
-
-def files_in(folder: Path) -> list[Path]:
-    """GGUF files of a folder; of a split model the first part."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".gguf" and path.is_file())
-    return [path for path in files if _OTHER_PART not in path.stem or "-00001-of-" in path.stem]

@@ -17,6 +17,8 @@ import pytest
 
 import belle_edge
 
+from ..installed_metadata import add_entry_points
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     path
@@ -63,6 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(checkpoint_path(), place / "belle-demo")
     convert(place / "belle-demo", place / "belle-demo-q4_0.gguf", type="q4_0", family="belle")
     shutil.copy(place / "belle-demo-q4_0.gguf", place / "belle-7b.gguf")
+    add_entry_points(place, "llm")
     (place / "questions.txt").write_text(f"{QUESTION}\n\n你好\n", encoding="utf-8")
     (place / "texts.csv").write_text('id,text\n1,"今天,\n下雨"\n2,你好\n', encoding="utf-8")
     (place / "articles").mkdir()
@@ -72,7 +75,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    environment = {
+        **os.environ,
+        "PYTHONUTF8": "1",
+        "LLM_USER_PATH": str(folder / "llm"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+    }
     return subprocess.run(
         command,
         cwd=folder,

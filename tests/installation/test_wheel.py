@@ -132,3 +132,9 @@ def test_it_brings_the_steps_of_the_history(environment: Path, tmp_path: Path) -
     file, title = run(environment, "python", "-c", program, folder=tmp_path)
     assert environment in Path(file).parents
     assert title == "新的"
+
+
+def test_it_is_a_plugin_of_llm(environment: Path, tmp_path: Path) -> None:
+    pytest.importorskip("llm")
+    code = "import llm; print(llm.get_model('belle').model_id)"
+    assert run(environment, "python", "-c", code, folder=tmp_path) == ["belle"]

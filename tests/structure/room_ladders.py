@@ -188,6 +188,17 @@ ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
         "forecast": {"batch_job", "input_records"},
         "__init__": set(),
     },
+    "integrations": {
+        "shared_models": set(),
+        "dialogue_turns": set(),
+        "row_templates": set(),
+        "langchain_messages": {"dialogue_turns"},
+        "langchain_structure": set(),
+        "langchain": {"langchain_messages", "langchain_structure", "shared_models"},
+        "llm_plugin": {"dialogue_turns", "shared_models"},
+        "pandas": {"row_templates", "shared_models"},
+        "__init__": set(),
+    },
     "generation": {
         "constraint_tokenizer": set(),
         "schema_check": set(),

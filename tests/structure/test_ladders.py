@@ -104,6 +104,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "memory": SHARED | {"_core"},
     "model": SHARED | {"_core", "sampling", "text", "backends", "generation", "memory"},
     "batch": SHARED | {"text", "sampling", "generation", "model"},
+    "integrations": SHARED | {"text", "sampling", "generation", "model"},
     "verification": SHARED | {"text", "_core", "convert"},
     "benchmark": SHARED | {"text", "_core", "backends", "memory", "model", "convert"},
     "quality": SHARED
@@ -172,6 +173,7 @@ EXTRA_ROOMS = {
     "rendering": {"markdown_it", "pygments", "latex2mathml", "nh3"},
     "server": {"fastapi", "starlette", "uvicorn", "prometheus_client", "pydantic"},
     "desktop": {"webview"},
+    "integrations": {"langchain_core", "llm", "pandas", "pydantic"},
 }
 HEAVY = {
     "torch",
@@ -190,6 +192,9 @@ HEAVY = {
     "latex2mathml",
     "nh3",
     "webview",
+    "langchain_core",
+    "llm",
+    "pandas",
     "gi",
     "huggingface_hub",
     "rich",

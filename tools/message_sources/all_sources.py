@@ -17,6 +17,7 @@ PAGE = "belle_edge/server/page/static"
 FOR_PROGRAMMERS = (
     "belle_edge/divergence.py",
     "belle_edge/hf/",
+    "belle_edge/integrations/",
     "belle_edge/languages/",
     "belle_edge/lazy_names.py",
     "belle_edge/server/ollama/",

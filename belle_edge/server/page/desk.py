@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BelleError
+from ...folders import models_in
 from ...history import History
 from ..admission import Admission
 from ..early_end import Shutdown
-from ..served_models import ServedModel, ServedModels, files_in
+from ..served_models import ServedModel, ServedModels
 from ..server_settings import ServerSettings
 from .chat_answers import ChatAnswers
 from .conversion_jobs import ConversionJobs, Job
@@ -118,7 +119,7 @@ class Desk:
         """Those in the models folder, and those that were added."""
         found: list[Path] = []
         if self.page.models.is_dir():
-            found += files_in(self.page.models)
+            found += models_in(self.page.models)
         kept = self.history.setting(MODEL_FILES, [])
         return found + [Path(path) for path in kept if isinstance(path, str) and Path(path).is_file()]
 

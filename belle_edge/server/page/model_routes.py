@@ -8,9 +8,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from ...folders import user_path
+from ...folders import models_in, user_path
 from ..request_fields import StrictRoute
-from ..served_models import ServedModel, files_in
+from ..served_models import ServedModel
 from .desk import Desk
 from .folder_view import check_allowed, folder_json, folders_allowed
 from .localizing import told
@@ -47,7 +47,7 @@ def model_router(desk: Desk) -> APIRouter:
     def add(body: ModelPath, request: Request) -> list[dict[str, Any]]:
         check_allowed(desk.settings, request)
         path = user_path("[models] path", body.path).absolute()
-        files = files_in(path) if path.is_dir() else [path]
+        files = models_in(path) if path.is_dir() else [path]
         names = [desk.add_model(file) for file in _existing(files)]
         return [shown(desk.models.find(name), request) for name in names]
 
