@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
@@ -74,9 +74,25 @@ def answer_items(
     checked_errors(plan.errors)
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise ValueError(f"[batch] items: expected an iterable of prompts, got {excerpt(items)}")
-    maker = AnswerMaker(model, options, raw=raw, scored=plan.scored)
-    results = _results(model, items, maker, plan)
+    windows = _windows(items, plan.max_batch * _WINDOW)
+    results = answer_windows(model, windows, options, plan, raw=raw)
     return _in_order(results) if plan.ordered else results
+
+
+def answer_windows(
+    model: LoadedModel,
+    windows: Iterable[Sequence[Any]],
+    options: AnswerOptions,
+    plan: BatchPlan,
+    *,
+    raw: bool,
+) -> Iterator[BatchResult]:
+    """As `answer_items`, for items that come some at a time: results as they finish, counted over all windows.
+
+    A window is taken when there is room and all answers of the one before have begun.
+    """
+    maker = AnswerMaker(model, options, raw=raw, scored=plan.scored)
+    return _results(model, windows, maker, plan)
 
 
 class AnswerMaker:
@@ -159,10 +175,10 @@ def _with(options: AnswerOptions, own: Mapping[str, Any]) -> AnswerOptions:
 
 
 def _results(
-    model: LoadedModel, items: Iterable[Any], maker: AnswerMaker, plan: BatchPlan
+    model: LoadedModel, windows: Iterable[Sequence[Any]], maker: AnswerMaker, plan: BatchPlan
 ) -> Generator[BatchResult, None, None]:
     begun: dict[int, tuple[int, Any]] = {}  # position in the scheduler's batch -> index and item
-    answers = _answers(model, items, maker, plan, begun)
+    answers = _answers(model, windows, maker, plan, begun)
     start = time.monotonic()
     n_done = n_failed = n_prompt = n_answer = 0
     with closing(stream_batch(model.scheduler, answers, max_batch=plan.max_batch)) as written:
@@ -184,21 +200,26 @@ def _results(
             yield result
 
 
+def _windows(items: Iterable[Any], n_items: int) -> Iterator[list[Any]]:
+    waiting = iter(items)
+    while window := list(islice(waiting, n_items)):
+        yield window
+
+
 def _answers(
     model: LoadedModel,
-    items: Iterable[Any],
+    windows: Iterable[Sequence[Any]],
     maker: AnswerMaker,
     plan: BatchPlan,
     begun: dict[int, tuple[int, Any]],
 ) -> Iterator[Answer | Generation | ValueError]:
     """The answers of window after window; within one the longest prompt comes first, after the choices."""
-    waiting = enumerate(items)
-    positions = count()
+    indices, positions = count(), count()
     chooser = Chooser(model)
-    while window := list(islice(waiting, plan.max_batch * _WINDOW)):
+    for window in windows:
         written: list[tuple[int, Any, Answer | ValueError]] = []
         asked: list[tuple[int, Any, Question]] = []
-        for index, item in window:
+        for item, index in zip(window, indices, strict=False):  # the window first: it ends
             try:
                 made = maker.answer(index, item)
             except ValueError as error:

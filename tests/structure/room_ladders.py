@@ -199,6 +199,14 @@ ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
         "pandas": {"row_templates", "shared_models"},
         "__init__": set(),
     },
+    "distributed": {
+        "worker_threads": set(),
+        "loaded_models": set(),
+        "row_items": set(),
+        "batch_tables": set(),
+        "batch_predictor": {"batch_tables", "loaded_models", "row_items", "worker_threads"},
+        "__init__": {"batch_predictor"},
+    },
     "generation": {
         "constraint_tokenizer": set(),
         "schema_check": set(),

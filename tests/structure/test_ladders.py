@@ -105,6 +105,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
     "model": SHARED | {"_core", "sampling", "text", "backends", "generation", "memory"},
     "batch": SHARED | {"text", "sampling", "generation", "model"},
     "integrations": SHARED | {"text", "sampling", "generation", "model"},
+    "distributed": SHARED | {"_core", "sampling", "text", "generation", "model", "batch"},
     "verification": SHARED | {"text", "_core", "convert"},
     "benchmark": SHARED | {"text", "_core", "backends", "memory", "model", "convert"},
     "quality": SHARED
@@ -156,6 +157,7 @@ PYTHON_LADDER: dict[str, set[str]] = {
         "convert",
         "demo",
         "desktop",
+        "distributed",
         "memory",
         "quality",
         "server",
@@ -201,6 +203,10 @@ HEAVY = {
     "sentencepiece",
     "tokenizers",
     "matplotlib",
+    "ray",
+    "dask",
+    "distributed",
+    "pyspark",
 }
 
 
