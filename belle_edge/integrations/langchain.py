@@ -7,7 +7,7 @@ print(ChatBelle(model="belle-7b.gguf").invoke("你好").content)
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ except ImportError:
 from ..generation.streams import AsyncStream, Generation, Stream
 from ..model import Belle
 from ..sampling import PenaltyScope
-from .langchain_messages import dialogue_of, final_chunk, piece_chunk, result_of_generation
+from .langchain_messages import NO_TOOLS, dialogue_of, final_chunk, piece_chunk, result_of_generation
 from .shared_models import shared_model
 
 _TOGETHER = 16  # answers that a batch writes at once, unless `max_concurrency` says otherwise
@@ -119,6 +119,12 @@ class ChatBelle(BaseChatModel):
         """
         together = _together(config)
         return super().batch(inputs, together, return_exceptions=return_exceptions, **kwargs)
+
+    def bind_tools(self, tools: Sequence[Any], **named: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """NotImplementedError, as LangChain expects of a model without tools."""
+        raise NotImplementedError(
+            f"[langchain] bind_tools: {NO_TOOLS}: with_structured_output shapes an answer"
+        )
 
     def with_structured_output(
         self,

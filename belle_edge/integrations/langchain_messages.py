@@ -15,7 +15,7 @@ from ..text.prompts import Message
 from .dialogue_turns import joined_turns
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
-_NO_TOOLS = "these models were not trained for tools: leave bind_tools and tool messages out"
+NO_TOOLS = "these models were not trained for tools"
 
 
 def dialogue_of(messages: Sequence[BaseMessage]) -> list[Message]:
@@ -55,13 +55,13 @@ def _role(message: BaseMessage) -> str:
         return kind
     if kind.lower() in _ROLES:
         return _ROLES[kind.lower()]
-    advice = f": {_NO_TOOLS}" if kind in ("tool", "function") else ""
+    advice = f": {NO_TOOLS}" if kind in ("tool", "function") else ""
     raise ValueError(f"[langchain] expected a system, human or AI message, got one of type {kind!r}{advice}")
 
 
 def _text(message: BaseMessage) -> str:
     if getattr(message, "tool_calls", None):
-        raise ValueError(f"[langchain] an AI message has tool calls: {_NO_TOOLS}")
+        raise ValueError(f"[langchain] an AI message has tool calls: {NO_TOOLS}")
     parts = [message.content] if isinstance(message.content, str) else message.content
     return "".join(part if isinstance(part, str) else _text_of_block(part) for part in parts)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BackendMissingError, excerpt
 from ..generation.answer_options import AnswerSettings
 from ..generation.batch_results import BatchProgress, BatchResult
+from ..generation.choice_scores import Choice
 from ..model import Belle
 from .row_templates import RowTemplate
 from .shared_models import shared_model
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
 _CELL = "text"  # what a template calls the text of a Series
 _TEXTS = ("answer", "error", "finish_reason")
 _COUNTS = ("prompt_tokens", "completion_tokens")
+_PROBABILITY = "probability"
 
 
 class RowSettings(AnswerSettings, total=False):
     """Settings of `Belle.batch` as keyword arguments, for type checkers and editors."""
 
     raw: bool
+    scored: bool
     max_batch: int
     on_progress: Callable[[BatchProgress], None] | None
 
@@ -82,12 +85,14 @@ class BelleAccessor:
     ) -> pd.DataFrame:
         """As `answer`, but a DataFrame: answer, error, finish_reason, prompt_tokens and completion_tokens of each row.
 
-        A row that cannot be answered has an error, one with a missing value has nothing.
+        A row that cannot be answered has an error, one with a missing value has nothing. scored: choices have their
+        probability, too.
         """
+        columns = [*_TEXTS, *_COUNTS, *([_PROBABILITY] if options.get("scored") else [])]
         rows: list[dict[str, Any]] = [{} for _ in range(len(self._data))]
         for position, result in self._results(model, template, progress, options):
             rows[position] = _cells(result)
-        frame = pd.DataFrame(rows, index=self._data.index, columns=[*_TEXTS, *_COUNTS], dtype=object)
+        frame = pd.DataFrame(rows, index=self._data.index, columns=columns, dtype=object)
         return frame.astype(dict.fromkeys(_COUNTS, "Int64")).infer_objects()
 
     def _results(
@@ -147,9 +152,10 @@ def _cells(result: BatchResult) -> dict[str, Any]:
     if result.generation is None:
         return {"error": str(result.error)}
     generation = result.generation
-    return {
+    cells = {
         "answer": generation.text,
         "finish_reason": generation.finish_reason,
         "prompt_tokens": generation.prompt_tokens,
         "completion_tokens": generation.completion_tokens,
     }
+    return {**cells, _PROBABILITY: generation.probability} if isinstance(generation, Choice) else cells

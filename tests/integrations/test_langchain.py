@@ -188,6 +188,11 @@ def test_what_is_no_text_is_refused(chat: ChatBelle, message: BaseMessage, expec
         chat.invoke([HumanMessage("你好"), message, HumanMessage("再见")])
 
 
+def test_tools_are_refused(chat: ChatBelle) -> None:
+    with pytest.raises(NotImplementedError, match="not trained for tools"):
+        chat.bind_tools([Review])
+
+
 def test_mistyped_settings_are_errors(chat: ChatBelle, demo: Path) -> None:
     with pytest.raises(ValueError, match="did you mean 'temperature'"):
         chat.invoke("你好", temprature=1)
@@ -218,7 +223,7 @@ def test_caches_and_traces_tell_models_apart(chat: ChatBelle, demo: Path) -> Non
     ChatBelle(belle=chat.belle, temperature=0, max_tokens=8, cache=cache).invoke("你好")
     kept.invoke("你好", max_tokens=3)
     assert len(cache._cache) == 3
-    assert chat.asdict()["model"] == str(demo)
+    assert chat._identifying_params["model"] == str(demo)
     params = chat._get_ls_params(stop=["。"])
     assert (params["ls_model_name"], params["ls_temperature"], params["ls_stop"]) == (demo.stem, 0, ["。"])
 

@@ -17,17 +17,19 @@ from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from belle_edge import Belle
 from belle_edge.integrations.langchain import ChatBelle
+from belle_edge.integrations.shared_models import shared_model
 
 
 class _Demo:
     """What both suites ask of a model: the demonstration's, without chance."""
 
     @pytest.fixture(autouse=True)
-    def _beside_the_file(
-        self, converted: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def _loaded(self, converted: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch) -> Belle:
+        """Held, so that it is loaded once."""
         monkeypatch.chdir(converted("bloom", "q4_0").parent)
+        return shared_model("bloom-q4_0.gguf", {})
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:

@@ -62,6 +62,9 @@ def test_shapes(belle: Belle) -> None:
     column = pd.Series(["真好看", "不好看"])
     moods = column.belle.answer(belle, template="{text}：正面还是负面？", choice=["正面", "负面"])
     assert set(moods) <= {"正面", "负面"}
+    labels = column.belle.details(belle, template="{text}：", choice=["正面", "负面"], scored=True)
+    chosen = belle.choose("真好看：", ["正面", "负面"])
+    assert (labels.loc[0, "answer"], labels.loc[0, "probability"]) == (chosen.text, chosen.probability)
     read = column.belle.answer(belle, schema=SCHEMA, temperature=0).map(json.loads)
     assert [type(value["good"]) for value in read] == [bool, bool]
 

@@ -1,7 +1,7 @@
-"""Clients that the test environment does not have, against a running server: LangChain, llm, curl, Schemathesis.
+"""Clients that the test environment does not have, against a server: LangChain, LlamaIndex, llm, curl, Schemathesis.
 
     belle-edge demo --keep . && belle-edge serve belle-demo-q4_0.gguf --port 8080
-    python -m venv clients && clients/bin/pip install langchain-openai llm schemathesis
+    python -m venv clients && clients/bin/pip install langchain-openai llama-index-llms-openai-like llm schemathesis
     clients/bin/python tests/server/other_clients.py http://127.0.0.1:8080
 
 Prints a line per check and ends with code 1 where one fails.
@@ -90,6 +90,26 @@ def langchain_errors(url: str, model: str) -> str:
         assert error.code == "context_length_exceeded"  # noqa: PT017
         return "404, 400, and context_length_exceeded"
     raise AssertionError("a prompt beyond the context was accepted")
+
+
+@check
+def llama_index(url: str, model: str) -> str:
+    from llama_index.core.llms import ChatMessage
+    from llama_index.llms.openai_like import OpenAILike
+
+    llm = OpenAILike(
+        model=model,
+        api_base=f"{url}/v1",
+        api_key="any",
+        is_chat_model=True,
+        context_window=256,
+        temperature=0,
+    )
+    whole = llm.complete(QUESTION).text
+    assert whole
+    assert "".join(piece.delta for piece in llm.stream_complete(QUESTION)) == whole
+    assert llm.chat([ChatMessage(role="user", content=QUESTION)]).message.content == whole
+    return repr(whole)
 
 
 @check
