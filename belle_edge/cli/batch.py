@@ -22,9 +22,9 @@ from .options import (
     add_format_arguments,
     add_sampling_arguments,
     check_chat_format,
-    open_model,
     sampling_settings,
 )
+from .ray_options import add_ray_arguments, check_ray_arguments, job_model
 from .shared_options import add_force_argument
 from .standard_streams import say, say_note
 from .terminal import LOGGER, print_lines
@@ -68,6 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_constraint_arguments(parser)
     add_format_arguments(parser)
     add_engine_arguments(parser)
+    add_ray_arguments(parser)
     add_sampling_arguments(parser)
     parser.set_defaults(run=run, seed=0)
 
@@ -128,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
         integer("--limit", args.limit, low=1)
     if args.resume and (args.force or args.output == "-"):
         raise ValueError("--resume: it needs --output FILE, and does not go with --force")
+    check_ray_arguments(args)
     form = input_form(args)
     settings = {**sampling_settings(args), "max_tokens": args.max_tokens, "raw": args.raw}
     settings |= constraint_settings(args, scored=True)
@@ -141,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.dry_run and is_done(args):
         return 0
     file = check_chat_format(args)
-    with opened_input(args) as content, open_model(args, file) as model:
+    with opened_input(args) as content, job_model(args, file) as model:
         records = input_records(args, content, form)
         return _answered(args, model, records, rule, settings)
 

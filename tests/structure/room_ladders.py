@@ -205,6 +205,10 @@ ROOM_LADDERS: dict[str, dict[str, set[str]]] = {
         "row_items": set(),
         "batch_tables": set(),
         "batch_predictor": {"batch_tables", "loaded_models", "row_items", "worker_threads"},
+        "ray_session": set(),
+        "item_worker": set(),
+        "actor_pool": {"item_worker"},
+        "ray_model": {"actor_pool", "item_worker"},
         "__init__": {"batch_predictor"},
     },
     "generation": {
