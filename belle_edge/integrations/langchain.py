@@ -29,10 +29,10 @@ except ImportError:
 from ..generation.streams import AsyncStream, Generation, Stream
 from ..model import Belle
 from ..sampling import PenaltyScope
+from .langchain_batches import noted, run_together
 from .langchain_messages import NO_TOOLS, dialogue_of, final_chunk, piece_chunk, result_of_generation
 from .shared_models import shared_model
 
-_TOGETHER = 16  # answers that a batch writes at once, unless `max_concurrency` says otherwise
 _SAMPLING = (
     "temperature",
     "top_k",
@@ -115,10 +115,18 @@ class ChatBelle(BaseChatModel):
     ) -> list[AIMessage]:
         """The answers of all inputs, 16 at a time, or `max_concurrency` of the config; each step is one pass for all.
 
-        Each is what `invoke` gives for it alone.
+        Each is what `invoke` gives for it alone. Ctrl-C, or an error that is not returned, ends them within a token.
         """
-        together = _together(config)
-        return super().batch(inputs, together, return_exceptions=return_exceptions, **kwargs)
+
+        def ask(one: LanguageModelInput, config: RunnableConfig) -> Any:
+            try:
+                return self.invoke(one, config, **kwargs)
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                return error
+
+        return run_together(ask, inputs, config)
 
     def bind_tools(self, tools: Sequence[Any], **named: Any) -> Runnable[LanguageModelInput, AIMessage]:
         """NotImplementedError, as LangChain expects of a model without tools."""
@@ -205,7 +213,8 @@ class ChatBelle(BaseChatModel):
         """named: what the call, or `bind`, says over the settings of this model."""
         own = {"max_tokens": self.max_tokens, "stop": self.stop if stop is None else stop}
         given = {name: value for name, value in named.items() if name not in _OF_LANGCHAIN}
-        return self._loaded.stream_chat(dialogue_of(messages), **{**own, **self._sampling(), **given})
+        settings = {**own, **self._sampling(), **given}
+        return noted(self._loaded.stream_chat(dialogue_of(messages), **settings))
 
     def _sampling(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _SAMPLING if getattr(self, name) is not None}
@@ -216,9 +225,3 @@ class ChatBelle(BaseChatModel):
     @property
     def _model_name(self) -> str:
         return Path(self.model).stem
-
-
-def _together(config: RunnableConfig | list[RunnableConfig] | None) -> RunnableConfig | list[RunnableConfig]:
-    if isinstance(config, list):
-        return [{"max_concurrency": _TOGETHER, **one} for one in config]
-    return {"max_concurrency": _TOGETHER, **(config or {})}

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from belle_edge import Belle
 from belle_edge.integrations.langchain import ChatBelle
+from belle_edge.integrations.langchain_batches import _BEGUN, noted, run_together
 
 QUESTIONS = ["你好", "法国的首都是哪里？", "写一首短诗。", "“高”的反义词是什么？"]
 
@@ -87,6 +88,33 @@ def test_a_batch_runs_together_and_each_answer_is_its_own(chat: ChatBelle) -> No
     meeting = Meeting(3, seconds=0.2)
     with pytest.raises(threading.BrokenBarrierError):
         chat.batch(QUESTIONS[:3], {"callbacks": [meeting], "max_concurrency": 2})
+
+
+def test_what_ends_a_batch_ends_its_answers(belle: Belle) -> None:
+    """As Ctrl-C does, which the waiting thread gets; here one of the calls fails."""
+    both_began = threading.Barrier(2, timeout=60)
+    written: list[str] = []
+    late: list[str] = []
+
+    def ask(question: str, _config: object) -> str:
+        stream = noted(belle.stream("你好", schema={"type": "string"}, max_tokens=200))  # which would be long
+        written.append(next(stream))
+        both_began.wait()
+        if question == "fails":
+            raise ValueError("as it says")
+        batch = _BEGUN.get()
+        assert batch is not None
+        assert batch.ended.wait(60)
+        written.extend(stream)
+        late.extend(noted(belle.stream("你好")))
+        return "ended"
+
+    with pytest.raises(ValueError, match="as it says"):
+        run_together(ask, ["fails", "goes on"], None)
+    assert 2 <= len(written) < 40  # the first pieces, and what was chosen meanwhile
+    assert late == []
+    assert run_together(lambda question, _: question, ["a"], None) == ["a"]
+    assert run_together(lambda question, _: question, [], None) == []
 
 
 def test_a_batch_with_a_seed_and_with_an_error(chat: ChatBelle) -> None:
