@@ -36,7 +36,9 @@ class Sample:
 def watched(words: Sequence[str], out: Path, *, until: int | None = None) -> list[Sample]:
     """Run a job, look at it again and again; kill it when its output has `until` bytes."""
     start, samples = time.monotonic(), []
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    log = out.with_name("log")
+    with log.open("wb") as said:
+        process = subprocess.Popen(words, stderr=said)
     while process.poll() is None:
         n_bytes = out.stat().st_size if out.exists() else 0
         if (anonymous := anonymous_of(process.pid)) is not None and n_bytes:
@@ -45,7 +47,7 @@ def watched(words: Sequence[str], out: Path, *, until: int | None = None) -> lis
             process.kill()
         time.sleep(_EVERY_S)
     if process.returncode not in (0, -9):
-        raise SystemExit(f"the job ended with {process.returncode}")
+        raise SystemExit(f"the job ended with {process.returncode}: {log.read_text('utf-8')[-500:]}")
     return samples
 
 
