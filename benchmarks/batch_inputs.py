@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from pathlib import Path
 
-_SUBJECTS = ("北京", "上海", "春天", "月亮", "长城", "茶", "书法", "围棋", "熊猫", "黄河")
+from belle_edge.convert.calibration_texts import calibration_text_paths
+
 _QUESTIONS = (
     "介绍一下{}。",
     "{}有什么特点？",
@@ -23,13 +25,19 @@ def command(model: Path, source: Path, out: Path, *options: str) -> list[str]:
 
 
 def write_questions(path: Path, n: int, *, bad: bool = False) -> None:
-    """JSON lines with an id each; bad: some of them are broken, or ask nothing."""
+    """JSON lines with an id each, hardly two alike: questions about pieces of the bundled texts.
+
+    bad: some of them are broken, or ask nothing.
+    """
+    texts = calibration_text_paths()[0].read_text("utf-8")
+    chance = random.Random(1)
     with path.open("w", encoding="utf-8") as file:
         for number in range(n):
             if bad and number % BAD_EVERY == BAD_EVERY - 1:
                 file.write("{broken\n" if number % 2 else '{"id": 1}\n')
                 continue
-            question = _QUESTIONS[number % len(_QUESTIONS)].format(_SUBJECTS[number // 7 % len(_SUBJECTS)])
+            begin, length = chance.randrange(len(texts) - 12), chance.randint(2, 12)
+            question = chance.choice(_QUESTIONS).format(texts[begin : begin + length])
             file.write(json.dumps({"id": number, "prompt": question}, ensure_ascii=False) + "\n")
 
 

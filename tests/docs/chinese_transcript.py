@@ -52,6 +52,17 @@ STEPS = (
         "printf '你好\\n请告诉我日本的首都。\\n' | belle-edge chat belle.gguf --temperature 0",
     ),
     Step(
+        "## 成批处理\n\n表格里每行一个问题，答案写进新的表格；停下来以后，同一条命令接着做：",
+        "printf 'id,text\\n1,日本的首都是哪里？\\n2,“高”的反义词是什么？\\n' > questions.csv"
+        " && belle-edge batch belle.gguf questions.csv -o answers.csv --temperature 0 && cat answers.csv",
+    ),
+    Step(
+        "给评论分类。不做抽样，取概率最大的类别；各类别的概率在后面几列：",
+        "printf '这家餐厅的菜很好吃，服务也很好！\\n质量太差了，用了一天就坏了。\\n' > comments.txt"
+        " && belle-edge batch belle.gguf comments.txt -o labels.csv"
+        " --template '这句评论是正面的还是负面的？{text}' --choice 正面 --choice 负面 && cut -d, -f1,2 labels.csv",
+    ),
+    Step(
         "## 常见的错误\n\n错误只有一行：哪里错了，应该是什么，怎么办。\n\n文件名写错了：",
         "belle-edge chat belle-7b.gguf",
         1,
