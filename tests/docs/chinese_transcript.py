@@ -60,7 +60,8 @@ STEPS = (
         "给评论分类。不做抽样，取概率最大的类别；每行还有各类别的概率：",
         "printf '这家餐厅的菜很好吃，服务也很好！\\n质量太差了，用了一天就坏了。\\n' > comments.txt"
         " && belle-edge batch belle.gguf comments.txt -o labels.jsonl"
-        " --template '这句评论是正面的还是负面的？{text}' --choice 正面 --choice 负面 && grep -o '\"answer\": \"[^\"]*\"' labels.jsonl",
+        " --template '这句评论是正面的还是负面的？{text}' --choice 正面 --choice 负面"
+        ' && grep -o \'"answer": "[^"]*"\' labels.jsonl',
     ),
     Step(
         "## 常见的错误\n\n错误只有一行：哪里错了，应该是什么，怎么办。\n\n文件名写错了：",
