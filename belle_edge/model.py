@@ -95,6 +95,7 @@ class Belle:
         prefix_folder: str | os.PathLike[str] | None = None,
         prefix_folder_size: int | str = "4GB",
         progress: LoadProgress | None = None,
+        rpc_servers: Sequence[str] = (),
     ) -> Belle:
         """Load a GGUF file, a path or one that is open; ~ in a path is the home folder.
 
@@ -110,6 +111,7 @@ class Belle:
         computes only what differs from an earlier one. prefix_folder: they are written there too, and so are there
         after a restart; the least recently used files go when they are more than prefix_folder_size. progress: a
         `belle_edge._core.LoadProgress`, whose done_bytes and total_bytes another thread may read meanwhile.
+        rpc_servers: with llama.cpp, "host:port" of processes that hold the layers; memory is not checked then.
 
         Raises FileNotFoundError and other OSErrors, ModelFormatError (damaged), UnsupportedModelError (names
         what this engine lacks), InsufficientMemoryError (with the numbers, and what would fit), ValueError (an
@@ -122,7 +124,7 @@ class Belle:
         folder_bytes = byte_count("[model] prefix_folder_size", prefix_folder_size)
         folder = None if prefix_folder is None else user_path("[model] prefix_folder", prefix_folder)
         file = open_file(path if isinstance(path, GgufFile) else _existing_file(path))
-        if memory_check:
+        if memory_check and not rpc_servers:
             check_memory(file, context=settings.context, kv=kv)
         engine = open_backend(
             backend,
@@ -132,6 +134,7 @@ class Belle:
             isa=isa,
             context=settings.context,
             progress=progress,
+            rpc_servers=rpc_servers,
         )
         try:
             chat_format = ChatFormat.of_file(engine.metadata, family=family, chat_template=chat_template)

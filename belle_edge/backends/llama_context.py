@@ -30,9 +30,19 @@ class LlamaContext:
     """The cache and its slots. After an error every slot keeps the tokens it had."""
 
     def __init__(
-        self, library: Library, model: Any, *, n_cells: int, threads: int, kv_type: str, may_grow: bool = True
+        self,
+        library: Library,
+        model: Any,
+        *,
+        n_cells: int,
+        threads: int,
+        kv_type: str,
+        may_grow: bool = True,
+        offloaded: bool = False,
     ) -> None:
-        """n_cells: the room to begin with, in tokens of all sequences together. Raises BackendError."""
+        """n_cells: the room to begin with, in tokens of all sequences together. offloaded: where the layers are, on
+        other devices. Raises BackendError."""
+        self._offloaded = offloaded
         self._library, self._api, self._model = library, library.api, model
         self._threads, self._kv_type, self._may_grow = threads, kv_type, may_grow
         self.n_vocab = int(self._api.llama_vocab_n_tokens(self._api.llama_model_get_vocab(model)))
@@ -154,8 +164,8 @@ class LlamaContext:
             "type_v": kv,
             "kv_unified": True,
             "swa_full": True,  # keeps what truncate and discard may go back to
-            "offload_kqv": False,
-            "op_offload": False,
+            "offload_kqv": self._offloaded,
+            "op_offload": self._offloaded,
             "no_perf": True,
         }
         if self._kv_type == "f32":

@@ -39,6 +39,7 @@ from .llama_config import (
 from .llama_context import LlamaContext
 from .llama_library import import_library
 from .llama_probe import extra_buffers_work
+from .llama_rpc import checked_servers, rpc_devices
 from .llama_state import fingerprint, pack, unpack
 from .llama_tokenizer import LlamaTokenizer
 from .model_file import ModelFile, opened
@@ -58,22 +59,31 @@ class LlamaCppBackend:
     name = "llama.cpp"
 
     def __init__(
-        self, file: ModelFile, *, threads: int | None = None, context: int | None = None, kv: str = "auto"
+        self,
+        file: ModelFile,
+        *,
+        threads: int | None = None,
+        context: int | None = None,
+        kv: str = "auto",
+        rpc_servers: Sequence[str] = (),
     ) -> None:
-        """context None: as trained. OSError, ModelFormatError, UnsupportedModelError, BackendMissingError,
-        BackendError, or ValueError for an unknown KV type."""
+        """context None: as trained. rpc_servers: they hold the layers, in place of this machine. OSError,
+        ModelFormatError, UnsupportedModelError, BackendMissingError, BackendError, or ValueError for an unknown KV
+        type."""
         if kv not in ("auto", *_core.KV_TYPES):
             raise ValueError(f"[model] KV type '{kv}' is unknown: expected auto, f32, f16 or q8")
         self._metadata = opened(file)  # its header is checked, where that can be done
         self.path, self.lock = Path(self._metadata.path), ProcessLock()
         self._extra_buffers = extra_buffers_work()
         self._library = import_library()
+        self._rpc_servers = checked_servers(rpc_servers)
+        devices = rpc_devices(self._library, self._rpc_servers) if self._rpc_servers else None
         self._threads = threads or _core.cpu_info()["usable_threads"]
         self._kv_type = default_kv_type(self._metadata) if kv == "auto" else kv
         self._fingerprint = fingerprint(self.path, self._library.version)
         self._context: LlamaContext | None = None
         self._metadata.verify_data(threads=self._threads)  # llama.cpp knows nothing of our checksums
-        self._model = self._library.load_model(self.path, extra_buffers=self._extra_buffers)
+        self._model = self._library.load_model(self.path, extra_buffers=self._extra_buffers, devices=devices)
         try:
             self._metadata.check_in_place()  # what llama.cpp opened by its path is what was checked
             self._check_decoder()
@@ -86,6 +96,7 @@ class LlamaCppBackend:
                 threads=self._threads,
                 kv_type=self._kv_type,
                 may_grow=may_resize_cache(self._metadata),
+                offloaded=devices is not None,
             )
         except BaseException:
             self.close()
@@ -122,6 +133,7 @@ class LlamaCppBackend:
             "kv_tokens": n_cells,
             "repacked_weights": self._extra_buffers,
             "llama_cpp_python": self._library.version,
+            **({"rpc_servers": list(self._rpc_servers)} if self._rpc_servers else {}),
         }
 
     def tokenizer(self) -> Tokenizer:

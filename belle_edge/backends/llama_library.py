@@ -22,6 +22,7 @@ _NEEDED = (
     "llama_state_seq_set_data",
     "llama_vocab_is_eog",
 )
+ALL_LAYERS = 9999
 _LOG_LEVEL_ERROR = 4  # GGML_LOG_LEVEL_ERROR in ggml.h
 _LOGGER = logging.getLogger("belle_edge.llama_cpp")
 
@@ -59,13 +60,18 @@ class Library:
         self._errors.clear()
         return f"; llama.cpp says: {' / '.join(lines)}" if lines else ""
 
-    def load_model(self, path: Path, *, extra_buffers: bool, vocabulary_only: bool = False) -> Any:
-        """A pointer for `llama_model_free`. extra_buffers: weights may be repacked for this CPU.
+    def load_model(
+        self, path: Path, *, extra_buffers: bool, vocabulary_only: bool = False, devices: Any = None
+    ) -> Any:
+        """A pointer for `llama_model_free`. extra_buffers: weights may be repacked for this CPU. devices: hold all
+        layers, as `rpc_devices` gives them; None: this machine's memory does.
 
         Raises UnsupportedModelError or ModelFormatError with llama.cpp's own words.
         """
         params = self.api.llama_model_default_params()
-        params.n_gpu_layers = 0
+        params.n_gpu_layers = 0 if devices is None else ALL_LAYERS
+        if devices is not None:
+            params.devices = ctypes.cast(devices, ctypes.c_void_p)
         params.use_extra_bufts = extra_buffers
         params.vocab_only = vocabulary_only
         self._errors.clear()
