@@ -23,14 +23,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one worker for each core: torch's thr
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     mark_by_fixtures(items)
     if config.pluginmanager.hasplugin("rerunfailures"):
-        try_again_in_browsers(items)
+        try_again(items)
 
 
-def try_again_in_browsers(items: list[pytest.Item]) -> None:
-    """A browser beside compilers loses a key now and then. What fails three times is wrong; the report says `RERUN`."""
+def try_again(items: list[pytest.Item]) -> None:
+    """A browser beside compilers loses a key now and then, a process is late: three tries there, two for what is slow
+    or asks a server. What fails each time is wrong; the report says `RERUN`."""
     for item in items:
         if item.path.parent.name in ("page", "desktop"):
             item.add_marker(pytest.mark.flaky(reruns=2))
+        elif item.get_closest_marker("slow") or "server" in item.path.parts:
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.hookimpl(tryfirst=True)
