@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +14,8 @@ from ..errors import BackendError, BackendMissingError
 
 INSTALL = "pip install 'belle-edge[ray]'"
 LOCAL = "local"
+_PLACE = re.compile(r"(?:[a-z]+://)?\[?([^/\[\]]+)\]?:([0-9]{1,5})")
+_PATIENCE_S = 10.0  # for a connection
 _STORE_BYTES = 100 << 20  # records and answers pass through it, a few at a time
 
 
@@ -20,7 +24,8 @@ def ray_session(address: str = LOCAL) -> Iterator[Any]:
     """The package, connected; what was started here is stopped at the end.
 
     address: LOCAL, "auto" for a cluster that runs on this machine, or its address. Where this process is connected
-    already, that connection is used. Raises BackendMissingError without Ray, BackendError where nothing answers.
+    already, that connection is used. Raises BackendMissingError without Ray, BackendError where nothing answers, or
+    Ray is refused.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -37,6 +42,8 @@ def ray_session(address: str = LOCAL) -> Iterator[Any]:
             "include_dashboard": False,
             "object_store_memory": _STORE_BYTES,
         }
+    else:
+        check_reachable(address)
     try:
         ray.init(**options)
     except (OSError, RuntimeError, ValueError) as error:
@@ -45,6 +52,17 @@ def ray_session(address: str = LOCAL) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def check_reachable(address: str) -> None:
+    """BackendError where nothing listens at "host:port", with or without a scheme: Ray would try for many minutes."""
+    found = _PLACE.fullmatch(address)
+    if found is None:
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise BackendError(f"[ray] no cluster at {address}: {error}") from None
 
 
 def actors_and_threads(ray: Any, n_actors: int | None, threads: int | None) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,17 +20,26 @@ from belle_edge.cli.main import main
 from belle_edge.distributed import actor_pool
 from belle_edge.distributed.item_worker import ItemWorker
 from belle_edge.distributed.ray_model import RayModel
-from belle_edge.distributed.ray_session import actors_and_threads, ray_session
+from belle_edge.distributed.ray_session import actors_and_threads, check_reachable, ray_session
 from belle_edge.errors import BackendError
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = ("法国的首都是哪里？", "“高”的反义词是什么？", "12加30等于多少？", "你是谁？")
-N_RECORDS = 3000
+N_RECORDS = 2000
 
 
 @pytest.fixture(scope="module")
 def model(converted: Callable[[str, str], Path]) -> Path:
     return converted("bloom", "q4_0")
+
+
+@pytest.fixture(scope="module")
+def alone(model: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The output of a job of N_RECORDS without Ray."""
+    folder = tmp_path_factory.mktemp("alone")
+    source, out = write_questions(folder / "in.jsonl", N_RECORDS), folder / "out.jsonl"
+    assert main(["batch", str(model), str(source), "-o", str(out), "--threads", "2"]) == 3
+    return out.read_bytes()
 
 
 def write_questions(path: Path, n_records: int) -> Path:
@@ -73,18 +83,22 @@ def descendants(pid: int) -> dict[int, str]:
     return found
 
 
+def environment() -> dict[str, str]:
+    """Of a process that runs this tree."""
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return {**own, "PYTHONPATH": paths, "BELLE_LANGUAGE": "en"}
+
+
 @pytest.fixture
-def started(model: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Starts the job of `in.jsonl` on a Ray of its own; what it leaves behind is an error."""
+def started(model: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts the job of `in.jsonl` in a process of its own, with these options."""
     jobs: list[subprocess.Popen[str]] = []
     command = [sys.executable, "-m", "belle_edge", "batch", str(model), str(tmp_path / "in.jsonl")]
-    command += ["-o", str(tmp_path / "out.jsonl"), "--threads", "1", "--ray", "--ray-actors", "2"]
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": paths, "BELLE_LANGUAGE": "en"}
-    environment.pop("RAY_ADDRESS", None)
+    command += ["-o", str(tmp_path / "out.jsonl"), "--threads", "1"]
 
-    def start() -> subprocess.Popen[str]:
-        job = subprocess.Popen(command, env=environment, text=True, stdout=-1, stderr=-1)
+    def start(*options: str) -> subprocess.Popen[str]:
+        job = subprocess.Popen([*command, *options], env=environment(), text=True, stdout=-1, stderr=-1)
         jobs.append(job)
         return job
 
@@ -97,40 +111,47 @@ def started(model: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Pop
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_a_job_that_is_stopped_and_then_loses_an_actor(
-    started: Callable[[], subprocess.Popen[str]], model: Path, tmp_path: Path
+def test_a_job_that_loses_an_actor(
+    started: Callable[..., subprocess.Popen[str]], alone: bytes, tmp_path: Path
 ) -> None:
+    """On a Ray of its own."""
     pytest.importorskip("ray")
-    source = write_questions(tmp_path / "in.jsonl", N_RECORDS)
-    out, alone = tmp_path / "out.jsonl", tmp_path / "alone.jsonl"
-    assert main(["batch", str(model), str(source), "-o", str(alone), "--threads", "2"]) == 3
-
-    def is_beyond(n_records: int) -> bool:
-        return out.exists() and out.read_bytes().count(b"\n") > n_records
-
-    job = started()
-    wait_for(lambda: is_beyond(20), job)
-    below = descendants(job.pid)
-    job.send_signal(signal.SIGINT)
-    errors = job.communicate(timeout=120)[1]
-    assert (job.returncode, "Traceback" in errors) == (130, False), errors
-    assert "the same command goes on" in errors
-    assert_gone(below)
-    n_first = out.read_bytes().count(b"\n")
-    assert n_first < N_RECORDS
-
-    job = started()
-    wait_for(lambda: is_beyond(n_first + 20), job)
+    write_questions(tmp_path / "in.jsonl", N_RECORDS)
+    out = tmp_path / "out.jsonl"
+    job = started("--ray", "--ray-actors", "2")
+    wait_for(lambda: n_lines(out) > 20, job)
     below = descendants(job.pid)
     workers = [pid for pid, command in below.items() if command.startswith("ray::ItemWorker")]
     assert len(workers) == 2, below
     os.kill(workers[0], signal.SIGKILL)
-    n_then = out.read_bytes().count(b"\n")
+    n_then = n_lines(out)
     errors = job.communicate(timeout=240)[1]
     assert job.returncode == 3, errors
     assert n_then < N_RECORDS
-    assert out.read_bytes() == alone.read_bytes()
+    assert out.read_bytes() == alone
     assert_gone(below)
+
+
+@pytest.mark.slow
+def test_a_job_on_a_cluster_is_stopped_and_goes_on(
+    started: Callable[..., subprocess.Popen[str]], ray_cluster: Any, model: Path, alone: bytes, tmp_path: Path
+) -> None:
+    """Found by its address; the model there is compared by its hash; the rest is answered without Ray."""
+    source, out = write_questions(tmp_path / "in.jsonl", N_RECORDS), tmp_path / "out.jsonl"
+    job = started(f"--ray={ray_cluster.get_runtime_context().gcs_address}", "--ray-actors", "1")
+    wait_for(lambda: n_lines(out) > 20, job)
+    job.send_signal(signal.SIGINT)
+    errors = job.communicate(timeout=120)[1]
+    assert (job.returncode, "Traceback" in errors) == (130, False), errors
+    assert "the same command goes on" in errors
+    assert n_lines(out) < N_RECORDS
+    assert main(["batch", str(model), str(source), "--threads", "2", "-o", str(out)]) == 3
+    assert out.read_bytes() == alone
+    assert ray_cluster.get(ray_cluster.put(5)) == 5
+
+
+def n_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def assert_gone(processes: dict[int, str]) -> None:
@@ -252,6 +273,15 @@ def test_options_that_do_not_go_together(
     source = write_questions(tmp_path / "in.jsonl", 1)
     assert main(["batch", str(model), str(source), *options]) == 1
     assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_where_nothing_listens(scheme: str) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"{scheme}127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(BackendError, match=f"no cluster at {address}: "):
+            check_reachable(address)
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
