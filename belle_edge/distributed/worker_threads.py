@@ -38,10 +38,10 @@ def _of_spark() -> float | None:
 
 def _of_dask() -> float | None:
     """The threads of the worker, which answer together with one model."""
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
+    get_worker = getattr(sys.modules.get("distributed"), "get_worker", None)
+    if get_worker is None:  # or it is somebody's module of that name
         return None
     try:
-        return float(distributed.get_worker().state.nthreads)
+        return float(get_worker().state.nthreads)
     except ValueError:  # not in a task
         return None
