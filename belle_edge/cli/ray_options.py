@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, TextIO, cast
 
 from ..languages import t
 from ..settings import integer
+from ..text.terminal_text import printable_line
 from .model_source import ModelSource
 from .options import chat_format_options, engine_options, open_model
 from .terminal import LOGGER
@@ -63,9 +66,21 @@ def job_model(args: argparse.Namespace, file: GgufFile | None) -> Iterator[Belle
     if file is None:
         file = GgufFile(str(ModelSource(args).path()))
     load = {**engine_options(args), **chat_format_options(args)}
-    with ray_session(args.ray) as ray:
+    with redirect_stdout(_ForRecords(sys.stdout)), ray_session(args.ray) as ray:
         n_actors, threads = actors_and_threads(ray, args.ray_actors, args.threads)
         LOGGER.info("%d actors with %d threads", n_actors, threads)
         hashed = args.ray != LOCAL
         with RayModel(ray, file, {**load, "threads": threads}, n_actors=n_actors, hashed=hashed) as remote:
             yield cast("Belle", remote)  # a job needs no more of one
+
+
+class _ForRecords(io.TextIOBase):
+    """Standard output for records, which are bytes. Its text is what Ray tells of workers that died."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.buffer = stream.buffer
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            LOGGER.info("%s", printable_line(text.strip()))
+        return len(text)

@@ -125,8 +125,9 @@ def test_a_job_that_loses_an_actor(
     assert len(workers) == 2, below
     os.kill(workers[0], signal.SIGKILL)
     n_then = n_lines(out)
-    errors = job.communicate(timeout=240)[1]
-    assert job.returncode == 3, errors
+    told, errors = job.communicate(timeout=240)
+    assert (job.returncode, told) == (3, ""), errors  # Ray would tell of the death there
+    assert errors.count("\n") == 1, errors
     assert n_then < N_RECORDS
     assert out.read_bytes() == alone
     assert_gone(below)
