@@ -39,10 +39,10 @@ def ray_cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def dask_client() -> Iterator[Any]:
-    """Dask with two workers, a process each."""
+    """Dask with a worker of two threads, in a process of its own."""
     distributed = pytest.importorskip("distributed")
     pytest.importorskip("dask.dataframe")
-    options: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 

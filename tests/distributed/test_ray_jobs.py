@@ -25,7 +25,7 @@ from belle_edge.errors import BackendError
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = ("法国的首都是哪里？", "“高”的反义词是什么？", "12加30等于多少？", "你是谁？")
-N_RECORDS = 2000
+N_RECORDS = 1200
 
 
 @pytest.fixture(scope="module")
