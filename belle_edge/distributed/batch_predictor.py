@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..argument_names import unknown_argument
 from ..batch.result_fields import problem_of
 from ..generation.answer_options import PROMPT, AnswerSettings, read_options
+from ..generation.choice_scores import Choice
 from ..generation.streams import Generation
 from ..model import Belle
 from ..sampling import resolve
 from ..settings import EngineSettings, integer
-from .batch_tables import RESULT_COLUMNS, BatchTable, table_of
+from .batch_tables import RESULT_COLUMNS, SCORED_COLUMNS, BatchTable, Kind, table_of
 from .loaded_models import loaded_model
 from .row_items import PARAMS, QUESTIONS, plain, row_item
 from .worker_threads import worker_threads
@@ -39,13 +40,14 @@ class BatchPredictor:
         max_batch: int = 16,
         seed_by: str | None = None,
         raw: bool = False,
+        scored: bool = False,
         **settings: Unpack[AnswerSettings],
     ) -> None:
         """model: a GGUF file, under the same path on each machine; one that is relative is taken from here.
 
         threads: of each worker's model; None: the CPUs that Ray, Spark or Dask gave the worker, else all. load: further
-        arguments of `Belle.load`, as {"isa": "avx2"}. max_batch: rows answered together. raw, settings: as for
-        `Belle.batch`, for rows that have none of their own.
+        arguments of `Belle.load`, as {"isa": "avx2"}. max_batch: rows answered together. raw, scored, settings: as for
+        `Belle.batch`, for rows that have none of their own; with scored there is a column `probability`, too.
 
         seed: with it the seed of each row follows from what the row asks, or from the column `seed_by`; so equal
         questions get equal answers without `seed_by`. None counts as 0.
@@ -61,15 +63,20 @@ class BatchPredictor:
                 raise unknown_argument("distributed", name, known)
         self.threads = EngineSettings(threads=threads).threads
         self.max_batch = integer("[distributed] max_batch", max_batch, low=1)
-        self.seed_by, self.raw = seed_by, raw
+        self.seed_by, self.raw, self.scored = seed_by, raw, scored
         given: dict[str, Any] = dict(settings)
         options = read_options(PROMPT, given)
         self.seed = resolve({}, options.params, options.sampling).seed or 0
         given.pop("seed", None)
         self.settings = given
 
+    @property
+    def columns(self) -> Mapping[str, Kind]:
+        """The columns of a result, with their types."""
+        return SCORED_COLUMNS if self.scored else RESULT_COLUMNS
+
     def __call__(self, batch: Any) -> Any:
-        """The batch with the columns of RESULT_COLUMNS added, in the kind that it came in.
+        """The batch with the results' columns added, in the kind that it came in.
 
         batch: a dict of arrays, a pandas.DataFrame, a pyarrow.Table or RecordBatch; of an iterator of these each, as
         they are asked for. Columns: `prompt` or `messages`, and `sampling_params` where rows have settings of
@@ -84,10 +91,10 @@ class BatchPredictor:
 
     def spark_schema(self, schema: Any) -> Any:
         """What `mapInPandas` and `mapInArrow` ask for: a schema of Spark with the results' columns added."""
-        from pyspark.sql.types import LongType, StringType, StructField, StructType
+        from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
-        kinds = {str: StringType, int: LongType}
-        added = [StructField(name, kinds[kind]()) for name, kind in RESULT_COLUMNS.items()]
+        kinds: Mapping[Kind, Any] = {str: StringType, int: LongType, float: DoubleType}
+        added = [StructField(name, kinds[kind]()) for name, kind in self.columns.items()]
         return StructType([*schema.fields, *added])
 
     def _answered(self, batch: Any) -> Any:
@@ -95,18 +102,17 @@ class BatchPredictor:
         self._check(table.names)
         rows = self._rows(table)
         results = self._results(rows) if rows else []
-        columns: dict[str, list[Any]] = {name: [] for name in RESULT_COLUMNS}
-        for result in results:
-            for name, value in _cells(result).items():
-                columns[name].append(value)
-        return table.extended(columns)
+        cells = [_cells(result) for result in results]
+        return table.extended(
+            {name: (kind, [row.get(name, kind()) for row in cells]) for name, kind in self.columns.items()}
+        )
 
     def _check(self, names: Sequence[str]) -> None:
         if not any(name in names for name in QUESTIONS):
             raise ValueError(
                 f"[distributed] batch: expected a column prompt or messages, got {', '.join(names)}"
             )
-        if taken := [name for name in RESULT_COLUMNS if name in names]:
+        if taken := [name for name in self.columns if name in names]:
             raise ValueError(f'[distributed] batch: "{taken[0]}" is a column of the result: rename it')
         if self.seed_by is not None and self.seed_by not in names:
             raise ValueError(f"[distributed] seed_by: no column {self.seed_by!r}, but {', '.join(names)}")
@@ -129,7 +135,14 @@ class BatchPredictor:
                 places.append(index)
             except ValueError as error:
                 results[index] = error
-        answers = model.batch(items, errors="return", max_batch=self.max_batch, raw=self.raw, **self.settings)
+        answers = model.batch(
+            items,
+            errors="return",
+            max_batch=self.max_batch,
+            raw=self.raw,
+            scored=self.scored,
+            **self.settings,
+        )
         for answer in answers:
             outcome = answer.generation or answer.error
             assert outcome is not None
@@ -138,12 +151,13 @@ class BatchPredictor:
 
 
 def _cells(result: Generation | ValueError) -> dict[str, Any]:
+    """What is not empty in a row's columns."""
     if isinstance(result, ValueError):
-        return {name: kind() for name, kind in RESULT_COLUMNS.items()} | {"error": problem_of(result)}
+        return {"error": problem_of(result)}
     return {
         "generated_text": result.text,
         "finish_reason": result.finish_reason,
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
-        "error": "",
+        **({"probability": result.probability} if isinstance(result, Choice) else {}),
     }

@@ -10,15 +10,18 @@ import numpy as np
 
 from ..errors import excerpt
 
+Kind = type[str] | type[int] | type[float]
 # What a result adds. There are no nulls, so that each batch has the same types: "" and 0 where there is no answer.
-RESULT_COLUMNS: Mapping[str, type[str] | type[int]] = {
+RESULT_COLUMNS: Mapping[str, Kind] = {
     "generated_text": str,
     "finish_reason": str,
     "prompt_tokens": int,
     "completion_tokens": int,
     "error": str,  # "" where there is an answer
 }
-Columns = Mapping[str, Sequence[Any]]  # those of RESULT_COLUMNS
+SCORED_COLUMNS: Mapping[str, Kind] = {**RESULT_COLUMNS, "probability": float}  # of the chosen text
+Columns = Mapping[str, tuple[Kind, Sequence[Any]]]
+_NUMPY: Mapping[Kind, str] = {str: "object", int: "int64", float: "float64"}
 
 
 class BatchTable(Protocol):
@@ -69,10 +72,7 @@ class _Arrays:
         return list(self._batch[name])
 
     def extended(self, columns: Columns) -> Any:
-        added = {
-            name: np.array(values, dtype="int64" if RESULT_COLUMNS[name] is int else "object")
-            for name, values in columns.items()
-        }
+        added = {name: np.array(values, dtype=_NUMPY[kind]) for name, (kind, values) in columns.items()}
         return {**self._batch, **added}
 
 
@@ -97,10 +97,8 @@ class _Frame:
         import pandas
 
         added = {
-            name: pandas.Series(
-                values, index=self._batch.index, dtype="int64" if RESULT_COLUMNS[name] is int else str
-            )
-            for name, values in columns.items()
+            name: pandas.Series(values, index=self._batch.index, dtype=str if kind is str else _NUMPY[kind])
+            for name, (kind, values) in columns.items()
         }
         return self._batch.assign(**added)
 
@@ -127,8 +125,8 @@ class _ArrowTable:
         import pyarrow
 
         batch = self._batch
-        for name, values in columns.items():
-            kind = pyarrow.int64() if RESULT_COLUMNS[name] is int else pyarrow.string()
-            array = pyarrow.array(values, kind)
+        kinds = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
+        for name, (kind, values) in columns.items():
+            array = pyarrow.array(values, kinds[kind])
             batch = batch.append_column(name, [array] if isinstance(batch, pyarrow.Table) else array)
         return batch

@@ -128,6 +128,21 @@ def test_messages_however_a_table_holds_them(model: Path) -> None:
         assert texts == ["法国的首都是巴黎。"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_choices_by_likelihood_have_a_probability(kind: str, model: Path) -> None:
+    rows = [{"id": 0, "prompt": "法国的首都是哪里？"}, {"id": 1, "prompt": "“高”的反义词是什么？"}]
+    rows.append({"id": 2, "prompt": "北京" * 3000})
+    predictor = BatchPredictor(model, threads=1, choice=["巴黎", "低"], scored=True)
+    answered = predictor(KINDS[kind](rows))
+    found = rows_of(answered)
+    assert list(found[0]) == ["id", "prompt", *RESULTS, "probability"]
+    with Belle.load(model, threads=1) as loaded:
+        for row in found[:2]:
+            alone = loaded.choose(row["prompt"], ["巴黎", "低"])
+            assert (row["generated_text"], row["probability"]) == (alone.text, alone.probability)
+    assert (found[2]["generated_text"], found[2]["probability"]) == ("", 0.0)
+
+
 def test_an_empty_batch_tells_the_columns_and_loads_nothing(tmp_path: Path) -> None:
     predictor = BatchPredictor(tmp_path / "none.gguf")
     empty = predictor(pandas.DataFrame({"prompt": pandas.Series([], dtype=str)}))
