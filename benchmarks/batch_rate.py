@@ -4,7 +4,7 @@
 
 `belle-edge bench` says the rate of 16 sequences that decode side by side, and that of prompts. `belle-edge batch`
 answers questions into a file: prompts, sampling, tokenizer, journal and output included. Both take turns. Answers are
-64 to 192 tokens long, so that they do not end together. Prints for each turn, and as medians:
+64 to 192 tokens long (--answers), so that they do not end together. Prints for each turn, and as medians:
 
 * answers: tokens of answers a second, without loading the model, over the rate of 16 together;
 * work: the seconds that prompts and answers take at bench's two rates, over those that the job took without loading.
@@ -30,16 +30,15 @@ from batch_inputs import command, write_questions
 from belle_edge.benchmark.shapes import SHAPES
 from belle_edge.benchmark.synthetic import synthetic_model
 
-_SHORTEST, _LONGEST = 64, 192  # tokens of an answer
 _TOGETHER = 16
 
 
-def with_lengths(path: Path) -> None:
-    """Give each record a length of its own."""
+def with_lengths(path: Path, shortest: int, longest: int) -> None:
+    """Give each record a length of its own, in tokens."""
     chance = random.Random(1)
     records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     for record in records:
-        record["max_tokens"] = chance.randint(_SHORTEST, _LONGEST)
+        record["max_tokens"] = chance.randint(shortest, longest)
     path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
 
 
@@ -87,6 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("model", nargs="?", default="belle-llama-7b")
     parser.add_argument("--records", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--answers", type=int, nargs=2, default=(64, 192), metavar=("SHORTEST", "LONGEST"))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args(arguments)
     model = synthetic_model(SHAPES[args.model]) if args.model in SHAPES else Path(args.model)
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as name:
         source, out = Path(name) / "in.jsonl", Path(name) / "out.jsonl"
         write_questions(source, args.records)
-        with_lengths(source)
+        with_lengths(source, *args.answers)
         for _ in range(args.rounds):
             rates, job = bench(model, args.threads), batch(model, source, out, args.threads)
             seconds = job.seconds - rates.load_s
