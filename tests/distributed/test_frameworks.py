@@ -108,23 +108,29 @@ def test_nested_settings_and_arrow_in_spark(spark: Any, model: Path, expected: b
     assert file_of([row.asDict() for row in answered.collect()]) == expected
 
 
-def _place_and_threads(*_: Any) -> tuple[int, int]:
-    return os.getpid(), worker_threads()
+@pytest.fixture
+def place_and_threads() -> Callable[..., tuple[int, int]]:
+    """To be sent to a worker: a function inside another goes by its value, and a worker does not find these tests."""
+
+    def found(*_: Any) -> tuple[int, int]:
+        return os.getpid(), worker_threads()
+
+    return found
 
 
-def test_the_share_of_a_worker_of_ray(ray_cluster: Any) -> None:
-    place, threads = ray_cluster.get(ray_cluster.remote(num_cpus=2)(_place_and_threads).remote(), timeout=120)
+def test_the_share_of_a_worker_of_ray(ray_cluster: Any, place_and_threads: Callable[..., Any]) -> None:
+    place, threads = ray_cluster.get(ray_cluster.remote(num_cpus=2)(place_and_threads).remote(), timeout=120)
     assert place != os.getpid()
     assert threads == min(2, cpu_info()["usable_threads"])
 
 
-def test_the_share_of_a_worker_of_spark(spark: Any) -> None:
-    found = spark.sparkContext.parallelize([0], 1).map(_place_and_threads).collect()
+def test_the_share_of_a_worker_of_spark(spark: Any, place_and_threads: Callable[..., Any]) -> None:
+    found = spark.sparkContext.parallelize([0], 1).map(place_and_threads).collect()
     assert found[0][0] != os.getpid()
     assert found[0][1] == 1
 
 
-def test_the_share_of_a_worker_of_dask(dask_client: Any) -> None:
-    place, threads = dask_client.submit(_place_and_threads).result(timeout=300)
+def test_the_share_of_a_worker_of_dask(dask_client: Any, place_and_threads: Callable[..., Any]) -> None:
+    place, threads = dask_client.submit(place_and_threads).result(timeout=120)
     assert place != os.getpid()
     assert threads == min(2, cpu_info()["usable_threads"])
