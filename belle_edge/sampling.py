@@ -31,6 +31,17 @@ _CALL_ARGUMENTS = frozenset(
 _NEUTRAL_PENALTIES = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 
 
+SAMPLING_NUMBERS = (  # the settings that say how a token is drawn, seed and stop strings apart
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+)
+
+
 class SamplingSettings(TypedDict, total=False):
     """The settings of `SamplingParams` as keyword arguments, for type checkers. None leaves a setting as it is."""
 

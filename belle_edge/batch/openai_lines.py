@@ -10,15 +10,13 @@ from typing import Any
 from .._version import __version__
 from ..errors import ContextLengthError, excerpt
 from ..generation.streams import Generation
+from ..sampling import SAMPLING_NUMBERS
 from .input_records import InputRecord
 from .result_fields import problem_of
 
 _CHAT, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _LINE_FIELDS = {"custom_id", "method", "url", "body"}
-_SETTINGS = (
-    "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty",
-    "penalty_scope", "seed", "stop",
-)  # fmt: skip
+_SETTINGS = (*SAMPLING_NUMBERS, "penalty_scope", "seed", "stop")
 _IGNORED = {"model", "user", "metadata", "safety_identifier", "service_tier", "prompt_cache_key"}
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {  # what is not offered, with the values that ask for nothing
     "n": (1,),

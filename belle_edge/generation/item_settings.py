@@ -7,16 +7,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..errors import excerpt
+from ..sampling import SAMPLING_NUMBERS
 
 SETTINGS = (  # of one prompt
     "max_tokens",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
+    *SAMPLING_NUMBERS,
     "penalty_scope",
     "seed",
     "stop",

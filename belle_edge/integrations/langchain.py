@@ -28,22 +28,12 @@ except ImportError:
 
 from ..generation.streams import AsyncStream, Generation, Stream
 from ..model import Belle
-from ..sampling import PenaltyScope
+from ..sampling import SAMPLING_NUMBERS, PenaltyScope
 from .langchain_batches import noted, run_together
 from .langchain_messages import NO_TOOLS, dialogue_of, final_chunk, piece_chunk, result_of_generation
 from .shared_models import shared_model
 
-_SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "penalty_scope",
-    "seed",
-)
+_SAMPLING = (*SAMPLING_NUMBERS, "penalty_scope", "seed")
 _OF_LANGCHAIN = ("stream", "stream_usage")  # what callers pass on for the chains themselves
 
 

@@ -9,18 +9,9 @@ from typing import Any
 from ...generation.answer import Answer, Window
 from ...generation.batch import stream_batch
 from ...generation.loaded_model import LoadedModel
-from ...sampling import SamplingParams
+from ...sampling import SAMPLING_NUMBERS, SamplingParams
 
-_PASSED_ON = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-)
+_PASSED_ON = (*SAMPLING_NUMBERS, "seed")
 # Settings of other engines that change nothing when they have one of these values.
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "num_beams": (1, None),

@@ -12,7 +12,7 @@ from ...generation.history import History
 from ...generation.stored_turns import Kind, history_of
 from ...generation.turn_answers import OpenTurn, asked, asked_again, resumed
 from ...model import Belle
-from .chat_settings_check import SAMPLING
+from ...sampling import SAMPLING_NUMBERS
 from .live_caches import LiveCaches
 from .stored_path import StoredPath
 
@@ -36,7 +36,7 @@ class AnswerPlan:
 
     @property
     def sampling(self) -> dict[str, Any]:
-        names = (*SAMPLING, "seed")
+        names = (*SAMPLING_NUMBERS, "seed")
         return {name: self.settings[name] for name in names if name in self.settings}
 
     @property

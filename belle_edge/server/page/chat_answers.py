@@ -12,6 +12,7 @@ from typing import Any
 
 from ...generation.answer_options import params_of_call
 from ...history import Chat, History, Message
+from ...sampling import SAMPLING_NUMBERS
 from ..admission import Admission
 from ..early_end import Shutdown
 from ..served_models import Lease, ServedModel, ServedModels
@@ -20,7 +21,7 @@ from ..server_settings import ServerSettings
 from .answer_plan import AnswerPlan
 from .answer_run import AnswerRun
 from .attached_files import framed
-from .chat_settings_check import SAMPLING, max_tokens_of, overflow_of
+from .chat_settings_check import max_tokens_of, overflow_of
 from .event_hub import EventHub
 from .header_model import HeaderModels
 from .live_caches import LiveCaches
@@ -431,14 +432,14 @@ def _is_foreign(path: StoredPath) -> bool:
 
 def _sampling_of(answer: Message) -> dict[str, Any]:
     """How an answer was begun, so that it goes on in the same way."""
-    return {name: answer.settings[name] for name in (*SAMPLING, "seed") if name in answer.settings}
+    return {name: answer.settings[name] for name in (*SAMPLING_NUMBERS, "seed") if name in answer.settings}
 
 
 def _stored_settings(plan: AnswerPlan, served: ServedModel, headers: HeaderModels) -> dict[str, Any]:
     """All that decides the answer: one can have it again."""
     chat_format = headers.chat_format(served)
     params = params_of_call(chat_format, raw=False, params=None, sampling=plan.sampling)
-    stored: dict[str, Any] = {name: getattr(params, name) for name in (*SAMPLING, "seed")}
+    stored: dict[str, Any] = {name: getattr(params, name) for name in (*SAMPLING_NUMBERS, "seed")}
     stored |= {"max_tokens": plan.max_tokens, "overflow": plan.overflow}
     stored["template"] = chat_format.family
     if plan.is_summary:

@@ -6,18 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ...errors import excerpt
-from ...sampling import SamplingParams
+from ...sampling import SAMPLING_NUMBERS, SamplingParams
 from ...settings import integer
 
-SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-)
 _OTHERS = ("seed", "max_tokens", "overflow")
 _MOST_TOKENS = 1 << 20
 _MOST_SEED = 2**53 - 1  # what JavaScript's numbers hold
@@ -27,9 +18,9 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are not null. ValueError, naming the setting, for an unknown one and a value out of range."""
     settings = {name: value for name, value in given.items() if value is not None}
     for name in settings:
-        if name not in (*SAMPLING, *_OTHERS):
+        if name not in (*SAMPLING_NUMBERS, *_OTHERS):
             raise ValueError(f"[chat] unknown setting {excerpt(name)}")
-    SamplingParams().merged(**{name: settings[name] for name in SAMPLING if name in settings})
+    SamplingParams().merged(**{name: settings[name] for name in SAMPLING_NUMBERS if name in settings})
     if "seed" in settings:
         integer("[chat] seed", settings["seed"], low=0, high=_MOST_SEED)
     if "max_tokens" in settings:
